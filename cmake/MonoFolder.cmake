@@ -1,0 +1,51 @@
+# One CMake target a folder. A folder sees only the folders that it names in DEPENDS, so the
+# dependency direction of docs/architecture.md is also a link error when it is broken.
+
+if(MONO_TESTS)
+    find_package(GTest REQUIRED)
+    include(GoogleTest)
+endif()
+find_package(Threads REQUIRED)
+
+add_library(mono_flags INTERFACE)
+target_compile_options(mono_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+    -Wold-style-cast -Werror -fno-exceptions -fno-rtti -fno-plt)
+if(MONO_SANITIZE)
+    target_compile_options(mono_flags INTERFACE -fsanitize=${MONO_SANITIZE} -fno-omit-frame-pointer
+        -fno-sanitize-recover=all)
+    target_link_options(mono_flags INTERFACE -fsanitize=${MONO_SANITIZE})
+endif()
+if(MONO_FUZZ)
+    target_compile_options(mono_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(MONO_LTO)
+    set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+endif()
+
+# mono_folder(name DEPENDS other...): library mono_<name> from this folder's *.cpp, and, with
+# MONO_TESTS, the executable <name>_test from its *_test.cpp.
+function(mono_folder name)
+    cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+    file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+    set(tests ${sources})
+    list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+    list(FILTER sources EXCLUDE REGEX "_(test|bench)\\.cpp$")
+    list(TRANSFORM ARG_DEPENDS PREPEND mono_)
+    if(sources)
+        add_library(mono_${name} STATIC ${sources})
+        target_include_directories(mono_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+        target_link_libraries(mono_${name} PUBLIC ${ARG_DEPENDS} Threads::Threads PRIVATE mono_flags)
+    else()
+        add_library(mono_${name} INTERFACE)
+        target_include_directories(mono_${name} INTERFACE ${PROJECT_SOURCE_DIR}/src)
+        target_link_libraries(mono_${name} INTERFACE ${ARG_DEPENDS} Threads::Threads)
+    endif()
+    if(MONO_TESTS AND tests)
+        add_executable(${name}_test ${tests})
+        target_link_libraries(${name}_test PRIVATE mono_${name} mono_flags GTest::gtest_main)
+        target_compile_options(${name}_test PRIVATE -Wno-conversion)
+        gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
+            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    endif()
+endfunction()

@@ -1,0 +1,65 @@
+// Every way in which a peer's bytes can be wrong, and what is said about it.
+// One table (error.cpp) maps a rule to its status and to the words of the error log.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace mono::http {
+
+enum class Error : uint8_t {
+    kNone,
+    // Request line
+    kBareLf,                 // a line ends in LF without CR
+    kBareCr,                 // CR inside a line
+    kRequestLineMalformed,   // not METHOD SP TARGET SP VERSION
+    kRequestLineTooLong,     // 414
+    kMethodInvalid,
+    kTargetInvalid,
+    kVersionInvalid,
+    // Header block
+    kTooManyFields,          // 431
+    kFieldTooLong,           // 431
+    kHeadTooLong,            // 431
+    kFieldNameInvalid,       // not a token, or blank before the colon
+    kFieldColonMissing,
+    kFieldValueInvalid,      // control bytes
+    kObsoleteFolding,
+    kUnderscoreRefused,      // header_map = refuse
+    kDuplicateField,         // Host, Content-Type
+    kHostInvalid,
+    kHostMissing,            // HTTP/1.1 without Host (only where the rules demand it)
+    kSchemeConflict,         // secure_scheme_headers disagree
+    // Framing
+    kContentLengthInvalid,   // sign, blank, list, non-digit, beyond 64 bits
+    kContentLengthRepeated,
+    kTransferEncodingUnknown,  // 501
+    kTransferEncodingInvalid,  // not ending in chunked, chunked twice, HTTP/1.0
+    kLengthAndChunked,
+    kExpectationUnknown,     // 417
+    // Chunked body
+    kChunkSizeInvalid,       // no digits, other characters, beyond 64 bits
+    kChunkExtensionInvalid,
+    kChunkLineTooLong,
+    kChunkEndInvalid,        // data not followed by CRLF
+    kTrailerInvalid,
+    kTrailerForbidden,
+    kTrailersTooLong,        // 431
+    // Limits and time
+    kBodyTooLarge,           // 413
+    kHeadTimeout,            // 408
+    kBodyTimeout,            // 408
+    kScriptNameMismatch,     // SCRIPT_NAME is not a prefix of the path
+    kStorageFull,            // 503: a body could be stored neither in memory nor on disk
+    kCount,
+};
+
+struct ErrorInfo {
+    uint16_t status;          // of the refusal
+    std::string_view rule;    // stable short name for the log, e.g. "bare-lf"
+    std::string_view detail;  // one sentence, also the body of the refusal
+};
+
+const ErrorInfo& describe(Error error);
+
+}  // namespace mono::http

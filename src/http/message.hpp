@@ -1,0 +1,62 @@
+// The head of a request as slices of the buffer it arrived in, and what follows from it.
+// Filled by HeadParser and framing; read by session, log and the binding. Reused: clear() keeps
+// the capacity, so that a warm connection allocates nothing (bounds: HeadRules).
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "base/slice.hpp"
+#include "http/names.hpp"
+
+namespace mono::http {
+
+struct Field {
+    base::Slice name;
+    base::Slice value;  // trimmed of SP and HTAB
+    KnownField known = KnownField::kOther;
+    bool ascii = true;        // every byte of the value is below 0x80
+    bool underscore = false;  // the name holds "_"
+};
+
+enum class TargetForm : uint8_t { kOrigin, kAbsolute, kAuthority, kAsterisk };
+
+enum class BodyKind : uint8_t { kNone, kLength, kChunked };
+
+struct RequestHead {
+    // By HeadParser
+    base::Slice method;
+    base::Slice target;  // verbatim: RAW_URI
+    uint8_t version_major = 1;
+    uint8_t version_minor = 1;
+    bool head_method = false;  // the method is HEAD: the response has no body
+    std::vector<Field> fields;
+    uint32_t length = 0;  // bytes of the whole head, leading CRLF and final CRLF included
+
+    // By target
+    TargetForm form = TargetForm::kOrigin;
+    base::Slice path;       // still percent-encoded; "*" for the asterisk form
+    base::Slice query;      // without "?"
+    base::Slice authority;  // of the absolute and authority forms
+    bool path_plain = true;  // the path holds no "%": it needs no decoding
+
+    // By framing
+    BodyKind body = BodyKind::kNone;
+    uint64_t content_length = 0;  // with BodyKind::kLength
+    bool keep_alive = false;      // what the request asks for and the version permits
+    bool expect_continue = false;
+    bool upgrade = false;         // Connection lists "upgrade" and Upgrade is present
+
+    bool at_least_1_1() const {
+        return version_major > 1 || (version_major == 1 && version_minor >= 1);
+    }
+    void clear() {
+        std::vector<Field> kept = std::move(fields);
+        kept.clear();
+        *this = RequestHead{};
+        fields = std::move(kept);
+    }
+};
+
+}  // namespace mono::http

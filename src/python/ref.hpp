@@ -1,0 +1,55 @@
+// Ref: one owned reference to a Python object. Use only with the thread state attached.
+// Invariant: a Ref is never shared between threads without the GIL (or, in free-threaded Python,
+// without its owner's lock).
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <utility>
+
+namespace mono::python {
+
+class Ref {
+  public:
+    Ref() = default;
+    // Takes over a new reference; nullptr stands for "an exception is set".
+    explicit Ref(PyObject* owned) : object_(owned) {}
+    static Ref borrow(PyObject* borrowed) {
+        Py_XINCREF(borrowed);
+        return Ref(borrowed);
+    }
+    Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+    Ref& operator=(Ref&& other) noexcept {
+        if (this != &other) reset(std::exchange(other.object_, nullptr));
+        return *this;
+    }
+    Ref(const Ref&) = delete;
+    Ref& operator=(const Ref&) = delete;
+    ~Ref() { Py_XDECREF(object_); }
+
+    PyObject* get() const { return object_; }
+    explicit operator bool() const { return object_ != nullptr; }
+    PyObject* release() { return std::exchange(object_, nullptr); }
+    void reset(PyObject* owned = nullptr) {
+        PyObject* old = std::exchange(object_, owned);
+        Py_XDECREF(old);
+    }
+
+  private:
+    PyObject* object_ = nullptr;
+};
+
+// Detaches the thread from Python for its lifetime: no Python object may be touched inside.
+class WithoutGil {
+  public:
+    WithoutGil() : state_(PyEval_SaveThread()) {}
+    ~WithoutGil() { PyEval_RestoreThread(state_); }
+    WithoutGil(const WithoutGil&) = delete;
+    WithoutGil& operator=(const WithoutGil&) = delete;
+
+  private:
+    PyThreadState* state_;
+};
+
+}  // namespace mono::python

@@ -1,0 +1,16 @@
+// What each file of this folder adds to the module monoceros._core. One line a Python type;
+// module.cpp calls them in this order. Each returns 0, or -1 with an exception set.
+#pragma once
+
+#include "python/ref.hpp"
+
+namespace mono::python {
+
+int add_settings_type(PyObject* module);    // settings_type.cpp: Settings, settings_table()
+int add_supervisor_type(PyObject* module);  // supervisor_type.cpp: Supervisor
+int add_scoreboard_type(PyObject* module);  // scoreboard_type.cpp: Scoreboard
+int add_process_functions(PyObject* module);  // process_fns.cpp: prctl, cpu and memory facts
+int add_engine_type(PyObject* module);      // engine_type.cpp: Engine
+int add_file_wrapper_type(PyObject* module);  // file_wrapper.cpp: FileWrapper
+
+}  // namespace mono::python
