@@ -1,0 +1,69 @@
+// Chain: bytes on their way to a peer, as pieces: copied bytes, memory that somebody else keeps
+// alive, and ranges of files. In order; nothing is moved once it is in.
+// Owner: one connection, under its engine's lock. The chain never frees a shared owner itself: it
+// hands it back through `released`, because only a thread attached to Python may drop it.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <deque>
+#include <string_view>
+#include <vector>
+
+#include "base/buffer.hpp"
+
+namespace mono::base {
+
+struct Released {
+    void* owner = nullptr;  // of a shared piece
+    int fd = -1;            // of a file piece that owned its descriptor
+};
+
+class Chain {
+  public:
+    void append_copy(std::string_view bytes);
+    // `owner` keeps bytes alive until it appears in released.
+    void append_shared(std::string_view bytes, void* owner);
+    // `close_fd`: fd appears in released when the piece is done.
+    void append_file(int fd, uint64_t offset, uint64_t length, bool close_fd);
+
+    bool empty() const { return pieces_.empty(); }
+    uint64_t bytes() const { return memory_bytes_ + file_bytes_; }
+    uint64_t memory_bytes() const { return memory_bytes_; }
+
+    // The memory pieces at the front, at most `count`; 0 when a file piece is in front.
+    int gather(iovec* vectors, int count) const;
+    struct FileRange {
+        int fd = -1;
+        uint64_t offset = 0;
+        uint64_t length = 0;
+    };
+    // The file piece at the front; fd -1 when there is none.
+    FileRange front_file() const;
+
+    void consume(uint64_t bytes, std::vector<Released>& released);
+    void clear(std::vector<Released>& released);
+
+  private:
+    struct Piece {
+        Buffer copied;
+        const char* shared = nullptr;
+        void* owner = nullptr;
+        int fd = -1;
+        bool close_fd = false;
+        uint64_t offset = 0;  // into copied, shared or the file
+        uint64_t length = 0;
+    };
+    static const char* bytes_of(const Piece& piece) {
+        return (piece.shared != nullptr ? piece.shared : piece.copied.data()) + piece.offset;
+    }
+    static void release(const Piece& piece, std::vector<Released>& released);
+
+    static constexpr size_t kCoalesceBytes = 16384;
+    std::deque<Piece> pieces_;
+    uint64_t memory_bytes_ = 0;
+    uint64_t file_bytes_ = 0;
+};
+
+}  // namespace mono::base
