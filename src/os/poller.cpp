@@ -1,0 +1,35 @@
+#include "os/poller.hpp"
+
+#include <poll.h>
+
+namespace mono::os {
+
+Poller::Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
+
+bool Poller::add_stream(int fd, uint64_t key) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    event.data.u64 = key;
+    return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+bool Poller::add_reader(int fd, uint64_t key, bool exclusive) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (exclusive) event.events |= EPOLLEXCLUSIVE;
+    event.data.u64 = key;
+    return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void Poller::remove(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+int Poller::wait(std::span<epoll_event> events, int timeout_ms) {
+    return epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+}
+
+bool wait_readable(int poll_fd, int kick_fd, int timeout_ms) {
+    pollfd fds[2] = {{poll_fd, POLLIN, 0}, {kick_fd, POLLIN, 0}};
+    return poll(fds, 2, timeout_ms) > 0 && (fds[0].revents & POLLIN) != 0;
+}
+
+}  // namespace mono::os

@@ -1,0 +1,37 @@
+// Poller: an epoll set. Keys carry a slot and a generation, so that an event for a descriptor that
+// was closed and reused in the same batch is recognised and dropped (engine/engine.hpp).
+// Thread-safe as epoll(7) is: wait() may run beside add() and remove().
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <cstdint>
+#include <span>
+
+#include "os/fd.hpp"
+
+namespace mono::os {
+
+class Poller {
+  public:
+    Poller();  // ok() tells whether the kernel gave a descriptor
+    bool ok() const { return static_cast<bool>(epoll_); }
+    int fd() const { return epoll_.get(); }
+
+    // Edge-triggered, reading and writing, for connections. False: errno tells.
+    [[nodiscard]] bool add_stream(int fd, uint64_t key);
+    // Level-triggered reading; `exclusive` wakes one of several processes (EPOLLEXCLUSIVE).
+    [[nodiscard]] bool add_reader(int fd, uint64_t key, bool exclusive);
+    void remove(int fd);
+
+    // Returns the number of events; 0 at the timeout; -1 when a signal interrupted it.
+    int wait(std::span<epoll_event> events, int timeout_ms);
+
+  private:
+    Fd epoll_;
+};
+
+// Waits until `poll_fd` is readable or `kick_fd` is; true when `poll_fd` is. -1 = for ever.
+bool wait_readable(int poll_fd, int kick_fd, int timeout_ms);
+
+}  // namespace mono::os

@@ -1,0 +1,114 @@
+#include "os/socket.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+
+namespace mono::os {
+namespace {
+
+IoResult result_of(ssize_t moved) {
+    if (moved > 0) return {IoStatus::kDone, static_cast<size_t>(moved)};
+    if (moved == 0) return {IoStatus::kEof, 0};
+    if (errno == EAGAIN || errno == EINTR) return {IoStatus::kAgain, 0};
+    return {IoStatus::kBroken, 0};
+}
+
+PeerAddress address_of(const sockaddr_storage& storage) {
+    char text[INET6_ADDRSTRLEN] = "";
+    if (storage.ss_family == AF_INET) {
+        const auto& address = reinterpret_cast<const sockaddr_in&>(storage);
+        inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
+        return {text, ntohs(address.sin_port)};
+    }
+    if (storage.ss_family == AF_INET6) {
+        const auto& address = reinterpret_cast<const sockaddr_in6&>(storage);
+        inet_ntop(AF_INET6, &address.sin6_addr, text, sizeof text);
+        return {text, ntohs(address.sin6_port)};
+    }
+    return {};
+}
+
+AcceptStatus accept_failure() {
+    switch (errno) {
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+            return AcceptStatus::kNoDescriptors;
+        case EBADF:
+        case EINVAL:
+        case ENOTSOCK:
+        case EOPNOTSUPP:
+            return AcceptStatus::kBroken;
+        default:  // EAGAIN, ECONNABORTED and the network errors of accept(2)
+            return AcceptStatus::kAgain;
+    }
+}
+
+}  // namespace
+
+Accepted accept_stream(int listener) {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    Accepted accepted;
+    int fd = accept4(listener, reinterpret_cast<sockaddr*>(&storage), &length,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        accepted.status = accept_failure();
+        return accepted;
+    }
+    accepted.status = AcceptStatus::kAccepted;
+    accepted.fd.reset(fd);
+    accepted.peer = address_of(storage);
+    return accepted;
+}
+
+IoResult receive(int fd, std::span<char> into) {
+    return result_of(recv(fd, into.data(), into.size(), 0));
+}
+
+IoResult send_vectors(int fd, const iovec* vectors, int count) {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(vectors);
+    message.msg_iovlen = static_cast<size_t>(count);
+    return result_of(sendmsg(fd, &message, MSG_NOSIGNAL));
+}
+
+IoResult send_bytes(int fd, const char* bytes, size_t length) {
+    return result_of(send(fd, bytes, length, MSG_NOSIGNAL));
+}
+
+IoResult send_file(int fd, int file, uint64_t offset, uint64_t length) {
+    constexpr uint64_t kOnce = 1 << 20;  // one reader shall not hold the engine for long
+    auto position = static_cast<off_t>(offset);
+    return result_of(sendfile(fd, file, &position, length < kOnce ? length : kOnce));
+}
+
+void shutdown_write(int fd) { ::shutdown(fd, SHUT_WR); }
+
+void reset_on_close(int fd) {
+    linger abort_now{1, 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof abort_now);
+}
+
+PeerAddress local_address(int fd) {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
+    return address_of(storage);
+}
+
+bool is_unix_socket(int fd) {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    return getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) == 0 &&
+           storage.ss_family == AF_UNIX;
+}
+
+}  // namespace mono::os

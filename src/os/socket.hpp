@@ -1,0 +1,57 @@
+// Stream sockets: accept, transfer, close. Thin wrappers that turn errno into one enum.
+// Thread-safe as the kernel is; the engine calls them under its lock.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "os/fd.hpp"
+
+namespace mono::os {
+
+enum class IoStatus : uint8_t {
+    kDone,     // `bytes` were moved
+    kAgain,    // nothing possible now
+    kEof,      // the peer sent FIN
+    kBroken,   // reset, broken pipe, timed out: the connection is dead
+};
+
+struct IoResult {
+    IoStatus status = IoStatus::kDone;
+    size_t bytes = 0;
+};
+
+struct PeerAddress {
+    std::string host;      // textual IP; empty for unix sockets
+    uint16_t port = 0;
+};
+
+enum class AcceptStatus : uint8_t {
+    kAccepted,
+    kAgain,         // nobody is waiting (or the peer has gone already)
+    kNoDescriptors, // EMFILE, ENFILE, ENOBUFS, ENOMEM: try again later
+    kBroken,        // the listener itself is unusable
+};
+
+struct Accepted {
+    AcceptStatus status = AcceptStatus::kAgain;
+    Fd fd;
+    PeerAddress peer;
+};
+
+Accepted accept_stream(int listener);
+IoResult receive(int fd, std::span<char> into);
+IoResult send_vectors(int fd, const iovec* vectors, int count);
+IoResult send_bytes(int fd, const char* bytes, size_t length);
+// From a file, without touching its offset.
+IoResult send_file(int fd, int file, uint64_t offset, uint64_t length);
+void shutdown_write(int fd);
+// The next close() sends RST instead of FIN: the peer must not take the answer for complete.
+void reset_on_close(int fd);
+PeerAddress local_address(int fd);
+bool is_unix_socket(int fd);
+
+}  // namespace mono::os

@@ -1,0 +1,32 @@
+// TempFile: an unnamed file for bodies that are too large for memory. It vanishes with its
+// descriptor. Where no directory is writable (read-only root) it is a memfd.
+// Owner: one connection; positions are given, the file offset is never used.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "os/fd.hpp"
+
+namespace mono::os {
+
+class TempFile {
+  public:
+    // `directory` empty: TMPDIR, then /tmp.
+    static TempFile open(const std::string& directory);
+    bool ok() const { return static_cast<bool>(fd_); }
+    int fd() const { return fd_.get(); }
+
+    // All or nothing; false when the disk is full.
+    [[nodiscard]] bool write_at(uint64_t offset, std::string_view bytes);
+    // Bytes read; 0 at the end; -1 on an I/O error.
+    ssize_t read_at(uint64_t offset, std::span<char> into) const;
+    void truncate();
+
+  private:
+    Fd fd_;
+};
+
+}  // namespace mono::os

@@ -1,0 +1,23 @@
+// Wakeup: makes a waiting epoll or poll return. A pipe, not an eventfd, because Python's
+// signal.set_wakeup_fd writes single bytes. Any thread and any signal handler may ring.
+#pragma once
+
+#include "os/fd.hpp"
+
+namespace mono::os {
+
+class Wakeup {
+  public:
+    Wakeup();
+    bool ok() const { return static_cast<bool>(reader_); }
+    int reader() const { return reader_.get(); }
+    int writer() const { return writer_.get(); }
+    void ring();
+    void drain();
+
+  private:
+    Fd reader_;
+    Fd writer_;
+};
+
+}  // namespace mono::os
