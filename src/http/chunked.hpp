@@ -12,6 +12,8 @@
 
 namespace mono::http {
 
+struct LineFault;
+
 // Trailer fields, copied (they are rare): lower-case is not applied.
 struct Trailer {
     std::string name;
@@ -40,6 +42,11 @@ class ChunkedDecoder {
 
   private:
     enum class Phase : uint8_t { kSizeLine, kData, kDataCr, kDataLf, kTrailer, kEnd, kFailed };
+
+    void fail(Error error, uint64_t offset);
+    size_t take_line(std::string_view input);
+    void end_line(std::string_view line, uint64_t line_start);
+    LineFault take_trailer(const char* begin, const char* end);
 
     const HeadRules* rules_;
     Phase phase_ = Phase::kSizeLine;

@@ -40,12 +40,24 @@ class HeadParser {
 
     Error error() const { return error_; }
     uint32_t error_offset() const { return error_offset_; }  // from the request's first byte
-    bool started() const { return line_start_ != 0 || scanned_ != 0; }
+    // A byte of the request line has arrived (a leading CRLF is not yet a request).
+    bool started() const { return scanned_ > line_start_ || phase_ >= Phase::kFields; }
     void reset();
 
   private:
     enum class Phase : uint8_t { kLeadingCrlf, kRequestLine, kFields, kComplete, kFailed };
+    struct Bound {
+        uint32_t end;     // the line's LF must stand before this offset
+        Error error;      // else
+        uint32_t offset;  // of the first byte too many
+    };
 
+    Bound bound() const;
+    ParseStatus skip_leading_crlf(const char* buffer, uint32_t length);
+    ParseStatus look_ahead(const char* buffer, uint32_t length, uint32_t lf);
+    // kNeedMore: go on with the next line.
+    ParseStatus end_request_line(char* buffer, uint32_t lf, RequestHead& head);
+    ParseStatus end_field(char* buffer, uint32_t lf, RequestHead& head);
     ParseStatus fail(Error error, uint32_t offset);
 
     const HeadRules* rules_;
@@ -54,6 +66,7 @@ class HeadParser {
     uint32_t error_offset_ = 0;
     Phase phase_ = Phase::kLeadingCrlf;
     Error error_ = Error::kNone;
+    bool folded_ = false;  // the field that began at line_start_ has continuation lines
 };
 
 }  // namespace mono::http

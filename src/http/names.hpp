@@ -2,6 +2,7 @@
 // ready-made environ keys for them. classify() is case-insensitive; unknown names are kOther.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 

@@ -3,6 +3,7 @@
 // Used by one thread at a time; reused (clear() keeps the buffer).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -42,8 +43,8 @@ class ResponseHead {
     struct Context {
         uint8_t version_minor = 1;        // the request's
         std::string_view server;          // value of Server; empty = no field
-        std::string_view date;            // value of Date, 29 bytes
-        std::string_view connection;      // "close", "keep-alive" or "upgrade"
+        std::string_view date;            // value of Date, 29 bytes; empty = no field
+        std::string_view connection;      // "close", "keep-alive" or "upgrade"; empty = no field
         bool chunked = false;             // adds Transfer-Encoding
         bool drop_content_length = false; // 1xx and 204
         bool add_content_length = false;  // the server knows it and the application gave none

@@ -1,0 +1,58 @@
+#include "http/error.hpp"
+
+#include <array>
+#include <cstddef>
+
+namespace mono::http {
+namespace {
+
+constexpr size_t kErrors = static_cast<size_t>(Error::kCount);
+
+// In the order of the enumeration; error_test.cpp pins names to enumerators.
+constexpr ErrorInfo kTable[] = {
+    {200, "none", "No error."},
+    {400, "bare-lf", "A line ends in LF without CR."},
+    {400, "bare-cr", "A CR stands inside a line."},
+    {400, "request-line", "The request line is not method, target and version."},
+    {414, "request-line-too-long", "The request line is longer than this server permits."},
+    {400, "method", "The method is not one that this server reads."},
+    {400, "target", "The request target is not valid."},
+    {400, "version", "The protocol version is not HTTP/1."},
+    {431, "too-many-fields", "There are more header fields than this server permits."},
+    {431, "field-too-long", "A header field is longer than this server permits."},
+    {431, "head-too-long", "The head of the request is longer than this server permits."},
+    {400, "field-name", "A field name is not a token."},
+    {400, "field-colon", "A header line has no colon."},
+    {400, "field-value", "A field value holds a control character."},
+    {400, "obsolete-folding", "A header line begins with a blank."},
+    {400, "underscore", "A field name holds an underscore."},
+    {400, "duplicate-field", "A field that must stand alone is repeated."},
+    {400, "host", "The Host field is not a host and port."},
+    {400, "host-missing", "The Host field is missing."},
+    {400, "scheme-conflict", "The proxy's fields disagree about the scheme."},
+    {400, "content-length", "The Content-Length field is not a decimal number."},
+    {400, "content-length-repeated", "There is more than one Content-Length."},
+    {501, "transfer-encoding-unknown", "The transfer coding is not known to this server."},
+    {400, "transfer-encoding", "The Transfer-Encoding field does not frame the body."},
+    {400, "length-and-chunked", "Both Content-Length and Transfer-Encoding are given."},
+    {417, "expectation", "The Expect field asks for something other than 100-continue."},
+    {400, "chunk-size", "A chunk size is not a hexadecimal number."},
+    {400, "chunk-extension", "A chunk extension is malformed."},
+    {400, "chunk-line-too-long", "A chunk's size line is longer than this server permits."},
+    {400, "chunk-end", "A chunk's data is not followed by CRLF."},
+    {400, "trailer", "A trailer field is malformed."},
+    {400, "trailer-forbidden", "A field that must not be a trailer is one."},
+    {431, "trailers-too-long", "The trailer section is longer than this server permits."},
+    {413, "body-too-large", "The body is larger than this server permits."},
+    {408, "head-timeout", "The head of the request did not arrive in time."},
+    {408, "body-timeout", "The body of the request did not arrive in time."},
+    {500, "script-name", "SCRIPT_NAME is not a prefix of the path."},
+    {503, "storage-full", "There is no room to store the body."},
+};
+static_assert(sizeof(kTable) / sizeof(kTable[0]) == kErrors, "one row for every Error");
+
+}  // namespace
+
+const ErrorInfo& describe(Error error) { return kTable[static_cast<size_t>(error)]; }
+
+}  // namespace mono::http
