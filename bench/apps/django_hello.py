@@ -1,0 +1,23 @@
+"""Hello through Django: settings, one view and the WSGI application in one file, no middleware."""
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    DEBUG=False,
+    MIDDLEWARE=[],
+    ROOT_URLCONF=__name__,
+    SECRET_KEY="only for the benchmark",
+)
+
+
+def hello(request: HttpRequest) -> HttpResponse:
+    """Answer with 13 bytes."""
+    return HttpResponse("Hello, world!", content_type="text/plain")
+
+
+urlpatterns = [path("", hello)]
+app = get_wsgi_application()

@@ -1,0 +1,37 @@
+# The benchmark's targets, included by the root Makefile. Nothing here is part of `make test`:
+# timing is never a test.
+#
+#   make bench                                  every case, every server, about ten minutes
+#   make bench CASES=hello,flask SERVERS=bare,bjoern,monoceros
+#   make bench BENCH_SECONDS=5 BENCH_ROUNDS=7   longer, steadier
+#   make bench BENCH_PUBLISH=1                  also writes docs/bench.md, docs/bench.svg and .png
+#   make bench-memory, make bench-startup       PSS; time to the first answer
+#   make bench-render                           page and chart again, from the newest results
+#
+# BENCH_WHEEL=<wheel> measures that wheel; BENCH_KEEP=1 does not reinstall monoceros.
+
+# The servers run on Debian's Python where there is one: linked statically, so that its pages are
+# the environment's own copy and PSS is not shared with unrelated programs.
+BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+BENCH_RUN = python3 bench/run.py
+
+export BENCH_PYTHON BENCH_SECONDS BENCH_ROUNDS BENCH_STARTS BENCH_PUBLISH BENCH_WHEEL BENCH_KEEP
+export CASES SERVERS
+
+.PHONY: bench bench-memory bench-startup bench-render bench-setup
+
+bench-setup:
+	@python3 bench/setup_env.py
+
+bench: bench-setup
+	@$(BENCH_RUN) speed
+	@$(BENCH_RUN) render
+
+bench-memory: bench-setup
+	@$(BENCH_RUN) memory
+
+bench-startup: bench-setup
+	@$(BENCH_RUN) startup
+
+bench-render:
+	@$(BENCH_RUN) render

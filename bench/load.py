@@ -1,0 +1,103 @@
+"""Asks a server: once to check its answer, and with wrk to load it."""
+
+import http.client
+import json
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cases import CONNECTIONS, Case
+from servers import LOAD_CORE, Running
+
+_LUA = Path(__file__).resolve().parent / "wrk.lua"
+_ERRORS = ("connect", "read", "write", "status", "timeout")
+START_SECONDS_MAX = 15.0
+WARM_REQUESTS = 100
+
+
+class WrongAnswer(Exception):
+    """The server does not answer the case rightly; the text says how."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What wrk counted in one round."""
+
+    requests: int
+    duration_us: int
+    p50_us: int
+    p99_us: int
+    errors: int
+
+
+def _ask(connection: http.client.HTTPConnection, case: Case) -> http.client.HTTPResponse:
+    method = "POST" if case.post else "GET"
+    connection.request(method, "/", body=case.post or None, headers=case.headers)
+    return connection.getresponse()
+
+
+def check(port: int, case: Case) -> None:
+    """Fetch once; WrongAnswer unless status, body and closing are as the case says."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        response = _ask(connection, case)
+        body = response.read()
+        if response.status != 200:
+            raise WrongAnswer(f"status {response.status}")
+        if body != case.expected:
+            raise WrongAnswer(f"{len(body)} bytes of another body than the case expects")
+        if case.closes and (response.headers.get("Connection") or "").lower() != "close":
+            raise WrongAnswer('no "Connection: close" in the answer')
+    except (OSError, http.client.HTTPException) as error:
+        raise WrongAnswer(f"{type(error).__name__}: {error}") from error
+    finally:
+        connection.close()
+
+
+def wait_until_right(running: Running, port: int, case: Case) -> None:
+    """Check until the answer is right; WrongAnswer with the reason after 15 s or a death."""
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while True:
+        try:
+            check(port, case)
+            return
+        except WrongAnswer as error:
+            if running.ended():
+                raise WrongAnswer(f"ended: {running.last_words()}") from error
+            # uWSGI listens before it has loaded the application: a reset is no answer yet
+            not_yet = isinstance(error.__cause__, (ConnectionRefusedError, ConnectionResetError))
+            if not not_yet or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+
+
+def warm(port: int, case: Case) -> None:
+    """A hundred requests in sequence; http.client reconnects where the server closes."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    for _ in range(WARM_REQUESTS):
+        _ask(connection, case).read()
+    connection.close()
+
+
+def run_wrk(port: int, case: Case, seconds: int) -> Loaded:
+    """Load the server for `seconds` from the load's core; WrongAnswer if wrk itself fails."""
+    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t", "1", "-c", str(CONNECTIONS)]
+    command += ["-d", f"{seconds}s", "--timeout", "5s", "-s", str(_LUA)]
+    for name, value in case.headers.items():
+        command += ["-H", f"{name}: {value}"]
+    command.append(f"http://127.0.0.1:{port}/")
+    if case.post:
+        command += ["--", str(len(case.post))]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=seconds + 30, check=False
+    )
+    match = re.search(r"^@result (.*)$", done.stdout, re.MULTILINE)
+    if match is None:
+        raise WrongAnswer(f"wrk: {(done.stderr or done.stdout).strip()[-200:]}")
+    counted: dict[str, int] = json.loads(match.group(1))
+    errors = sum(counted[kind] for kind in _ERRORS)
+    return Loaded(
+        counted["requests"], counted["duration_us"], counted["p50_us"], counted["p99_us"], errors
+    )

@@ -1,0 +1,231 @@
+"""Turns results into tables for the terminal, a Markdown page and, through chart.py, a chart."""
+
+import json
+import statistics
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from servers import BIN, ROOT, SCRATCH
+
+Outcome = dict[str, Any]
+_COLUMNS = (
+    "server",
+    "requests/s",
+    "CPU us/request",
+    "of bjoern",
+    "of bare",
+    "p99 ms",
+    "PSS MiB",
+    "spread",
+)
+_GOALS = "of bjoern and of bare: ratios of CPU per request, less is better"
+
+
+def median(row: Outcome, key: str) -> float | None:
+    """The median over the rounds; None for a row that failed or has no round."""
+    if row["failed"] or not row["rounds"]:
+        return None
+    return float(statistics.median(one[key] for one in row["rounds"]))
+
+
+def _spread(row: Outcome) -> str:
+    """(max - min) / median of CPU per request: how far to trust the row."""
+    values = [one["cpu_us"] for one in row["rounds"]]
+    return f"{(max(values) - min(values)) / statistics.median(values):.0%}"
+
+
+def _ratio(row: Outcome, base: float | None) -> str:
+    value = median(row, "cpu_us")
+    return f"{value / base:.2f}" if value is not None and base else "-"
+
+
+def _base(outcome: Outcome, server: str) -> float | None:
+    for row in outcome["rows"]:
+        if row["server"] == server:
+            return median(row, "cpu_us")
+    return None
+
+
+def case_table(outcome: Outcome) -> tuple[list[str], list[list[str]], list[str]]:
+    """Columns, rows (least CPU first, the failed last) and footnotes of one case."""
+    columns = list(_COLUMNS)
+    bases = [_base(outcome, "bjoern"), _base(outcome, "bare")]
+    if outcome["case"] == "accesslog":
+        columns[3:5] = ["of log off"]
+        bases = [_base(outcome, "monoceros")]
+    notes: list[str] = []
+    lines: list[list[str]] = []
+    ordered = sorted(outcome["rows"], key=lambda row: median(row, "cpu_us") or float("inf"))
+    for row in ordered:
+        name = row["server"]
+        if row["failed"]:
+            lines.append([name, row["failed"], *[""] * (len(columns) - 2)])
+            continue
+        if row["note"]:
+            if row["note"] not in notes:
+                notes.append(row["note"])
+            name += f" [{notes.index(row['note']) + 1}]"
+        lines.append(
+            [
+                name,
+                f"{median(row, 'rps'):,.0f}",
+                f"{median(row, 'cpu_us'):.1f}",
+                *[_ratio(row, base) for base in bases],
+                f"{median(row, 'p99_ms'):.2f}",
+                f"{median(row, 'pss_mib'):.1f}",
+                _spread(row),
+            ]
+        )
+    return columns, lines, notes
+
+
+def _text_table(columns: list[str], lines: list[list[str]]) -> str:
+    """Aligned for a terminal. A failed row's reason runs over the columns to the right."""
+    numeric = [line for line in lines if len(line) < 3 or line[-1]]
+    widths = [
+        max(len(line[i]) for line in [columns, *(lines if i == 0 else numeric)])
+        for i in range(len(columns))
+    ]
+
+    def render(line: list[str]) -> str:
+        if line[-1] == "":
+            return f"{line[0]:<{widths[0]}}  {line[1]}"
+        cells = [f"{line[0]:<{widths[0]}}"]
+        cells += [f"{cell:>{width}}" for cell, width in zip(line[1:], widths[1:], strict=True)]
+        return "  ".join(cells)
+
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return "\n".join([render(columns), rule, *[render(line) for line in lines]])
+
+
+def _markdown_table(columns: list[str], lines: list[list[str]]) -> str:
+    align = ["---", *["---:"] * (len(columns) - 1)]
+    rows = [columns, align, *lines]
+    bold = [
+        [f"**{cell}**" if cell and line[0].startswith("monoceros") else cell for cell in line]
+        for line in rows
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in bold)
+
+
+def case_text(outcome: Outcome) -> str:
+    """One case for the terminal."""
+    columns, lines, notes = case_table(outcome)
+    foot = [f"[{number}] {note}" for number, note in enumerate(notes, 1)]
+    return "\n".join(
+        [f"== {outcome['title']} ({outcome['case']})", _text_table(columns, lines), *foot]
+    )
+
+
+def _memory_table(rows: list[Outcome]) -> tuple[list[str], list[list[str]]]:
+    names = list(dict.fromkeys(row["server"] for row in rows))
+    lines = []
+    for name in names:
+        cells = [name]
+        for workers in (1, 4):
+            (row,) = [r for r in rows if r["server"] == name and r["workers"] == workers]
+            value = f"{statistics.median(row['pss_mib']):.1f}" if row["pss_mib"] else ""
+            cells.append(row["failed"] or value)
+        lines.append(cells)
+    return ["server", "1 worker, PSS MiB", "4 workers, PSS MiB"], lines
+
+
+def memory_text(rows: list[Outcome]) -> str:
+    """Memory for the terminal."""
+    return _text_table(*_memory_table(rows))
+
+
+def _startup_table(rows: list[Outcome]) -> tuple[list[str], list[list[str]]]:
+    base: list[float] = next((r["ms"] for r in rows if r["server"] == "gunicorn-sync"), [])
+    lines = []
+    for row in rows:
+        if row["failed"] or not row["ms"]:
+            lines.append([row["server"], row["failed"] or "no start", ""])
+            continue
+        middle = statistics.median(row["ms"])
+        ratio = f"{middle / statistics.median(base):.2f}" if base else "-"
+        lines.append([row["server"], f"{middle:.0f}", ratio])
+    return ["server", "first answer, ms", "of gunicorn"], lines
+
+
+def startup_text(rows: list[Outcome]) -> str:
+    """Start-up for the terminal."""
+    return _text_table(*_startup_table(rows))
+
+
+def _introduction(result: Outcome) -> list[str]:
+    machine = result["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    setups = [f"- {name}: {setup}" for name, setup in result["setups"].items()]
+    return [
+        "# Benchmark",
+        "",
+        f"Measured on {result['date'][:10]} by `make bench`: {machine['processor']}, "
+        f"{machine['cores']} cores, Linux {machine['kernel']}, CPython {result['python']}.",
+        "",
+        "![Requests per second of server CPU](bench.svg)",
+        "",
+        f"One worker on core 0, wrk with {result['connections']} connections on core 1. "
+        f"{result['rounds']} rounds of {result['seconds']} s, interleaved over the servers, each "
+        "round a fresh process; medians. CPU is user and system time of all the server's "
+        f"processes. {_GOALS}; spread is (max - min) / median of CPU over the rounds. "
+        "A cell with an error or a wrong answer is no number. "
+        "Compare within one run only; the ratios travel better than the numbers.",
+        "",
+        f"Versions: {versions}.",
+        "",
+        *setups,
+    ]
+
+
+def page(latest: dict[str, Outcome]) -> str:
+    """The whole Markdown page."""
+    result = latest["speed"]
+    parts = _introduction(result)
+    for outcome in result["cases"]:
+        columns, lines, notes = case_table(outcome)
+        parts += ["", f"## {outcome['title']}", "", _markdown_table(columns, lines)]
+        if notes:
+            parts += ["", *[f"[{number}] {note}.  " for number, note in enumerate(notes, 1)]]
+    if "memory" in latest:
+        table = _markdown_table(*_memory_table(latest["memory"]["memory"]))
+        title = "## Memory: master and workers, hello, after 1000 requests"
+        parts += ["", title, "", table]
+    if "startup" in latest:
+        table = _markdown_table(*_startup_table(latest["startup"]["startup"]))
+        parts += ["", "## Start-up: from exec to the first answer", "", table]
+    return "\n".join(parts) + "\n"
+
+
+def chart_data(result: Outcome) -> list[Outcome]:
+    """What the chart shows: a case's servers with their requests per CPU second."""
+    panels = []
+    for outcome in result["cases"]:
+        if outcome["case"] == "accesslog":
+            continue
+        bars = []
+        for row in outcome["rows"]:
+            value = median(row, "cpu_us")
+            if value:
+                mark = "*" if row["note"] and "PEP 3333" in row["note"] else ""
+                bars.append({"server": row["server"], "mark": mark, "per_cpu_s": 1e6 / value})
+        if bars:
+            panels.append({"title": outcome["title"], "bars": bars})
+    return panels
+
+
+def write_page(latest: dict[str, Outcome], target: Path) -> list[Path]:
+    """Write bench.md, bench.svg and bench.png into `target`; returns what was written."""
+    written = [target / "bench.md"]
+    written[0].write_text(page(latest))
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    data = SCRATCH / "chart.json"
+    data.write_text(json.dumps(chart_data(latest["speed"])))
+    script = str(ROOT / "bench" / "chart.py")
+    command = [str(BIN / "python"), script, str(data), str(target / "bench")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(f"bench: no chart: {(done.stderr.strip() or 'unknown').splitlines()[-1]}")
+        return written
+    return [*written, target / "bench.svg", target / "bench.png"]
