@@ -1,0 +1,70 @@
+"""Fixtures of the integration tests. Everything here is real: processes, sockets, nginx."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from harness import IS_GUNICORN, Server, raise_file_limit
+
+StartServer = Callable[..., Server]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the marker and lifts the limit on open files once."""
+    config.addinivalue_line(
+        "markers", "beyond(reason, strict=True): what gunicorn does not do; must fail there"
+    )
+    raise_file_limit()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With gunicorn as the server, what goes beyond it is expected to fail. Nowhere else."""
+    if not IS_GUNICORN:
+        return
+    for item in items:
+        for mark in item.iter_markers("beyond"):
+            strict = mark.kwargs.get("strict", True)
+            item.add_marker(pytest.mark.xfail(reason=mark.args[0], strict=strict))
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts servers for one test: serve("probe:app", "--timeout", "3", workers=2)."""
+    count = 0
+    with contextlib.ExitStack() as stack:
+
+        def start(app: str = "probe:app", *args: str, **options: object) -> Server:
+            nonlocal count
+            count += 1
+            directory = tmp_path / f"server{count}"
+            server = Server(app, *args, directory=directory, **options)  # type: ignore[arg-type]
+            return stack.enter_context(server)
+
+        yield start
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts servers that are not expected to come up, or not to stop with code 0."""
+    servers: list[Server] = []
+
+    def start(app: str = "probe:app", *args: str, **options: object) -> Server:
+        directory = tmp_path / f"launched{len(servers)}"
+        server = Server(app, *args, directory=directory, **options)  # type: ignore[arg-type]
+        servers.append(server)
+        return server.launch()
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One worker with the probe application, shared by the tests of a file."""
+    directory = tmp_path_factory.mktemp("probe")
+    with Server("probe:app", "--access-logfile", "-", directory=directory) as server:
+        yield server
