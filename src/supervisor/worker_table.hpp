@@ -1,0 +1,82 @@
+// The workers that exist, in order of age, and the slots that they hold. Owned by the supervisor.
+// Invariants: ages rise along the table; a slot belongs to at most one worker, from the request
+// to fork until its exit (or failed fork); a pid is known exactly while its exit is awaited.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "supervisor/phases.hpp"
+
+namespace mono::supervisor {
+
+// Why the master ended a worker: for the line that explains the death.
+enum class Reason : uint8_t {
+    kNone,         // it was not asked to go
+    kSurplus,      // the target fell
+    kReplaced,     // a newer generation serves
+    kTimeout,      // its heartbeat stopped
+    kBootTimeout,  // it never became ready
+    kStop,         // the server stops
+};
+
+struct Worker {
+    uint32_t slot = 0;
+    uint32_t age = 0;         // 1, 2, 3 ... never reused
+    uint32_t generation = 0;  // of the configuration it was started with
+    uint32_t round = 0;       // of the back-off (backoff.hpp)
+    int pid = 0;
+    State state = State::kForking;
+    bool doomed = false;    // to be sent TERM as soon as its pid is known
+    bool overdue = false;   // had to be killed, its grace being over
+    Reason reason = Reason::kNone;
+    int64_t forked_ms = 0;
+    int64_t ready_ms = 0;    // 0: never
+    int64_t beat_ms = 0;     // 0: never
+    int64_t suspect_ms = 0;  // since when the heartbeat is missing; 0: it is not
+    int64_t deadline_ms = 0;  // Retiring, Aborting: when KILL follows
+
+    // Counts towards the number of workers wanted: not on its way out.
+    bool active() const {
+        return !doomed && (state == State::kForking || state == State::kBooting ||
+                           state == State::kServing);
+    }
+    // Its end was decided by the master for no fault of its own.
+    bool asked() const {
+        return reason == Reason::kSurplus || reason == Reason::kReplaced ||
+               reason == Reason::kStop;
+    }
+    bool ending() const { return state == State::kAborting || state == State::kKilled; }
+};
+
+class WorkerTable {
+  public:
+    // At most as many processes at once as the scoreboard has slots.
+    explicit WorkerTable(uint32_t slots) : used_(slots, 0) {}
+
+    // nullptr when every slot is taken. The pointer is valid until the next add or remove.
+    Worker* add(uint32_t generation);
+    void remove(uint32_t slot);
+    Worker* by_pid(int pid);
+    Worker* by_slot(uint32_t slot);
+
+    std::vector<Worker>& all() { return workers_; }
+    const std::vector<Worker>& all() const { return workers_; }
+    uint32_t size() const { return static_cast<uint32_t>(workers_.size()); }
+    uint32_t last_age() const { return last_age_; }
+
+    // active() workers of this generation, or of any other.
+    uint32_t active(uint32_t generation) const;
+    uint32_t active_older(uint32_t generation) const;
+    // Serving workers of any generation.
+    uint32_t serving() const;
+    // Workers killed or aborted for a missed heartbeat, not yet reaped: their memory is still held.
+    uint32_t ending() const;
+
+  private:
+    std::vector<Worker> workers_;
+    std::vector<uint8_t> used_;
+    uint32_t last_age_ = 0;
+};
+
+}  // namespace mono::supervisor

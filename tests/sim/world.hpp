@@ -1,0 +1,97 @@
+// World: a machine with processes, signals and a clock, all from one seed, around a supervisor.
+// It performs the supervisor's actions (at once or late, in order), kills and starts processes,
+// and checks the invariants of src/supervisor/supervisor.hpp after every step.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+
+#include "supervisor/supervisor.hpp"
+
+namespace mono::sim {
+
+// How likely the misfortunes of one history are; drawn from the seed.
+struct Climate {
+    double crash = 0;         // a serving worker dies, an hour
+    double boot_crash = 0;    // a worker dies while it boots
+    double boot_code = 0;     // ... with code 3 or 4
+    double hang = 0;          // a worker stops beating
+    double deaf = 0;          // a worker ignores everything but KILL
+    double fork_fails = 0;
+    double reload_fails = 0;
+    double late_answers = 0;  // an action is performed after other events
+    double stall = 0;         // the master does not run for minutes, a step
+    double signal = 0;        // a signal comes, a step
+    int64_t boot_ms = 100;
+    int64_t drain_ms = 100;
+};
+
+class World {
+  public:
+    explicit World(uint64_t seed);
+
+    // Runs the whole history, then a stop; the sentence that describes the first broken
+    // invariant, or nothing.
+    std::optional<std::string> run(int steps);
+    // Counters of what the histories really exercised.
+    std::map<std::string, uint64_t> seen;
+
+  private:
+    struct Process {
+        uint32_t slot = 0;
+        int64_t boots_at_ms = 0;
+        int64_t dies_at_ms = supervisor::Supervisor::kNever;
+        int status = 0;
+        bool ready = false;
+        bool hung = false;
+        bool deaf = false;
+        int64_t beat_ms = 0;
+    };
+
+    void advance();
+    void live_until(int64_t until_ms);
+    void give(supervisor::Event event);
+    void tick();
+    void perform_all(bool everything);
+    void perform(const supervisor::Action& action);
+    void do_fork(const supervisor::Action& action);
+    void do_kill(const supervisor::Action& action);
+    void do_reload();
+    void random_signal();
+    void reap();
+    void finish();
+    void check_after_step(const supervisor::Actions& actions);
+    void check_backoff();
+    void broken(const std::string& what);
+    void heal();
+    bool chance(double probability);
+    int64_t between(int64_t low, int64_t high);
+    supervisor::Options random_options();
+    std::vector<supervisor::Sample> samples() const;
+
+    uint64_t seed_;
+    std::mt19937_64 random_;
+    Climate climate_;
+    supervisor::Options options_;
+    supervisor::Supervisor supervisor_;
+    int64_t now_ms_;
+    int next_pid_ = 1'000;
+    uint32_t largest_target_;
+    bool halted_ = false;
+    int halt_code_ = 0;
+    bool boot_code_seen_ = false;
+    std::map<int, Process> alive_;
+    std::map<int, int> zombies_;        // pid -> status
+    std::set<int> foreign_;             // pids of the new masters
+    std::deque<supervisor::Action> todo_;
+    std::map<int, int> terms_;          // TERMs a pid got
+    std::optional<std::string> failure_;
+    std::string last_event_;
+};
+
+}  // namespace mono::sim
