@@ -154,6 +154,7 @@ def speed(settings: argparse.Namespace) -> None:
         result["cases"].append(outcome)
         print("\n" + report.case_text(outcome), flush=True)
     result["took_seconds"] = round(time.monotonic() - started)
+    print("\n" + report.summary_text(result))
     save("speed", result)
 
 

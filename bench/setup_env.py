@@ -26,6 +26,9 @@ PEERS = (
     "django==5.2.19",
     "matplotlib",
 )
+# Built here, never from pip's cache, which may hold a build against another interpreter of the
+# same version (uWSGI links to the libpython it was built with).
+BUILT_HERE = ("bjoern", "uwsgi")
 FAILED = VENV / "failed.json"
 _STAMP = VENV / "monoceros.stamp"
 _SOURCES = ("src", "python", "cmake", "CMakeLists.txt", "pyproject.toml")
@@ -98,7 +101,8 @@ def install_peers() -> dict[str, str]:
         if have is not None and version in ("", have):
             continue
         say(f"installing {requirement}")
-        reason = _pip_install(name, requirement)
+        build = ["--no-cache-dir", "--no-binary", name] if name in BUILT_HERE else []
+        reason = _pip_install(name, *build, requirement)
         if reason:
             failed[name] = reason
             say(f"{requirement} could not be installed: {reason}")
