@@ -1,0 +1,236 @@
+#include "engine/engine.hpp"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/clock.hpp"
+
+namespace mono::engine {
+namespace {
+
+constexpr int kEventsMax = 256;
+constexpr int64_t kDrainIdleMs = 500;    // for requests that cross our decision to stop
+constexpr uint32_t kReservedFds = 64;    // for the application, logs and spill files
+
+uint32_t connections_by_rlimit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024 - kReservedFds;
+    uint64_t files = std::clamp<uint64_t>(limit.rlim_cur, 2 * kReservedFds, 1u << 30);
+    return static_cast<uint32_t>(files - kReservedFds);
+}
+
+}  // namespace
+
+Engine::Engine(Options options)
+    : options_(std::move(options)),
+      spills_(options_.limits.temp_directory),
+      context_{options_.limits, exchanges_, spills_},
+      wheel_(base::monotonic_ms()),
+      now_ms_(base::monotonic_ms()),
+      scratch_(new char[session::kReceiveBytes]),
+      owner_pid_(getpid()) {
+    if (options_.connections_max == 0) options_.connections_max = connections_by_rlimit();
+    if (!ok()) return;
+    if (!poller_.add_reader(wakeup_.reader(), kWakeupKey, false))
+        journal_.add(Severity::kError, "epoll_ctl failed for the wake-up pipe");
+    if (options_.standby) start_standby();
+}
+
+Engine::~Engine() {
+    // In a child that the application forked there is no standby, and nothing here is ours.
+    if (getpid() != owner_pid_) {
+        if (standby_.joinable()) standby_.detach();
+        return;
+    }
+    stop_standby();
+    Lock lock(mutex_);
+    std::vector<Link*> open;
+    links_.for_each([&](Link& link) { open.push_back(&link); });
+    for (Link* link : open) close_link(*link);
+    forget_released();
+}
+
+bool Engine::listen(int fd) {
+    Lock lock(mutex_);
+    uint64_t key = kListenerKey | listeners_.size();
+    listeners_.push_back(fd);
+    return poller_.add_reader(fd, key, options_.shared_listeners);
+}
+
+session::Exchange* Engine::pop_ready() {
+    if (ready_head_ == nullptr || busy_ >= options_.slots) return nullptr;
+    session::Exchange* exchange = ready_head_;
+    ready_head_ = exchange->next;
+    if (ready_head_ == nullptr) ready_tail_ = nullptr;
+    exchange->next = nullptr;
+    exchange->handed_out = true;
+    --ready_count_;
+    ++busy_;
+    ++epoch_;
+    if (standby_dormant_ && standby_.joinable()) work_.notify_one();
+    if (ready_head_ != nullptr && waiting_takers_ != 0) ready_or_seat_.notify_one();
+    return exchange;
+}
+
+session::Exchange* Engine::try_take() {
+    Lock lock(mutex_);
+    return pop_ready();
+}
+
+session::Exchange* Engine::take(int timeout_ms) {
+    Lock lock(mutex_);
+    int64_t end_ms = timeout_ms < 0 ? INT64_MAX : base::monotonic_ms() + timeout_ms;
+    bool last_round = false;
+    while (true) {
+        if (session::Exchange* exchange = pop_ready()) return exchange;
+        if (last_round || woken_ || attention_.load(std::memory_order_relaxed)) break;
+        int64_t left_ms = timeout_ms < 0 ? -1 : std::max<int64_t>(0, end_ms - base::monotonic_ms());
+        if (has_pilot_) {
+            ++waiting_takers_;
+            if (timeout_ms < 0) {
+                ready_or_seat_.wait(lock);
+            } else {
+                ready_or_seat_.wait_for(lock, std::chrono::milliseconds(left_ms));
+            }
+            --waiting_takers_;
+        } else if (!pilot(lock, static_cast<int>(left_ms))) {
+            last_round = true;
+        }
+        if (draining_ && links_.size() == 0) last_round = true;
+        if (timeout_ms >= 0 && base::monotonic_ms() >= end_ms) last_round = true;
+    }
+    woken_ = false;
+    return nullptr;
+}
+
+// One round in the pilot's seat. False: a signal interrupted the wait.
+bool Engine::pilot(Lock& lock, int timeout_ms) {
+    epoll_event events[kEventsMax];
+    has_pilot_ = true;
+    after_slot_change();
+    if (!held_.empty()) flush_held();
+    flush_access_log();
+    int wait = wait_ms(timeout_ms);
+    lock.unlock();
+    int count = poller_.wait(events, wait);
+    lock.lock();
+    process(events, count);
+    has_pilot_ = false;
+    if (waiting_takers_ != 0) ready_or_seat_.notify_one();
+    return count >= 0;
+}
+
+void Engine::process(const epoll_event* events, int count) {
+    now_ms_ = base::monotonic_ms();
+    for (int i = 0; i < count; ++i) on_event(events[i]);
+    if (!later_.empty()) run_later();
+    expire_links();
+    forget_released();
+}
+
+int Engine::wait_ms(int timeout_ms) const {
+    if (!later_.empty()) return 0;
+    int64_t wait = wheel_.sleep_ms(now_ms_);
+    if (timeout_ms >= 0 && (wait < 0 || timeout_ms < wait)) wait = timeout_ms;
+    bool lines_wait = options_.access_log != nullptr && options_.access_log->waiting();
+    if (resume_at_ms_ != 0 || draining_ || lines_wait) wait = wait < 0 ? 100 : std::min<int64_t>(wait, 100);
+    return static_cast<int>(std::min<int64_t>(wait, 60'000));
+}
+
+void Engine::expire_links() {
+    while (base::TimerNode* node = wheel_.expire(now_ms_)) {
+        Link& link = static_cast<Link&>(*node);
+        if (link.connection.deadline_ms() > now_ms_) {
+            rearm(link);
+        } else {
+            act(link, link.connection.expire(now_ms_));
+        }
+    }
+    if (resume_at_ms_ != 0 && now_ms_ >= resume_at_ms_) resume_listeners();
+    if (draining_ && drain_idle_at_ms_ != 0 && now_ms_ >= drain_idle_at_ms_) {
+        drain_idle_at_ms_ = 0;
+        links_.for_each([&](Link& link) {
+            if (link.connection.phase() == session::Phase::kIdle) close_link(link);
+        });
+    }
+}
+
+// The listeners are watched exactly while a slot is free: a worker that cannot serve leaves new
+// connections to its siblings.
+void Engine::after_slot_change() {
+    bool free = accept_budget({options_.slots, busy_, ready_count_, links_.size(),
+                               options_.connections_max, options_.shared_listeners, draining_}) > 0;
+    if (free && listeners_paused_ && resume_at_ms_ == 0) resume_listeners();
+}
+
+void Engine::drain() {
+    Lock lock(mutex_);
+    if (draining_) return;
+    draining_ = true;
+    pause_listeners();
+    drain_idle_at_ms_ = base::monotonic_ms() + kDrainIdleMs;
+    lock.unlock();
+    wake();
+}
+
+bool Engine::drained() {
+    Lock lock(mutex_);
+    return draining_ && links_.size() == 0 && busy_ == 0 && ready_head_ == nullptr;
+}
+
+std::vector<JournalEntry> Engine::take_journal() {
+    Lock lock(mutex_);
+    attention_.store(!released_owners_.empty(), std::memory_order_relaxed);
+    return journal_.take();
+}
+
+std::vector<void*> Engine::take_released() {
+    Lock lock(mutex_);
+    attention_.store(!journal_.empty(), std::memory_order_relaxed);
+    return std::exchange(released_owners_, {});
+}
+
+void Engine::log(Severity severity, std::string text) {
+    Lock lock(mutex_);
+    journal_.add(severity, std::move(text));
+    attention_.store(true, std::memory_order_relaxed);
+}
+
+Counters Engine::counters() {
+    Lock lock(mutex_);
+    return counters_;
+}
+
+uint32_t Engine::connections() {
+    Lock lock(mutex_);
+    return links_.size();
+}
+
+void Engine::flush_access_log() {
+    if (options_.access_log == nullptr) return;
+    options_.access_log->flush();
+    uint64_t dropped = options_.access_log->dropped();
+    if (dropped == lines_dropped_) return;
+    journal_.add(Severity::kError, std::to_string(dropped - lines_dropped_) +
+                                       " access log lines were dropped: the log's disk or pipe "
+                                       "does not take them");
+    lines_dropped_ = dropped;
+    attention_.store(true, std::memory_order_relaxed);
+}
+
+void Engine::reopen_access_log() {
+    Lock lock(mutex_);
+    if (options_.access_log == nullptr) return;
+    options_.access_log->flush();
+    int error = 0;
+    if (options_.access_log->reopen(error)) return;
+    journal_.add(Severity::kError, std::string("Cannot reopen the access log, going on with the "
+                                               "old file: ") +
+                                       std::strerror(error));
+    attention_.store(true, std::memory_order_relaxed);
+}
+
+}  // namespace mono::engine

@@ -1,0 +1,222 @@
+// Engine: the connections of one worker, from accept(2) to close(2), behind one epoll set.
+//
+// Pull, never call up: a runner asks take() for complete requests and answers them with write(),
+// write_file() and finish(). The engine never touches Python.
+//
+// Threads. One lock guards everything; it is never held while waiting and its holders never wait
+// for the GIL. The pilot is the thread inside take() that waits in epoll: at most one at a time.
+// While no pilot is there (every slot runs the application), the standby thread takes the seat
+// (standby.cpp), so that reading, flushing and deadlines go on beside a slow application.
+// An exchange that take() returned belongs to the calling thread until finish() or abandon().
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/timer_wheel.hpp"
+#include "engine/accept_policy.hpp"
+#include "engine/journal.hpp"
+#include "engine/pools.hpp"
+#include "engine/spill_file.hpp"
+#include "log/access_log.hpp"
+#include "os/poller.hpp"
+#include "os/socket.hpp"
+#include "os/wakeup.hpp"
+#include "session/connection.hpp"
+#include "session/limits.hpp"
+
+namespace mono::engine {
+
+struct Options {
+    session::Limits limits;
+    uint32_t slots = 1;             // requests that the runner runs at once
+    uint32_t connections_max = 0;   // 0: from RLIMIT_NOFILE
+    bool shared_listeners = false;  // siblings accept from the same sockets
+    bool standby = true;            // false only where the runner never blocks (gevent, asgi)
+    std::string server;             // value of the Server field
+    log::AccessLog* access_log = nullptr;
+};
+
+// Bytes of a response body. With an owner they may be referenced after write() returned.
+struct Piece {
+    std::string_view bytes;
+    void* owner = nullptr;
+};
+
+enum class WriteStatus : uint8_t {
+    kDone,      // `bytes` were copied or sent: the owner is still the caller's
+    kKept,      // the owner now belongs to the engine; it comes back through take_released()
+    kGone,      // the client has gone; the owner is still the caller's
+};
+
+// What happened since the engine was opened; connections and requests.
+struct Counters {
+    uint64_t accepted = 0;
+    uint64_t answered = 0;
+    uint64_t refused = 0;
+    uint64_t aborted = 0;
+};
+
+class Engine {
+  public:
+    explicit Engine(Options options);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    bool ok() const { return poller_.ok() && wakeup_.ok(); }
+    // `fd` stays the caller's. Index: in order of calls (session::PeerInfo::listener).
+    [[nodiscard]] bool listen(int fd);
+
+    // A complete request, without waiting; nullptr when there is none or no slot is free.
+    session::Exchange* try_take();
+    // Waits for one. nullptr: the time is over, wake() rang, a signal came, the journal or the
+    // released owners want attention, or a drain is complete. Call without the GIL.
+    session::Exchange* take(int timeout_ms);
+
+    // The response. Call without the GIL where it can be helped: they make system calls.
+    // `known_length`: of the whole body where the caller knows it, else -1. `last` ends the body.
+    WriteStatus write(session::Exchange& exchange, Piece piece, int64_t known_length, bool last);
+    // Sends a range of a file as the whole rest of the body; takes over `fd` in every case.
+    WriteStatus write_file(session::Exchange& exchange, int fd, uint64_t offset, uint64_t length);
+    // An interim response (1xx), complete with its empty line.
+    WriteStatus write_interim(session::Exchange& exchange, std::string_view head);
+    // Replaces a response that has not begun by the server's own page and ends the connection.
+    void write_error(session::Exchange& exchange, uint16_t status, std::string_view detail);
+    // The application is done: the exchange goes back; the connection goes on or closes.
+    void finish(session::Exchange& exchange);
+    // The response cannot be completed: the connection is reset so that nobody takes it for whole.
+    void abandon(session::Exchange& exchange);
+
+    // Any thread, any signal handler.
+    void wake() { wakeup_.ring(); }
+    int wakeup_writer() const { return wakeup_.writer(); }
+
+    // No more connections; every answer closes its own; idle ones get a moment to send a request.
+    void drain();
+    bool drained();
+
+    bool needs_attention() const { return attention_.load(std::memory_order_relaxed); }
+    std::vector<JournalEntry> take_journal();
+    std::vector<void*> take_released();
+    void log(Severity severity, std::string text);
+    Counters counters();
+    uint32_t connections();
+    const session::Limits& limits() const { return options_.limits; }
+    void reopen_access_log();
+
+  private:
+    using Lock = std::unique_lock<std::mutex>;
+    enum class Flush : uint8_t { kEmpty, kPending, kDead };
+
+    // engine.cpp: the seat
+    session::Exchange* pop_ready();
+    bool pilot(Lock& lock, int timeout_ms);
+    void process(const epoll_event* events, int count);
+    int wait_ms(int timeout_ms) const;
+    void expire_links();
+    void after_slot_change();
+    void flush_access_log();
+
+    // engine_io.cpp: bytes in and out, under the lock
+    void on_event(const epoll_event& event);
+    void accept_from(size_t listener);
+    void add_connection(os::Fd fd, const os::PeerAddress& peer, size_t listener);
+    void pause_listeners();
+    void resume_listeners();
+    // These return false when the link has been closed.
+    bool read_link(Link& link);
+    bool act(Link& link, session::Next next);
+    Flush flush(Link& link);
+    bool flush_and_advance(Link& link);
+    void later(Link& link);
+    void run_later();
+    void unqueue(const session::Exchange* exchange);
+    void hold(Link& link);
+    void unhold(Link& link);
+    void flush_held();
+    void close_link(Link& link);
+    void rearm(Link& link);
+    void evict_idle();
+    void forget_released();
+    bool poll_link(Link& link);
+
+    // engine_respond.cpp
+    struct Wire;
+    void fill_wire(session::Exchange& exchange, const Piece& piece, int64_t known_length, bool last,
+                   Wire& wire);
+    char* outgoing(size_t bytes);
+    WriteStatus transmit(Link& link, const Wire& wire, void* owner, bool last);
+    WriteStatus keep(Link& link, const Wire& wire, size_t sent, void* owner);
+    bool spill_output(Link& link, std::string_view bytes);
+    Link* wait_for_room(Lock& lock, session::Exchange& exchange);
+    session::ResponseContext response_context();
+    void note_refusal(Link& link);
+    void note_finished(Link& link);
+    void log_access(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes);
+    void give_back(Lock& lock, session::Exchange& exchange, bool whole);
+
+    // standby.cpp
+    void run_standby();
+    void fly_standby(Lock& lock);
+    void start_standby();
+    void stop_standby();
+
+    Options options_;
+    SpillFiles spills_;
+    ExchangeStore exchanges_;
+    session::ConnectionContext context_;
+    os::Poller poller_;
+    os::Wakeup wakeup_;       // ends a wait in take()
+    os::Wakeup standby_kick_; // ends a wait of the standby
+    base::TimerWheel wheel_;
+    LinkTable links_;
+    std::vector<int> listeners_;
+
+    std::mutex mutex_;
+    std::condition_variable ready_or_seat_;  // threads in take() that are not the pilot
+    std::condition_variable room_;           // writers that wait for a slow reader
+    std::condition_variable work_;           // the dormant standby
+
+    session::Exchange* ready_head_ = nullptr;
+    session::Exchange* ready_tail_ = nullptr;
+    uint32_t ready_count_ = 0;
+    uint32_t busy_ = 0;
+    uint64_t epoch_ = 0;      // grows whenever a slot is taken or given back
+    int64_t now_ms_ = 0;      // of the current round
+    int64_t drain_idle_at_ms_ = 0;
+    int64_t resume_at_ms_ = 0;  // listeners that ran out of descriptors
+    uint32_t waiting_takers_ = 0;
+    bool has_pilot_ = false;
+    bool woken_ = false;
+    bool listeners_paused_ = false;
+    bool draining_ = false;
+    bool standby_flying_ = false;
+    bool standby_dormant_ = true;
+    bool standby_quit_ = false;
+
+    std::atomic<bool> attention_{false};  // journal_ or released_owners_ is not empty
+    Journal journal_;
+    std::vector<base::Released> released_;
+    std::vector<void*> released_owners_;
+    std::vector<Link*> held_;
+    std::vector<uint64_t> later_;  // keys of links whose turn was cut short
+    Counters counters_;
+    uint64_t lines_dropped_ = 0;  // of the access log, as reported so far
+
+    time_t date_second_ = 0;
+    std::string date_;
+    std::unique_ptr<char[]> scratch_;  // kReceiveBytes: what recv(2) gave last
+    base::Buffer outgoing_;            // what send(2) gets next
+    int owner_pid_;
+    std::thread standby_;
+};
+
+}  // namespace mono::engine

@@ -1,0 +1,332 @@
+// Bytes in and out, accept and close. Everything here runs under the engine's lock.
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "engine/engine.hpp"
+
+namespace mono::engine {
+
+using session::Next;
+using session::Phase;
+
+namespace {
+
+constexpr int kReceivesInARow = 16;  // then others get their turn: 1 MiB
+constexpr int kSendsInARow = 16;
+constexpr int kVectors = 16;
+constexpr int64_t kDescriptorPauseMs = 100;
+constexpr size_t kEvictedAtOnce = 16;
+constexpr uint64_t kHeldBytesMax = 64 * 1024;
+
+}  // namespace
+
+void Engine::on_event(const epoll_event& event) {
+    uint64_t key = event.data.u64;
+    if (key == kWakeupKey) {
+        wakeup_.drain();
+        woken_ = true;
+        return;
+    }
+    if ((key & kListenerKey) != 0) {
+        accept_from(static_cast<size_t>(key & ~kListenerKey));
+        return;
+    }
+    Link* link = links_.find(key);
+    if (link == nullptr) return;  // closed earlier in this batch
+    if ((event.events & EPOLLERR) != 0) {
+        close_link(*link);
+        return;
+    }
+    if ((event.events & (EPOLLRDHUP | EPOLLHUP)) != 0) link->eof = true;
+    if ((event.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0) {
+        link->readable = true;
+        if (link->connection.wants_bytes() && !read_link(*link)) return;
+    }
+    if ((event.events & EPOLLOUT) == 0) return;
+    link->blocked = false;
+    if (!link->connection.out.empty() && !link->held) flush_and_advance(*link);
+}
+
+void Engine::accept_from(size_t listener) {
+    uint32_t budget = accept_budget({options_.slots, busy_, ready_count_, links_.size(),
+                                     options_.connections_max, options_.shared_listeners,
+                                     draining_});
+    if (budget == 0 && links_.size() >= options_.connections_max) {
+        evict_idle();
+        pause_listeners();
+        resume_at_ms_ = now_ms_ + kDescriptorPauseMs;
+    }
+    for (; budget != 0; --budget) {
+        os::Accepted accepted = os::accept_stream(listeners_[listener]);
+        if (accepted.status == os::AcceptStatus::kAgain) return;
+        if (accepted.status == os::AcceptStatus::kAccepted) {
+            add_connection(std::move(accepted.fd), accepted.peer, listener);
+            continue;
+        }
+        if (accepted.status == os::AcceptStatus::kNoDescriptors) {
+            evict_idle();
+            journal_.add(Severity::kError,
+                         "Cannot accept: no file descriptor or memory is left for a connection. "
+                         "Raise the limit of open files (ulimit -n, LimitNOFILE=)");
+            attention_.store(true, std::memory_order_relaxed);
+        }
+        pause_listeners();
+        resume_at_ms_ = now_ms_ + kDescriptorPauseMs;
+        return;
+    }
+}
+
+void Engine::add_connection(os::Fd fd, const os::PeerAddress& peer, size_t listener) {
+    session::PeerInfo info;
+    info.host = peer.host;
+    info.port = peer.port;
+    info.listener = static_cast<uint16_t>(listener);
+    info.trusted = options_.limits.trust.forwarded_allow_ips.contains(peer.host);
+    Link& link = links_.add(context_, std::move(fd), std::move(info), now_ms_);
+    ++counters_.accepted;
+    // The request is often here already: then a short connection never enters the poller.
+    link.readable = true;
+    read_link(link);
+}
+
+bool Engine::poll_link(Link& link) {
+    if (link.polled) return true;
+    if (!poller_.add_stream(link.fd.get(), link.key)) {
+        close_link(link);
+        return false;
+    }
+    link.polled = true;
+    return true;
+}
+
+void Engine::pause_listeners() {
+    if (listeners_paused_) return;
+    listeners_paused_ = true;
+    for (int fd : listeners_) poller_.remove(fd);
+}
+
+void Engine::resume_listeners() {
+    resume_at_ms_ = 0;
+    if (!listeners_paused_ || draining_) return;
+    listeners_paused_ = false;
+    for (size_t i = 0; i < listeners_.size(); ++i) {
+        if (!poller_.add_reader(listeners_[i], kListenerKey | i, options_.shared_listeners)) {
+            journal_.add(Severity::kError, "A listening socket can no longer be watched");
+            attention_.store(true, std::memory_order_relaxed);
+        }
+    }
+}
+
+// Out of descriptors: connections that wait for nothing but a next request make room.
+void Engine::evict_idle() {
+    std::vector<Link*> idle;
+    links_.for_each([&](Link& link) {
+        if (link.connection.phase() == Phase::kIdle) idle.push_back(&link);
+    });
+    size_t count = std::min(idle.size(), kEvictedAtOnce);
+    std::partial_sort(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(count), idle.end(),
+                      [](Link* left, Link* right) {
+                          return left->connection.deadline_ms() < right->connection.deadline_ms();
+                      });
+    for (size_t i = 0; i < count; ++i) close_link(*idle[i]);
+}
+
+bool Engine::read_link(Link& link) {
+    for (int round = 0; round < kReceivesInARow; ++round) {
+        os::IoResult got =
+            os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
+        if (got.status == os::IoStatus::kAgain) {
+            link.readable = false;
+            return poll_link(link);
+        }
+        if (got.status == os::IoStatus::kBroken) {
+            close_link(link);
+            return false;
+        }
+        if (got.status == os::IoStatus::kEof) {
+            link.readable = false;
+            link.eof = true;
+            return act(link, link.connection.end_of_input());
+        }
+        // A short read of a stream has emptied it (epoll(7)); a FIN behind it shows as eof.
+        bool emptied = got.bytes < session::kReceiveBytes && link.polled && !link.eof;
+        if (emptied) link.readable = false;
+        Next next = link.connection.feed({scratch_.get(), got.bytes}, now_ms_);
+        if (!act(link, next)) return false;
+        if (emptied || !link.connection.wants_bytes()) return true;
+    }
+    later(link);
+    return poll_link(link);
+}
+
+void Engine::later(Link& link) { later_.push_back(link.key); }
+
+void Engine::run_later() {
+    std::vector<uint64_t> keys = std::exchange(later_, {});
+    for (uint64_t key : keys) {
+        Link* link = links_.find(key);
+        if (link == nullptr) continue;
+        if (!link->connection.out.empty() && !link->held && !flush_and_advance(*link)) continue;
+        if (link->readable && link->connection.wants_bytes()) read_link(*link);
+    }
+}
+
+bool Engine::act(Link& link, Next next) {
+    switch (next) {
+        case Next::kClose:
+            close_link(link);
+            return false;
+        case Next::kRefused:
+            note_refusal(link);
+            return flush_and_advance(link);
+        case Next::kDispatch: {
+            session::Exchange* exchange = link.connection.exchange();
+            exchange->link = &link;
+            exchange->next = nullptr;
+            (ready_tail_ != nullptr ? ready_tail_->next : ready_head_) = exchange;
+            ready_tail_ = exchange;
+            ++ready_count_;
+            return true;
+        }
+        case Next::kRead:
+            if (!link.connection.out.empty() && !link.held) return flush_and_advance(link);
+            rearm(link);
+            return true;
+    }
+    return true;
+}
+
+void Engine::rearm(Link& link) {
+    int64_t deadline = link.connection.deadline_ms();
+    if (deadline != session::Connection::kNever) wheel_.arm(link, deadline);
+}
+
+Engine::Flush Engine::flush(Link& link) {
+    base::Chain& out = link.connection.out;
+    for (int round = 0; !out.empty(); ++round) {
+        if (round == kSendsInARow) {
+            later(link);
+            return Flush::kPending;
+        }
+        base::Chain::FileRange file = out.front_file();
+        os::IoResult sent;
+        if (file.fd >= 0) {
+            sent = os::send_file(link.fd.get(), file.fd, file.offset, file.length);
+        } else {
+            iovec vectors[kVectors];
+            sent = os::send_vectors(link.fd.get(), vectors, out.gather(vectors, kVectors));
+        }
+        if (sent.status == os::IoStatus::kAgain) {
+            link.blocked = true;
+            return Flush::kPending;
+        }
+        if (sent.status != os::IoStatus::kDone) return Flush::kDead;
+        out.consume(sent.bytes, released_);
+    }
+    if (link.output_spill && link.output_spill->size() != 0) link.output_spill->clear();
+    room_.notify_all();
+    return Flush::kEmpty;
+}
+
+// Sends what there is; when a response has left, goes on with the connection.
+bool Engine::flush_and_advance(Link& link) {
+    unhold(link);
+    session::Connection& connection = link.connection;
+    uint64_t before = connection.out.bytes();
+    Flush result = flush(link);
+    if (result == Flush::kDead) {
+        close_link(link);
+        return false;
+    }
+    if (connection.out.bytes() != before || result == Flush::kEmpty)
+        connection.progressed(now_ms_);
+    if (result == Flush::kPending) {
+        if (connection.deadline_ms() == session::Connection::kNever)
+            connection.progressed(now_ms_);
+        rearm(link);
+        room_.notify_all();
+        return poll_link(link);
+    }
+    if (connection.phase() != Phase::kFlush) {
+        rearm(link);
+        return true;
+    }
+    if (connection.broken_reply()) {
+        close_link(link);
+        return false;
+    }
+    note_finished(link);
+    if (draining_) connection.exchange()->response.forbid_keep_alive();
+    Next next = connection.flushed(now_ms_);
+    if (connection.phase() == Phase::kLinger) os::shutdown_write(link.fd.get());
+    if (!act(link, next)) return false;
+    if (!connection.wants_bytes()) return true;
+    return link.readable || link.eof ? read_link(link) : poll_link(link);
+}
+
+// The application makes the next piece: until the standby's tick both may leave together.
+void Engine::hold(Link& link) {
+    if (link.blocked) return;
+    if (link.connection.out.bytes() >= kHeldBytesMax) {
+        flush_and_advance(link);
+        return;
+    }
+    if (link.held) return;
+    link.held = true;
+    held_.push_back(&link);
+}
+
+void Engine::unhold(Link& link) {
+    if (!link.held) return;
+    link.held = false;
+    std::erase(held_, &link);
+}
+
+void Engine::flush_held() {
+    while (!held_.empty()) flush_and_advance(*held_.back());
+}
+
+void Engine::unqueue(const session::Exchange* exchange) {
+    session::Exchange* previous = nullptr;
+    for (session::Exchange* at = ready_head_; at != nullptr; previous = at, at = at->next) {
+        if (at != exchange) continue;
+        (previous != nullptr ? previous->next : ready_head_) = at->next;
+        if (ready_tail_ == at) ready_tail_ = previous;
+        --ready_count_;
+        return;
+    }
+}
+
+void Engine::close_link(Link& link) {
+    unhold(link);
+    wheel_.cancel(link);
+    session::Exchange* exchange = link.connection.exchange();
+    if (exchange != nullptr && exchange->handed_out) {
+        link.connection.detach_exchange();
+        exchange->link = nullptr;
+    } else if (exchange != nullptr && link.connection.phase() == Phase::kReady) {
+        unqueue(exchange);
+        ++counters_.aborted;
+    } else if (exchange != nullptr && link.connection.phase() == Phase::kFlush) {
+        // The end of a close-delimited answer is a FIN: cut short, it must not look whole.
+        bool cut = link.connection.broken_reply() || !link.connection.out.empty();
+        if (cut && exchange->response.close_delimited()) os::reset_on_close(link.fd.get());
+        note_finished(link);
+    }
+    link.connection.out.clear(released_);
+    links_.remove(link);
+    room_.notify_all();
+    if (resume_at_ms_ != 0) resume_listeners();
+}
+
+void Engine::forget_released() {
+    if (released_.empty()) return;
+    for (const base::Released& done : released_) {
+        if (done.fd >= 0) os::Fd closing(done.fd);
+        if (done.owner != nullptr) released_owners_.push_back(done.owner);
+    }
+    released_.clear();
+    if (!released_owners_.empty()) attention_.store(true, std::memory_order_relaxed);
+}
+
+}  // namespace mono::engine

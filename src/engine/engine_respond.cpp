@@ -1,0 +1,274 @@
+// The way of a response: from the application's pieces to the socket, tried at once; what the
+// kernel does not take goes into the connection's chain, past a bound into a spill file.
+#include <ctime>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/clock.hpp"
+#include "engine/engine.hpp"
+#include "http/date.hpp"
+#include "http/response_head.hpp"
+#include "log/access_record.hpp"
+
+namespace mono::engine {
+
+using session::Exchange;
+
+// One transmission: `lead` (head and chunk prefix, and a small body with its suffix) lies in
+// outgoing_; a large body is referenced between lead and suffix.
+struct Engine::Wire {
+    std::string_view lead;
+    std::string_view body;
+    std::string_view suffix;
+    size_t size() const { return lead.size() + body.size() + suffix.size(); }
+};
+
+session::ResponseContext Engine::response_context() {
+    timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    if (now.tv_sec != date_second_) {
+        date_second_ = now.tv_sec;
+        date_ = http::format_date(now.tv_sec);
+    }
+    return {options_.server, date_, !draining_ && options_.limits.keepalive_ms_max > 0};
+}
+
+char* Engine::outgoing(size_t bytes) {
+    outgoing_.clear();
+    return outgoing_.reserve(bytes);
+}
+
+void Engine::fill_wire(Exchange& exchange, const Piece& piece, int64_t known_length, bool last,
+                       Wire& wire) {
+    session::Response& response = exchange.response;
+    session::ResponseContext context = response_context();
+    bool first = !response.begun();
+    if (first) response.begin(exchange.head, context, known_length);
+    session::Response::Frame frame = response.frame(piece.bytes.size(), last);
+    bool copied = frame.body_length <= session::kCopiedBodyBytesMax;
+    size_t room = (first ? response.head_size_max(context) : 0) + sizeof frame.prefix +
+                  (copied ? frame.body_length : 0) + frame.suffix.size();
+    char* begin = outgoing(room);
+    char* at = begin;
+    if (first) at += response.write_head(context, at);
+    at = std::copy_n(frame.prefix, frame.prefix_length, at);
+    if (copied) {
+        at = std::copy_n(piece.bytes.data(), frame.body_length, at);
+        at = std::copy_n(frame.suffix.data(), frame.suffix.size(), at);
+    } else {
+        wire.body = piece.bytes.substr(0, frame.body_length);
+        wire.suffix = frame.suffix;
+    }
+    wire.lead = {begin, static_cast<size_t>(at - begin)};
+}
+
+WriteStatus Engine::write(Exchange& exchange, Piece piece, int64_t known_length, bool last) {
+    Lock lock(mutex_);
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link != nullptr && link->connection.out.bytes() > session::kOutputSpillBytesMax)
+        link = wait_for_room(lock, exchange);
+    if (link == nullptr) {
+        // Nobody listens; the framing still advances, for the access log and the length check.
+        Wire ignored;
+        fill_wire(exchange, piece, known_length, last, ignored);
+        return WriteStatus::kGone;
+    }
+    Wire wire;
+    fill_wire(exchange, piece, known_length, last, wire);
+    return transmit(*link, wire, piece.owner, last);
+}
+
+WriteStatus Engine::transmit(Link& link, const Wire& wire, void* owner, bool last) {
+    bool hold_back = !last && standby_.joinable() && !standby_flying_;
+    if (hold_back || !link.connection.out.empty()) {
+        WriteStatus status = keep(link, wire, 0, owner);
+        if (hold_back) {
+            hold(link);
+        } else if (!last && !link.blocked && !flush_and_advance(link)) {
+            return status == WriteStatus::kKept ? status : WriteStatus::kGone;
+        }
+        return status;  // the last piece leaves with finish()
+    }
+    iovec vectors[3] = {{const_cast<char*>(wire.lead.data()), wire.lead.size()},
+                        {const_cast<char*>(wire.body.data()), wire.body.size()},
+                        {const_cast<char*>(wire.suffix.data()), wire.suffix.size()}};
+    os::IoResult sent =
+        wire.body.empty() ? os::send_bytes(link.fd.get(), wire.lead.data(), wire.lead.size())
+                          : os::send_vectors(link.fd.get(), vectors, 3);
+    if (wire.size() == 0) return WriteStatus::kDone;
+    if (sent.status == os::IoStatus::kBroken || sent.status == os::IoStatus::kEof) {
+        close_link(link);
+        return WriteStatus::kGone;
+    }
+    if (sent.bytes == wire.size()) return WriteStatus::kDone;
+    return keep(link, wire, sent.bytes, owner);
+}
+
+// Puts what is unsent into the chain: by reference where an owner keeps it alive, else copied;
+// past the memory bound into the spill file.
+WriteStatus Engine::keep(Link& link, const Wire& wire, size_t sent, void* owner) {
+    base::Chain& out = link.connection.out;
+    auto rest = [&sent](std::string_view bytes) {
+        size_t gone = std::min(sent, bytes.size());
+        sent -= gone;
+        return bytes.substr(gone);
+    };
+    out.append_copy(rest(wire.lead));
+    std::string_view body = rest(wire.body);
+    WriteStatus status = WriteStatus::kDone;
+    if (!body.empty()) {
+        bool spill = out.memory_bytes() + body.size() > session::kOutputMemoryBytesMax;
+        if (spill && spill_output(link, body)) {
+            // in the file
+        } else if (owner != nullptr) {
+            out.append_shared(body, owner);
+            status = WriteStatus::kKept;
+        } else {
+            out.append_copy(body);
+        }
+    }
+    out.append_copy(rest(wire.suffix));
+    return status;
+}
+
+bool Engine::spill_output(Link& link, std::string_view bytes) {
+    if (!link.output_spill) link.output_spill = spills_.make();
+    if (!link.output_spill) return false;
+    uint64_t offset = link.output_spill->size();
+    if (!link.output_spill->append(bytes)) return false;
+    link.connection.out.append_file(link.output_spill->fd(), offset, bytes.size(), false);
+    return true;
+}
+
+// The reader is slower than any bound allows: only now does the application wait for it. The
+// standby goes on sending; send_timeout ends a reader that has stopped.
+Link* Engine::wait_for_room(Lock& lock, Exchange& exchange) {
+    if (!standby_.joinable()) return static_cast<Link*>(exchange.link);
+    room_.wait(lock, [&] {
+        const Link* link = static_cast<Link*>(exchange.link);
+        return link == nullptr ||
+               link->connection.out.bytes() <= session::kOutputSpillBytesMax / 2;
+    });
+    return static_cast<Link*>(exchange.link);
+}
+
+WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint64_t length) {
+    os::Fd file(fd);
+    Lock lock(mutex_);
+    session::Response& response = exchange.response;
+    session::ResponseContext context = response_context();
+    if (!response.begun()) response.begin(exchange.head, context, static_cast<int64_t>(length));
+    session::Response::Frame frame = response.frame(length, true);
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr) return WriteStatus::kGone;
+    char* begin = outgoing(response.head_size_max(context) + sizeof frame.prefix);
+    size_t head = response.write_head(context, begin);
+    std::copy_n(frame.prefix, frame.prefix_length, begin + head);
+    base::Chain& out = link->connection.out;
+    out.append_copy({begin, head + frame.prefix_length});
+    if (frame.body_length != 0) {
+        out.append_file(file.get(), offset, frame.body_length, true);
+        file.release();
+    }
+    out.append_copy(frame.suffix);
+    return WriteStatus::kDone;
+}
+
+WriteStatus Engine::write_interim(Exchange& exchange, std::string_view head) {
+    Lock lock(mutex_);
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr) return WriteStatus::kGone;
+    if (exchange.response.begun() || !exchange.head.at_least_1_1()) return WriteStatus::kDone;
+    link->connection.out.append_copy(head);
+    return flush_and_advance(*link) ? WriteStatus::kDone : WriteStatus::kGone;
+}
+
+void Engine::write_error(Exchange& exchange, uint16_t status, std::string_view detail) {
+    Lock lock(mutex_);
+    std::string line = std::to_string(status) + " " + std::string(http::reason_phrase(status));
+    exchange.response.clear();
+    // The line is ours: it cannot be invalid.
+    [[maybe_unused]] http::HeadFault fault = exchange.response.head.set_status(line);
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr) return;
+    std::string page = http::error_page(status, detail);
+    if (exchange.head.head_method) page.resize(page.find("\r\n\r\n") + 4);
+    link->connection.out.append_copy(page);
+}
+
+void Engine::finish(Exchange& exchange) {
+    Lock lock(mutex_);
+    give_back(lock, exchange, exchange.response.owed() == 0);
+}
+
+void Engine::abandon(Exchange& exchange) {
+    Lock lock(mutex_);
+    give_back(lock, exchange, false);
+}
+
+void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
+    --busy_;
+    ++epoch_;
+    now_ms_ = base::monotonic_ms();
+    if (standby_flying_) standby_kick_.ring();
+    exchange.handed_out = false;
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr) {
+        ++counters_.aborted;
+        log_access(exchange, exchange.response.head.status(), exchange.response.body_bytes());
+        exchanges_.put(&exchange);
+    } else {
+        if (!whole) {
+            link->connection.break_reply();
+            exchange.response.forbid_keep_alive();
+        }
+        link->connection.finished(now_ms_);
+        flush_and_advance(*link);
+    }
+    forget_released();
+    if (waiting_takers_ != 0 && ready_head_ != nullptr) ready_or_seat_.notify_one();
+}
+
+void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body_bytes) {
+    if (options_.access_log == nullptr) return;
+    timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    log::AccessRecord record;
+    record.buffer = exchange.bytes.data();
+    record.head = &exchange.head;
+    record.remote_addr = exchange.peer.host;
+    record.status = status;
+    record.body_bytes = body_bytes;
+    record.response_fields = exchange.response.head.fields();
+    record.duration_us =
+        exchange.started_us == 0 ? 0 : base::monotonic_us() - exchange.started_us;
+    record.finished_unix_us = int64_t{wall.tv_sec} * 1'000'000 + wall.tv_nsec / 1'000;
+    record.pid = owner_pid_;
+    options_.access_log->append(record);
+}
+
+void Engine::note_finished(Link& link) {
+    if (link.connection.refusal().error != http::Error::kNone) return;
+    const Exchange& exchange = *link.connection.exchange();
+    ++counters_.answered;
+    log_access(exchange, exchange.response.head.status(), exchange.response.body_bytes());
+}
+
+// Contract: "Invalid request from ip=..." and here the rule and where it was broken.
+void Engine::note_refusal(Link& link) {
+    const session::Refusal& refusal = link.connection.refusal();
+    const http::ErrorInfo& info = http::describe(refusal.error);
+    ++counters_.refused;
+    const std::string& host = link.connection.peer().host;
+    std::string text = "Invalid request from ip=" + (host.empty() ? "unix" : host) + ": " +
+                       std::string(info.detail) + " [" + std::string(info.rule) + " at byte " +
+                       std::to_string(refusal.offset) + ", answered " +
+                       std::to_string(info.status) + "]";
+    journal_.add(Severity::kWarning, std::move(text));
+    attention_.store(true, std::memory_order_relaxed);
+    if (link.connection.exchange() != nullptr)
+        log_access(*link.connection.exchange(), info.status, 0);
+}
+
+}  // namespace mono::engine

@@ -1,0 +1,36 @@
+// Link: what ties a session::Connection to a descriptor, a timer and an engine.
+// Owner: the engine's LinkTable, under the engine's lock. Dies in Engine::close_link only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "base/timer_wheel.hpp"
+#include "os/fd.hpp"
+#include "session/connection.hpp"
+
+namespace mono::engine {
+
+// The upper bit of a poller key tells listeners and the wake-up pipe from connections.
+constexpr uint32_t kGenerationMask = 0x7fffffff;
+constexpr uint64_t kListenerKey = uint64_t{1} << 63;
+constexpr uint64_t kWakeupKey = kListenerKey | 0xffffffff;
+
+struct Link : base::TimerNode {
+    Link(const session::ConnectionContext& context, os::Fd descriptor, session::PeerInfo peer,
+         int64_t now_ms)
+        : fd(std::move(descriptor)), connection(context, std::move(peer), now_ms) {}
+
+    uint64_t key = 0;
+    os::Fd fd;
+    session::Connection connection;
+    std::unique_ptr<session::Spill> output_spill;  // of a response to a slow reader
+    bool polled = false;    // in the poller
+    bool readable = false;  // an edge came while nobody wanted bytes
+    bool eof = false;       // the peer sent FIN
+    bool blocked = false;   // the kernel took no more: wait for EPOLLOUT
+    bool held = false;      // out waits for the standby or the next write
+};
+
+}  // namespace mono::engine

@@ -1,0 +1,254 @@
+#include "session/connection.hpp"
+
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "http/framing.hpp"
+#include "http/response_head.hpp"
+#include "http/target.hpp"
+
+namespace mono::session {
+
+using http::Error;
+
+Connection::Connection(const ConnectionContext& context, PeerInfo peer, int64_t now_ms)
+    : context_(context),
+      peer_(std::move(peer)),
+      parser_(context.limits.head),
+      chunked_(context.limits.head) {
+    set_deadline(now_ms, context.limits.head_ms_max);
+}
+
+Connection::~Connection() {
+    if (exchange_ != nullptr) context_.exchanges.put(exchange_);
+}
+
+Next Connection::feed(std::string_view bytes, int64_t now_ms) {
+    switch (phase_) {
+        case Phase::kIdle:
+        case Phase::kHead:
+            return feed_head(bytes, now_ms);
+        case Phase::kBody:
+            return exchange_->head.body == http::BodyKind::kChunked ? feed_chunked(bytes, now_ms)
+                                                                    : feed_length(bytes, now_ms);
+        case Phase::kLinger:
+            linger_bytes_ += bytes.size();
+            return linger_bytes_ > kLingerBytesMax ? Next::kClose : Next::kRead;
+        case Phase::kReady:
+        case Phase::kFlush:
+            pipelined_.append(bytes);
+            return Next::kRead;
+        case Phase::kClosed:
+            return Next::kClose;
+    }
+    return Next::kClose;
+}
+
+Next Connection::feed_head(std::string_view bytes, int64_t now_ms) {
+    if (phase_ == Phase::kIdle) {
+        phase_ = Phase::kHead;
+        exchange_ = context_.exchanges.get();
+        exchange_->peer = peer_;
+        set_deadline(now_ms, context_.limits.head_ms_max);
+    }
+    base::Buffer& buffer = exchange_->bytes;
+    buffer.append(bytes);
+    auto length = static_cast<uint32_t>(buffer.size());
+    switch (parser_.parse(buffer.data(), length, exchange_->head)) {
+        case http::ParseStatus::kNeedMore:
+            return Next::kRead;
+        case http::ParseStatus::kFailed:
+            return refuse(parser_.error(), parser_.error_offset());
+        case http::ParseStatus::kComplete:
+            return head_complete(now_ms);
+    }
+    return Next::kClose;
+}
+
+Error Connection::check_script_name() const {
+    const Exchange& exchange = *exchange_;
+    std::string_view script = exchange.script_name.empty()
+                                  ? std::string_view(context_.limits.script_name)
+                                  : exchange.text(exchange.script_name);
+    if (script.empty()) return Error::kNone;
+    bool prefix = exchange.text(exchange.head.path).starts_with(script);
+    return prefix ? Error::kNone : Error::kScriptNameMismatch;
+}
+
+Next Connection::head_complete(int64_t now_ms) {
+    Exchange& exchange = *exchange_;
+    exchange.started_us = base::monotonic_us();
+    char* buffer = exchange.bytes.data();
+    http::TrustVerdict verdict =
+        http::apply_trust(context_.limits.trust, peer_.trusted, buffer, exchange.head);
+    if (verdict.fault.error != Error::kNone)
+        return refuse(verdict.fault.error, verdict.fault.offset);
+    http::FramingError framing = http::apply_framing(buffer, exchange.head);
+    if (framing.error != Error::kNone) return refuse(framing.error, framing.offset);
+    exchange.scheme = verdict.scheme;
+    exchange.script_name = verdict.script_name;
+    Error script = check_script_name();
+    if (script != Error::kNone) return refuse(script, exchange.head.target.offset);
+    return begin_body(now_ms);
+}
+
+// The bytes behind the head are already in the exchange's buffer: they are the body's or, behind
+// the body, the next request's.
+Next Connection::begin_body(int64_t now_ms) {
+    Exchange& exchange = *exchange_;
+    const Limits& limits = context_.limits;
+    uint32_t head_length = exchange.head.length;
+    std::string_view rest = exchange.bytes.view().substr(head_length);
+    if (exchange.head.body == http::BodyKind::kNone) {
+        pipelined_.append(rest);
+        exchange.bytes.truncate(head_length);
+        return ready();
+    }
+    uint64_t length = exchange.head.content_length;
+    bool chunked = exchange.head.body == http::BodyKind::kChunked;
+    if (!chunked && limits.body_bytes_max != 0 && length > limits.body_bytes_max)
+        return refuse(Error::kBodyTooLarge, head_length);
+    phase_ = Phase::kBody;
+    set_deadline(now_ms, limits.body_ms_max);
+    body_left_ = length;
+    chunked_.reset();
+    if (exchange.head.expect_continue && rest.empty()) {
+        exchange.continue_sent = true;
+        out.append_copy("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    if (!chunked && length <= limits.body_memory_bytes_max) {
+        // The body stays where it is, right behind the head.
+        exchange.body.set_inline(head_length, length);
+        uint64_t here = std::min<uint64_t>(rest.size(), length);
+        pipelined_.append(rest.substr(here));
+        exchange.bytes.truncate(head_length + here);
+        exchange.bytes.reserve(length - here);
+        body_left_ -= here;
+        return body_left_ == 0 ? ready() : Next::kRead;
+    }
+    base::Buffer moved;
+    moved.append(rest);
+    exchange.bytes.truncate(head_length);
+    if (!chunked && !exchange.body.start_spill(context_.spills))
+        return refuse(Error::kStorageFull, head_length);
+    return moved.empty() ? Next::kRead : feed(moved.view(), now_ms);
+}
+
+Next Connection::feed_length(std::string_view bytes, int64_t now_ms) {
+    Exchange& exchange = *exchange_;
+    set_deadline(now_ms, context_.limits.body_ms_max);
+    std::string_view mine = bytes.substr(0, std::min<uint64_t>(bytes.size(), body_left_));
+    pipelined_.append(bytes.substr(mine.size()));
+    body_left_ -= mine.size();
+    if (!exchange.body.spilled()) {
+        exchange.bytes.append(mine);
+    } else if (!exchange.body.append(mine, 0, context_.spills)) {
+        return refuse(Error::kStorageFull, exchange.head.length);
+    }
+    return body_left_ == 0 ? ready() : Next::kRead;
+}
+
+Next Connection::feed_chunked(std::string_view bytes, int64_t now_ms) {
+    Exchange& exchange = *exchange_;
+    const Limits& limits = context_.limits;
+    set_deadline(now_ms, limits.body_ms_max);
+    while (true) {
+        http::ChunkedDecoder::Step step = chunked_.next(bytes);
+        bytes.remove_prefix(step.consumed);
+        switch (step.event) {
+            case http::ChunkedDecoder::Event::kNeedMore:
+                return Next::kRead;
+            case http::ChunkedDecoder::Event::kFailed:
+                return refuse(chunked_.error(), exchange.head.length + chunked_.error_offset());
+            case http::ChunkedDecoder::Event::kEnd:
+                pipelined_.append(bytes);
+                return ready();
+            case http::ChunkedDecoder::Event::kData:
+                break;
+        }
+        uint64_t size = exchange.body.size() + step.data.size();
+        if (limits.body_bytes_max != 0 && size > limits.body_bytes_max)
+            return refuse(Error::kBodyTooLarge, exchange.head.length);
+        if (!exchange.body.append(step.data, limits.body_memory_bytes_max, context_.spills))
+            return refuse(Error::kStorageFull, exchange.head.length);
+    }
+}
+
+Next Connection::ready() {
+    phase_ = Phase::kReady;
+    deadline_ms_ = kNever;
+    return Next::kDispatch;
+}
+
+Next Connection::refuse(Error error, uint64_t offset) {
+    const http::ErrorInfo& info = http::describe(error);
+    refusal_ = {error, offset};
+    out.append_copy(http::error_page(info.status, info.detail));
+    phase_ = Phase::kFlush;
+    if (exchange_ != nullptr) exchange_->response.forbid_keep_alive();
+    deadline_ms_ = kNever;
+    return Next::kRefused;
+}
+
+Next Connection::end_of_input() {
+    // RFC 9112 section 8: a request cut short is never answered.
+    return phase_ == Phase::kReady || phase_ == Phase::kFlush ? Next::kRead : Next::kClose;
+}
+
+Next Connection::expire(int64_t) {
+    switch (phase_) {
+        case Phase::kHead:
+            return refuse(Error::kHeadTimeout, exchange_->bytes.size());
+        case Phase::kBody:
+            return refuse(Error::kBodyTimeout, exchange_->head.length + exchange_->body.size());
+        case Phase::kIdle:
+        case Phase::kReady:
+        case Phase::kFlush:
+        case Phase::kLinger:
+        case Phase::kClosed:
+            return Next::kClose;
+    }
+    return Next::kClose;
+}
+
+void Connection::finished(int64_t now_ms) {
+    phase_ = Phase::kFlush;
+    set_deadline(now_ms, context_.limits.send_ms_max);
+}
+
+void Connection::progressed(int64_t now_ms) {
+    if (phase_ == Phase::kReady && out.empty()) {
+        deadline_ms_ = kNever;  // the application takes its time: that is not the client's fault
+    } else if (phase_ == Phase::kFlush || phase_ == Phase::kReady) {
+        set_deadline(now_ms, context_.limits.send_ms_max);
+    }
+}
+
+void Connection::begin_linger(int64_t now_ms) {
+    phase_ = Phase::kLinger;
+    pipelined_.release();
+    deadline_ms_ = now_ms + kLingerMs;
+}
+
+Next Connection::flushed(int64_t now_ms) {
+    if (phase_ != Phase::kFlush) return Next::kRead;
+    bool refused = refusal_.error != Error::kNone;
+    bool persists = !refused && exchange_->response.keep_alive();
+    context_.exchanges.put(exchange_);
+    exchange_ = nullptr;
+    ++served_;
+    if (!persists) {
+        // Unread input would turn close() into RST and take the answer with it.
+        if (!refused && pipelined_.empty()) return Next::kClose;
+        begin_linger(now_ms);
+        return Next::kRead;
+    }
+    phase_ = Phase::kIdle;
+    parser_.reset();
+    set_deadline(now_ms, context_.limits.keepalive_ms_max);
+    if (pipelined_.empty()) return Next::kRead;
+    base::Buffer bytes = std::move(pipelined_);
+    return feed(bytes.view(), now_ms);
+}
+
+}  // namespace mono::session

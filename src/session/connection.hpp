@@ -1,0 +1,128 @@
+// Connection: one HTTP/1 connection as a state machine that is fed bytes and time; no descriptor,
+// no clock, no thread. The engine moves the bytes (engine/link.hpp).
+//
+//            feed: head begins          head and body complete          respond + out empty
+//   kIdle ───────────────────▶ kHead ──▶ kBody ──▶ kReady ─────────▶ kFlush ──────────▶ kIdle
+//     │ deadline: close          │ fault or deadline │      abandon     │ no keep-alive
+//     ▼                          ▼                   ▼         │        ▼
+//   kClosed ◀── deadline, eof ── kLinger ◀───── refusal ◀──────┴──── kClosed
+//
+// Invariants: `out` is sent in order; exchange() is nullptr exactly in kIdle, kLinger and kClosed;
+// in kReady the application's thread owns the exchange and nothing here touches it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/buffer.hpp"
+#include "base/chain.hpp"
+#include "http/chunked.hpp"
+#include "http/head_parser.hpp"
+#include "session/exchange.hpp"
+#include "session/limits.hpp"
+#include "session/spill.hpp"
+
+namespace mono::session {
+
+// Where exchanges come from and go to; implemented by the engine (a pool) and by tests.
+class ExchangePool {
+  public:
+    virtual ~ExchangePool() = default;
+    virtual Exchange* get() = 0;
+    virtual void put(Exchange* exchange) = 0;
+};
+
+// Shared by all connections of an engine.
+struct ConnectionContext {
+    const Limits& limits;
+    ExchangePool& exchanges;
+    SpillFactory& spills;
+};
+
+// Why a request was refused; the engine logs it (error log: rule and offset; access log: a line).
+struct Refusal {
+    http::Error error = http::Error::kNone;
+    uint64_t offset = 0;
+};
+
+enum class Phase : uint8_t { kIdle, kHead, kBody, kReady, kFlush, kLinger, kClosed };
+
+// What the engine has to do after a call.
+enum class Next : uint8_t {
+    kRead,      // nothing but to read on
+    kDispatch,  // exchange() is complete: queue it for the application
+    kRefused,   // refusal() tells why; the page is in out; then linger
+    kClose,     // close the descriptor now
+};
+
+class Connection {
+  public:
+    Connection(const ConnectionContext& context, PeerInfo peer, int64_t now_ms);
+    ~Connection();
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    // Bytes from the peer, all of them taken. Only in kIdle, kHead, kBody and kLinger.
+    [[nodiscard]] Next feed(std::string_view bytes, int64_t now_ms);
+    // The peer will send no more.
+    [[nodiscard]] Next end_of_input();
+    // deadline_ms() has passed.
+    [[nodiscard]] Next expire(int64_t now_ms);
+    // The application is done with the exchange; its response is in out or sent.
+    void finished(int64_t now_ms);
+    // out is empty in kFlush (the response has left) or in kLinger.
+    [[nodiscard]] Next flushed(int64_t now_ms);
+    // Some of out went to the peer, or out was filled: the send deadline starts anew.
+    void progressed(int64_t now_ms);
+
+    Phase phase() const { return phase_; }
+    bool wants_bytes() const {
+        return phase_ == Phase::kIdle || phase_ == Phase::kHead || phase_ == Phase::kBody ||
+               phase_ == Phase::kLinger;
+    }
+    int64_t deadline_ms() const { return deadline_ms_; }  // kNever in phases without one
+    Exchange* exchange() { return exchange_; }
+    // Takes the exchange away for good (the connection died under the application).
+    Exchange* detach_exchange() { return std::exchange(exchange_, nullptr); }
+    const PeerInfo& peer() const { return peer_; }
+    const Refusal& refusal() const { return refusal_; }
+    uint32_t served() const { return served_; }
+    bool pipelined() const { return !pipelined_.empty(); }
+    bool broken_reply() const { return broken_reply_; }
+    void break_reply() { broken_reply_ = true; }
+
+    base::Chain out;
+
+    static constexpr int64_t kNever = INT64_MAX;
+
+  private:
+    Next feed_head(std::string_view bytes, int64_t now_ms);
+    Next head_complete(int64_t now_ms);
+    Next begin_body(int64_t now_ms);
+    Next feed_length(std::string_view bytes, int64_t now_ms);
+    Next feed_chunked(std::string_view bytes, int64_t now_ms);
+    Next ready();
+    Next refuse(http::Error error, uint64_t offset);
+    void begin_linger(int64_t now_ms);
+    void set_deadline(int64_t now_ms, int64_t span_ms) {
+        deadline_ms_ = span_ms > 0 ? now_ms + span_ms : kNever;
+    }
+    http::Error check_script_name() const;
+
+    const ConnectionContext& context_;
+    PeerInfo peer_;
+    http::HeadParser parser_;
+    http::ChunkedDecoder chunked_;
+    Exchange* exchange_ = nullptr;
+    base::Buffer pipelined_;     // bytes behind the current request
+    uint64_t body_left_ = 0;     // of a Content-Length body
+    int64_t deadline_ms_;
+    uint64_t linger_bytes_ = 0;
+    uint32_t served_ = 0;
+    Refusal refusal_;
+    Phase phase_ = Phase::kIdle;
+    bool broken_reply_ = false;  // the response is incomplete: end with RST, not FIN
+};
+
+}  // namespace mono::session

@@ -1,0 +1,58 @@
+// Exchange: one request and its response. Pooled by the engine; attached to a connection from the
+// first byte of a request until its response has left.
+//
+// Who may touch it: the engine's driver under the engine's lock until it is handed out by take();
+// then the application's thread alone (head, body, response), until it gives it back by
+// Engine::finish or Engine::abandon. An exchange that is handed out stays alive even when its
+// connection dies: `link` then is nullptr.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/buffer.hpp"
+#include "http/message.hpp"
+#include "http/trust.hpp"
+#include "session/body.hpp"
+#include "session/response.hpp"
+
+namespace mono::session {
+
+struct PeerInfo {
+    std::string host;  // textual IP; empty for unix peers
+    uint16_t port = 0;
+    uint16_t listener = 0;  // index into the engine's listeners
+    bool trusted = false;   // forwarded_allow_ips
+};
+
+struct Exchange {
+    base::Buffer bytes;  // the head and, where it fits, the body
+    http::RequestHead head;
+    Body body;
+    Response response;
+    http::Scheme scheme = http::Scheme::kTransport;
+    base::Slice script_name;     // of a permitted header; empty: Limits::script_name
+    int64_t started_us = 0;      // monotonic: the head was complete
+    PeerInfo peer;           // a copy: the connection may die while the application runs
+    void* link = nullptr;        // engine's connection; nullptr once it is gone
+    Exchange* next = nullptr;    // in the engine's ready queue or pool
+    bool handed_out = false;
+    bool continue_sent = false;  // 100 Continue
+
+    std::string_view text(base::Slice slice) const { return slice.in(bytes.data()); }
+    std::string_view body_view() const { return body.view(bytes.data()); }
+    void clear() {
+        if (bytes.capacity() > 16 * 1024) bytes.release();
+        bytes.clear();
+        head.clear();
+        body.clear();
+        response.clear();
+        scheme = http::Scheme::kTransport;
+        script_name = {};
+        link = nullptr;
+        next = nullptr;
+        handed_out = continue_sent = false;
+    }
+};
+
+}  // namespace mono::session

@@ -1,0 +1,39 @@
+// Every bound that a connection obeys, in one place. Built once from settings; immutable; shared
+// by all connections of an engine. Bytes, milliseconds; 0 in *_ms_max means "no limit".
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.hpp"
+#include "config/settings.hpp"
+#include "http/head_parser.hpp"
+#include "http/trust.hpp"
+
+namespace mono::session {
+
+// Not settable: nobody has needed to.
+constexpr uint64_t kOutputMemoryBytesMax = 256 * 1024;  // of one response, before it is spilled
+constexpr uint64_t kOutputSpillBytesMax = 1ull << 30;   // then the application waits
+constexpr uint64_t kLingerBytesMax = 1 << 20;           // read and thrown away after a refusal
+constexpr int64_t kLingerMs = 2'000;
+constexpr uint32_t kCopiedBodyBytesMax = 4096;          // larger pieces are referenced, not copied
+constexpr uint32_t kReceiveBytes = 64 * 1024;           // one recv(2)
+constexpr uint32_t kIdleBufferBytes = 2048;             // what a pooled input buffer may keep
+
+struct Limits {
+    http::HeadRules head;
+    http::TrustRules trust;
+    uint64_t body_bytes_max = 0;  // 0 = unlimited
+    uint64_t body_memory_bytes_max = 64 * 1024;
+    int64_t head_ms_max = 60'000;       // from the first byte of a head to its last
+    int64_t body_ms_max = 60'000;       // between two reads of a body
+    int64_t send_ms_max = 60'000;       // without progress on a response
+    int64_t keepalive_ms_max = 75'000;  // idle between two requests; 0: every answer closes
+    std::string temp_directory;
+    std::string script_name;  // of the process environment
+};
+
+base::Result<Limits> limits_from(const config::Settings& settings);
+
+}  // namespace mono::session

@@ -1,0 +1,31 @@
+// Spill: where a body goes when it is too large for memory. The session knows only this
+// interface; engine/ gives it files (os/temp_file), tests give it memory.
+// Owner: one exchange or connection; one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace mono::session {
+
+class Spill {
+  public:
+    virtual ~Spill() = default;
+    // All or nothing; false when there is no room.
+    [[nodiscard]] virtual bool append(std::string_view bytes) = 0;
+    // Bytes read, 0 at the end, -1 on an I/O error.
+    virtual int64_t read(uint64_t offset, std::span<char> into) const = 0;
+    virtual int fd() const = 0;  // for sendfile; -1 in tests
+    virtual uint64_t size() const = 0;
+    virtual void clear() = 0;
+};
+
+class SpillFactory {
+  public:
+    virtual ~SpillFactory() = default;
+    virtual std::unique_ptr<Spill> make() = 0;  // nullptr when nothing can be opened
+};
+
+}  // namespace mono::session
