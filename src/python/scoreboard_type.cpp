@@ -1,8 +1,166 @@
-// Replaced by its owner.
+// _core.Scoreboard: the master makes one before it forks; each worker writes its own slot.
+#include "python/scoreboard_type.hpp"
+
+#include <cstring>
+#include <new>
+
+#include "base/clock.hpp"
+#include "os/shm.hpp"
 #include "python/types.hpp"
 
 namespace mono::python {
+namespace {
 
-int add_scoreboard_type(PyObject*) { return 0; }
+constexpr Py_ssize_t kSlotsMax = 65'536;
+
+struct ScoreboardObject {
+    PyObject_HEAD
+    os::SharedMemory memory;
+    supervisor::Scoreboard board;
+};
+
+ScoreboardObject* self_of(PyObject* object) { return reinterpret_cast<ScoreboardObject*>(object); }
+
+void scoreboard_dealloc(PyObject* self) {
+    PyTypeObject* type = Py_TYPE(self);
+    self_of(self)->memory.~SharedMemory();
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyObject* scoreboard_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+    static const char* const keywords[] = {"slots", nullptr};
+    Py_ssize_t slots = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n:Scoreboard", const_cast<char**>(keywords),
+                                     &slots)) {
+        return nullptr;
+    }
+    if (slots < 1 || slots > kSlotsMax) {
+        return PyErr_Format(PyExc_ValueError, "slots must be within 1 and %zd, not %zd", kSlotsMax,
+                            slots);
+    }
+    const auto count = static_cast<uint32_t>(slots);
+    os::SharedMemory memory(supervisor::Scoreboard::bytes(count));
+    if (memory.data() == nullptr) return PyErr_SetFromErrno(PyExc_OSError);
+    PyObject* self = type->tp_alloc(type, 0);
+    if (self == nullptr) return nullptr;
+    void* data = memory.data();
+    new (&self_of(self)->memory) os::SharedMemory(std::move(memory));
+    new (&self_of(self)->board) supervisor::Scoreboard(data, count);
+    return self;
+}
+
+// The slot that a method's single argument names.
+supervisor::Slot* slot_argument(PyObject* self, PyObject* argument) {
+    const Py_ssize_t index = PyLong_AsSsize_t(argument);
+    if (index == -1 && PyErr_Occurred()) return nullptr;
+    const supervisor::Scoreboard& board = self_of(self)->board;
+    if (index < 0 || index >= static_cast<Py_ssize_t>(board.size())) {
+        PyErr_Format(PyExc_IndexError, "no slot %zd", index);
+        return nullptr;
+    }
+    return &board.slot(static_cast<uint32_t>(index));
+}
+
+PyObject* beat(PyObject* self, PyObject* index) {
+    supervisor::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    slot->beat_ms.store(base::monotonic_ms(), std::memory_order_relaxed);
+    Py_RETURN_NONE;
+}
+
+PyObject* last_beat_ms(PyObject* self, PyObject* index) {
+    supervisor::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    return PyLong_FromLongLong(slot->beat_ms.load(std::memory_order_relaxed));
+}
+
+PyObject* set_ready(PyObject* self, PyObject* index) {
+    supervisor::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    slot->beat_ms.store(base::monotonic_ms(), std::memory_order_relaxed);
+    slot->ready.store(1, std::memory_order_release);
+    Py_RETURN_NONE;
+}
+
+PyObject* ready(PyObject* self, PyObject* index) {
+    supervisor::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    return PyBool_FromLong(slot->ready.load(std::memory_order_acquire) != 0);
+}
+
+PyObject* requests(PyObject* self, PyObject* index) {
+    supervisor::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    return PyLong_FromUnsignedLongLong(slot->accepted.load(std::memory_order_relaxed));
+}
+
+PyObject* clear(PyObject* self, PyObject* index) {
+    supervisor::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    const auto number = static_cast<uint32_t>(slot - &self_of(self)->board.slot(0));
+    self_of(self)->board.clear(number);
+    Py_RETURN_NONE;
+}
+
+PyObject* totals(PyObject* self, PyObject*) {
+    const supervisor::Totals sums = self_of(self)->board.totals();
+    const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
+    return Py_BuildValue("{s:K,s:K,s:K,s:K}", "accepted", number(sums.accepted), "answered",
+                         number(sums.answered), "refused", number(sums.refused), "aborted",
+                         number(sums.aborted));
+}
+
+PyMethodDef methods[] = {
+    {"beat", beat, METH_O, "beat(slot): the worker of this slot is alive now."},
+    {"last_beat_ms", last_beat_ms, METH_O, "Monotonic milliseconds of the last beat; 0: never."},
+    {"set_ready", set_ready, METH_O, "set_ready(slot): the worker enters its serve loop."},
+    {"ready", ready, METH_O, "Whether the slot's worker has become ready."},
+    {"requests", requests, METH_O, "How many requests the slot's worker has accepted."},
+    {"clear", clear, METH_O, "Empties a slot, its counters being added to the dead workers'."},
+    {"totals", totals, METH_NOARGS, "Counters of all workers, living and dead."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyType_Slot type_slots[] = {
+    {Py_tp_doc, const_cast<char*>("Scoreboard(slots): heartbeats and counters in shared memory.")},
+    {Py_tp_new, reinterpret_cast<void*>(scoreboard_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(scoreboard_dealloc)},
+    {Py_tp_methods, methods},
+    {0, nullptr},
+};
+
+PyType_Spec type_spec = {
+    "monoceros._core.Scoreboard", sizeof(ScoreboardObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, type_slots,
+};
+
+}  // namespace
+
+// Recognised by its destructor: the type object is per module, and this file has no state.
+const supervisor::Scoreboard* scoreboard_of(PyObject* object) {
+    if (Py_TYPE(object)->tp_dealloc != scoreboard_dealloc) {
+        PyErr_Format(PyExc_TypeError, "expected a Scoreboard, not %.100s",
+                     Py_TYPE(object)->tp_name);
+        return nullptr;
+    }
+    return &self_of(object)->board;
+}
+
+supervisor::Slot* scoreboard_slot(PyObject* object, Py_ssize_t index) {
+    const supervisor::Scoreboard* board = scoreboard_of(object);
+    if (board == nullptr) return nullptr;
+    if (index < 0 || index >= static_cast<Py_ssize_t>(board->size())) {
+        PyErr_Format(PyExc_IndexError, "no slot %zd", index);
+        return nullptr;
+    }
+    return &board->slot(static_cast<uint32_t>(index));
+}
+
+int add_scoreboard_type(PyObject* module) {
+    Ref type(PyType_FromModuleAndSpec(module, &type_spec, nullptr));
+    if (!type) return -1;
+    return PyModule_AddObjectRef(module, "Scoreboard", type.get());
+}
 
 }  // namespace mono::python

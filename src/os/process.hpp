@@ -1,0 +1,17 @@
+// What a worker asks of the kernel about itself and its parent. No state; any thread, but the
+// parent-death signal follows the parent's *thread* that forked: the master has only one.
+#pragma once
+
+namespace mono::os {
+
+// The kernel sends `number` to this process when the thread that forked it ends. Cleared by a
+// change of credentials, so it is to be set (again) after setuid. False: errno tells.
+[[nodiscard]] bool set_parent_death_signal(int number);
+
+// 0: none.
+int parent_death_signal();
+
+// The short name that ps -o comm and top show; at most 15 bytes are kept.
+void set_thread_name(const char* name);
+
+}  // namespace mono::os

@@ -1,0 +1,56 @@
+#include "os/process.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+
+#include "os/shm.hpp"
+
+namespace mono::os {
+namespace {
+
+TEST(Process, TheParentsDeathIsTheChildsToo) {
+    int fds[2];
+    ASSERT_EQ(::pipe(fds), 0);
+    const pid_t middle = ::fork();
+    if (middle == 0) {
+        if (::fork() == 0) {
+            if (!set_parent_death_signal(SIGKILL)) ::_exit(1);
+            if (parent_death_signal() != SIGKILL) ::_exit(1);
+            if (::write(fds[1], "x", 1) != 1) ::_exit(1);
+            for (;;) ::pause();
+        }
+        for (;;) ::pause();
+    }
+    ::close(fds[1]);
+    char byte = 0;
+    ASSERT_EQ(::read(fds[0], &byte, 1), 1);
+    ::kill(middle, SIGKILL);
+    ::waitpid(middle, nullptr, 0);
+    // The grandchild held the pipe's other end: end of file proves that it is gone.
+    EXPECT_EQ(::read(fds[0], &byte, 1), 0);
+    ::close(fds[0]);
+}
+
+TEST(SharedMemory, AChildsWritesAreSeen) {
+    SharedMemory memory(10'000);
+    ASSERT_NE(memory.data(), nullptr);
+    EXPECT_EQ(memory.bytes(), 10'000U);
+    auto* number = static_cast<int*>(memory.data());
+    EXPECT_EQ(*number, 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        *number = 42;
+        ::_exit(0);
+    }
+    ::waitpid(child, nullptr, 0);
+    EXPECT_EQ(*number, 42);
+    SharedMemory moved(std::move(memory));
+    EXPECT_EQ(moved.data(), number);
+}
+
+}  // namespace
+}  // namespace mono::os

@@ -1,0 +1,29 @@
+// SharedMemory: zeroed anonymous memory that processes forked later share. Sole owner of the
+// mapping in its process; pages cost memory only once touched.
+// Invariant: data() is page-aligned, or nullptr when the kernel refused.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+namespace mono::os {
+
+class SharedMemory {
+  public:
+    explicit SharedMemory(size_t bytes);
+    SharedMemory(SharedMemory&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    SharedMemory& operator=(SharedMemory&&) = delete;
+    SharedMemory(const SharedMemory&) = delete;
+    SharedMemory& operator=(const SharedMemory&) = delete;
+    ~SharedMemory();
+
+    void* data() const { return data_; }
+    size_t bytes() const { return bytes_; }
+
+  private:
+    void* data_;
+    size_t bytes_;
+};
+
+}  // namespace mono::os
