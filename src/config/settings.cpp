@@ -56,9 +56,18 @@ const Row* find(std::string_view name) {
     return row == std::end(kRows) ? nullptr : row;
 }
 
+const Row* find_flag(std::string_view flag) {
+    if (flag.empty()) return nullptr;
+    for (const Row& row : kRows) {
+        const size_t bar = row.flags.find('|');
+        if (flag == row.flags.substr(0, bar)) return &row;
+        if (bar != std::string_view::npos && flag == row.flags.substr(bar + 1)) return &row;
+    }
+    return nullptr;
+}
+
 const Row* nearest(std::string_view name) {
-    // Half of the letters may be wrong in a short name, a third in a long one; a name that merely
-    // starts or ends alike ("worker", "limit_request") is near at any length.
+    // Two letters may be wrong in a short name, a third of them in a long one.
     const Row* best = nullptr;
     size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
     for (const Row& row : kRows) {

@@ -101,6 +101,9 @@ std::span<const Row> table();
 // nullptr if there is no such setting.
 const Row* find(std::string_view name);
 
+// The setting that a whole flag such as "-w" or "--workers" sets, or nullptr.
+const Row* find_flag(std::string_view flag);
+
 // The setting whose name is nearest to `name` by edit distance, or nullptr if none is near.
 const Row* nearest(std::string_view name);
 

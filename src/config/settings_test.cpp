@@ -40,6 +40,14 @@ TEST(Table, EveryDefaultIsAValueOfItsRow) {
     }
 }
 
+TEST(Table, FlagsLeadToTheirRow) {
+    EXPECT_EQ(find_flag("-w")->name, "workers");
+    EXPECT_EQ(find_flag("--log-file")->name, "errorlog");
+    EXPECT_EQ(find_flag("--error-logfile")->name, "errorlog");
+    EXPECT_EQ(find_flag("--work"), nullptr);
+    EXPECT_EQ(find_flag(""), nullptr);
+}
+
 TEST(Settings, StartWithTheTableDefaults) {
     const Settings settings;
     EXPECT_EQ(settings.limit_request_line, 4094);

@@ -203,6 +203,26 @@ PyObject* parse_setting(PyObject*, PyObject* args) {
     return value ? value_object(value.value()) : raise(PyExc_ValueError, value.sentence());
 }
 
+PyObject* find_flag(PyObject*, PyObject* flag) {
+    std::string_view text;
+    if (!to_view(flag, text)) return nullptr;
+    const Row* row = config::find_flag(text);
+    if (row == nullptr) Py_RETURN_NONE;
+    return tuple_of({to_unicode(row->name), to_unicode(name_of(row->kind))});
+}
+
+PyObject* setting_names(PyObject*, PyObject* kind) {
+    std::string_view text;
+    Ref list(PyList_New(0));
+    if (!list || !to_view(kind, text)) return nullptr;
+    for (const Row& row : config::table()) {
+        if (text != name_of(row.kind)) continue;
+        Ref name(to_unicode(row.name));
+        if (!name || PyList_Append(list.get(), name.get()) < 0) return nullptr;
+    }
+    return list.release();
+}
+
 PyObject* nearest_setting(PyObject*, PyObject* name) {
     std::string_view text;
     if (!to_view(name, text)) return nullptr;
@@ -401,6 +421,8 @@ PyMethodDef functions[] = {
     {"setting_row", setting_row, METH_O, "One row of the table; KeyError if there is none."},
     {"setting_values", setting_values, METH_NOARGS, "A new dict of every default value."},
     {"parse_setting", parse_setting, METH_VARARGS, "The value that a text stands for."},
+    {"find_flag", find_flag, METH_O, "(name, kind) of the setting that a flag sets, or None."},
+    {"setting_names", setting_names, METH_O, "The names of all settings of a kind."},
     {"nearest_setting", nearest_setting, METH_O, "The most similar name, or None."},
     {"parse_network", parse_network, METH_O, "ADDRESS/BITS or *; ValueError otherwise."},
     {"parse_address", parse_address, METH_VARARGS, "(host, port), a path, or a descriptor."},

@@ -1,0 +1,1 @@
+"""Applications: what loads the configuration and the code to serve, and starts the arbiter."""

@@ -1,0 +1,283 @@
+"""BaseApplication and Application: where settings come from, and how a server starts.
+
+Order of the sources, later wins: defaults and environment, the application's own init(), one
+configuration file, MONOCEROS_CMD_ARGS (or GUNICORN_CMD_ARGS), the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from monoceros import util
+from monoceros.config import CONFIG_FILES, Config, get_default_config_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+
+class BaseApplication:
+    """A server that is configured by Python code: override load_config() and load().
+
+    The configuration is loaded by the constructor, so set your own attributes before
+    super().__init__(). Command line, environment and files are not read here.
+    """
+
+    def __init__(self, usage: str | None = None, prog: str | None = None) -> None:
+        self.usage = usage
+        self.cfg: Config = None  # type: ignore[assignment]
+        self.callable: Any = None
+        self.prog = prog
+        self.logger: Any = None
+        self.do_load_config()
+
+    def do_load_config(self) -> None:
+        """Loads everything; a mistake is one sentence on stderr and exit status 1."""
+        try:
+            self.load_default_config()
+            self.load_config()
+            self.cfg.validate()
+        except Exception as error:
+            stop_with(error)
+
+    def load_default_config(self) -> None:
+        self.cfg = Config(self.usage, prog=self.prog)
+
+    def init(self, parser: Any, opts: Any, args: list[str]) -> Any:
+        raise NotImplementedError
+
+    def load_config(self) -> None:
+        """Override: call self.cfg.set(name, value) for what differs from the defaults."""
+        raise NotImplementedError
+
+    def load(self) -> Any:
+        """Override: return the WSGI or ASGI application."""
+        raise NotImplementedError
+
+    def reload(self) -> None:
+        """Reads the configuration again (SIGHUP)."""
+        self.do_load_config()
+        if self.cfg.spew:
+            from monoceros import debug
+
+            debug.spew()
+
+    def wsgi(self) -> Any:
+        """The application, loaded at the first call in this process."""
+        if self.callable is None:
+            self.callable = self.load()
+        return self.callable
+
+    def run(self) -> None:
+        from monoceros.arbiter import Arbiter
+
+        try:
+            Arbiter(self).run()
+        except RuntimeError as error:
+            stop_with(error)
+
+
+def stop_with(error: Exception) -> NoReturn:
+    """Says what is wrong and ends the process with status 1."""
+    sys.stdout.flush()
+    sys.stderr.write(f"\nError: {error}\n")
+    sys.stderr.flush()
+    sys.exit(1)
+
+
+class Application(BaseApplication):
+    """A server that is configured by files, environment and command line."""
+
+    @property
+    def init_needs_parser(self) -> bool:
+        """Whether init() may use its parser, which takes time to build."""
+        return True
+
+    def chdir(self) -> None:
+        os.chdir(self.cfg.chdir)
+        if self.cfg.chdir not in sys.path:
+            sys.path.insert(0, self.cfg.chdir)
+
+    def load_config(self) -> None:
+        cfg = self.cfg
+        parser, opts = self._parse(sys.argv[1:], self.init_needs_parser)
+        framework = self.init(parser, opts, opts.args or [])
+        self.chdir()
+        for name, value in (framework or {}).items():
+            cfg.set(name.lower(), value)
+        cfg.source = "environment variable " + self._env_args_name()
+        env_args = cfg.get_cmd_args_from_env()
+        env_opts = self._parse(env_args, False)[1] if env_args else None
+        self._load_file(opts.config or (env_opts.config if env_opts else None))
+        if env_opts is not None:
+            cfg.source = "environment variable " + self._env_args_name()
+            self._apply(env_opts)
+        cfg.source = "command line"
+        self._apply(opts)
+        self.chdir()
+
+    def _parse(self, argv: list[str], needs_parser: bool) -> tuple[Any, Any]:
+        from monoceros import cli
+
+        # The short cut knows the table's flags only, not those of a user's own settings.
+        if not needs_parser and not self.cfg.custom:
+            opts = cli.quick(argv)
+            if opts is not None:
+                return None, opts
+        parser = self.cfg.parser()
+        return parser, parser.parse_args(argv)
+
+    def _env_args_name(self) -> str:
+        from monoceros.config import CMD_ARGS
+
+        return next((name for name in CMD_ARGS if name in self.cfg.env_orig), CMD_ARGS[0])
+
+    def _apply(self, opts: Any) -> None:
+        for name, value in vars(opts).items():
+            if value is not None and name != "args":
+                self.cfg.set(name.lower(), value)
+
+    # ---- the configuration file
+
+    def _load_file(self, named: str | None) -> None:
+        location = named or get_default_config_file()
+        if location is not None:
+            self.cfg.source = f"file {location}"
+            self.load_config_from_module_name_or_filename(location)
+
+    def get_config_from_filename(self, filename: str) -> dict[str, Any]:
+        """Runs a configuration file and returns its globals. A failing file ends the process."""
+        if not os.path.exists(filename):
+            raise RuntimeError(f"The configuration file {filename!r} does not exist.")
+        if os.path.splitext(filename)[1] not in (".py", ".pyc"):
+            util.warn(f"the configuration file {filename} should have the suffix .py.")
+        module = type(sys)("__config__")
+        module.__file__ = filename
+        sys.modules["__config__"] = module
+        try:
+            exec(_compiled(filename), module.__dict__)
+        except Exception:
+            import traceback
+
+            sys.stderr.write(f"Failed to read config file: {filename}\n")
+            traceback.print_exc()
+            sys.stderr.flush()
+            sys.exit(1)
+        return vars(module)
+
+    def get_config_from_module_name(self, module_name: str) -> dict[str, Any]:
+        import importlib
+
+        return vars(importlib.import_module(module_name))
+
+    def load_config_from_module_name_or_filename(self, location: str) -> dict[str, Any]:
+        """Applies PATH, file:PATH or python:MODULE, and returns its globals."""
+        if location.startswith("python:"):
+            found = self.get_config_from_module_name(location[len("python:") :])
+        else:
+            path = location[len("file:") :] if location.startswith("file:") else location
+            found = self.get_config_from_filename(path)
+        for name, value in list(found.items()):
+            if name not in self.cfg.values and name not in self.cfg.custom:
+                _warn_near_miss(location, name, value)
+                continue
+            try:
+                self.cfg.set(name, value)
+            except Exception:
+                sys.stderr.write(f"Invalid value for {name}: {value}\n\n")
+                sys.stderr.flush()
+                raise
+        return found
+
+    def load_config_from_file(self, filename: str) -> dict[str, Any]:
+        return self.load_config_from_module_name_or_filename(filename)
+
+    # ---- running
+
+    def run(self) -> None:
+        cfg = self.cfg
+        if cfg.explain:
+            from monoceros import explain
+
+            sys.stdout.write(explain.report(cfg))
+            sys.exit(0)
+        if cfg.print_config:
+            print(cfg)
+        if cfg.print_config or cfg.check_config:
+            self._check()
+        if cfg.spew:
+            from monoceros import debug
+
+            debug.spew()
+        self._refuse_not_yet()
+        if cfg.daemon:
+            if os.environ.get("NOTIFY_SOCKET"):
+                util.warn("daemon is set, but systemd (NOTIFY_SOCKET) runs this: use Type=forking.")
+            util.daemonize(cfg.enable_stdio_inheritance)
+        for path in reversed((cfg.pythonpath or "").split(",")):
+            if path.strip() and os.path.abspath(path.strip()) not in sys.path:
+                sys.path.insert(0, os.path.abspath(path.strip()))
+        super().run()
+
+    def _check(self) -> NoReturn:
+        """Imports the application, and exits with 0 or 1."""
+        try:
+            self.load()
+        except BaseException:
+            import traceback
+
+            sys.stderr.write("\nError while loading the application:\n\n")
+            traceback.print_exc()
+            sys.stderr.flush()
+            sys.exit(1)
+        sys.exit(0)
+
+    def _refuse_not_yet(self) -> None:
+        refusals = self.cfg.not_yet()[1]
+        if refusals:
+            stop_with(RuntimeError(" ".join(refusals)))
+
+
+def _compiled(filename: str) -> Any:
+    if filename.endswith(".pyc"):
+        import marshal
+
+        with open(filename, "rb") as pyc:
+            return marshal.loads(pyc.read()[16:])
+    with open(filename, "rb") as source:
+        return compile(source.read(), filename, "exec")
+
+
+def _warn_near_miss(location: str, name: str, value: object) -> None:
+    """Other names are the file's own business, unless one looks like a setting's, misspelt."""
+    if name.startswith("_") or name != name.lower() or isinstance(value, type | type(sys)):
+        return
+    from monoceros import _core
+
+    near = _core.nearest_setting(name)
+    if near is None or (callable(value) and _core.setting_row(near)[5] != "hook"):
+        return
+    if not _looks_misspelt(name, near):
+        return
+    util.warn(f"{location} sets {name}, which is no setting: did you mean {near}?")
+
+
+def _looks_misspelt(name: str, near: str) -> bool:
+    plain, near_plain = name.replace("_", ""), near.replace("_", "")
+    return plain == near_plain or (len(name) > 4 and sorted(plain) == sorted(near_plain)) or (
+        len(name) > 4 and abs(len(plain) - len(near_plain)) <= 1 and _one_edit(plain, near_plain)
+    )
+
+
+def _one_edit(left: str, right: str) -> bool:
+    """Whether one letter was added, left out or replaced."""
+    if len(left) > len(right):
+        left, right = right, left
+    same = 0
+    while same < len(left) and left[same] == right[same]:
+        same += 1
+    return left[same:] == right[same + 1 :] or left[same + 1 :] == right[same + 1 :]
+
+
+__all__ = ["CONFIG_FILES", "Application", "BaseApplication"]

@@ -1,0 +1,21 @@
+"""The exceptions that travel between the parts of the Python shell."""
+
+
+class HaltServer(BaseException):
+    """Ends the server with an exit status. Not an Exception: hooks must not swallow it."""
+
+    def __init__(self, reason: str, exit_status: int = 1) -> None:
+        super().__init__(reason, exit_status)
+        self.reason = reason
+        self.exit_status = exit_status
+
+    def __str__(self) -> str:
+        return f"<HaltServer {self.reason!r} {self.exit_status}>"
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the text is one sentence for the person who wrote it."""
+
+
+class AppImportError(Exception):
+    """The module was imported, but the application in it could not be had."""
