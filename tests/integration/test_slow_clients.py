@@ -19,7 +19,7 @@ from harness import Server, rss_mib
 
 CROWD = 1000
 STALLED = 20
-HEALTHY = 25
+HEALTHY_S = 1.5
 HEALTHY_S_MAX = 1.0
 ANSWER_MB = 20
 SLOW = pytest.mark.beyond("a slow client holds the sync worker")
@@ -28,11 +28,12 @@ HEAD = request("/hello", headers={"X-Padding": "x" * 100})
 BODY = request("/digest", "POST", body=b"b" * 150)
 
 
-def assert_healthy(server: Server, count: int = HEALTHY) -> None:
-    """Requests that must not notice the crowd."""
-    worst = 0.0
-    for _ in range(count):
+def assert_healthy(server: Server, duration_s: float = HEALTHY_S) -> None:
+    """For a while, requests that must not notice the crowd."""
+    worst, count, began = 0.0, 0, time.monotonic()
+    while time.monotonic() - began < duration_s or count < 3:
         started = time.monotonic()
+        count += 1
         with Client(server.address, timeout_s=5) as client:
             assert client.ask("/hello", headers={"Connection": "close"}).body == b"hello"
         worst = max(worst, time.monotonic() - started)
@@ -90,7 +91,7 @@ def test_a_thousand_tricklers(serve: StartServer, data: bytes) -> None:
     with trickling(server, CROWD, data) as crowd:
         assert_healthy(server)
         assert set(crowd.finish()) == {b"HTTP/1.1 200 OK"}
-    assert_healthy(server, 3)
+    assert_healthy(server, 0)
 
 
 @SLOW
@@ -128,7 +129,7 @@ def stalled_reader(server: Server) -> Client:
 def test_readers_that_stop_reading(serve: StartServer) -> None:
     server = serve(sync=True)
     (worker,) = server.worker_pids()
-    assert_healthy(server, 3)
+    assert_healthy(server, 0)
     before = rss_mib(worker)
     with contextlib.ExitStack() as stack:
         readers = [stack.enter_context(stalled_reader(server)) for _ in range(STALLED)]
@@ -137,7 +138,7 @@ def test_readers_that_stop_reading(serve: StartServer) -> None:
         expected = hashlib.sha256(bytes(range(256)) * 256 * 16 * ANSWER_MB).digest()
         for reader in readers[:5]:  # whoever goes on reading gets everything
             assert hashlib.sha256(reader.rest()).digest() == expected
-        assert_healthy(server, 3)
+        assert_healthy(server, 0)
 
 
 @SLOW
@@ -164,5 +165,5 @@ def test_clients_that_come_and_go(serve: StartServer) -> None:
         sock.close()
     with contextlib.suppress(Gone):
         assert fetch(server.address, "/hello").body == b"hello"
-    assert_healthy(server, 5)
+    assert_healthy(server, 0)
     assert "Traceback" not in server.log()
