@@ -145,7 +145,7 @@ ChunkedDecoder::Step ChunkedDecoder::next(std::string_view input) {
 // head, limits are checked before content, so that every split gives the same answer.
 size_t ChunkedDecoder::take_line(std::string_view input) {
     const uint64_t line_start = offset_ - line_.size();
-    uint64_t line_max = rules_->field_bytes_max;
+    uint64_t line_max = rules_->field_bound();
     if (phase_ == Phase::kTrailer)
         line_max = std::min<uint64_t>(line_max, rules_->head_bytes_max - trailer_bytes_);
     const auto room = static_cast<size_t>(line_max - line_.size());

@@ -127,21 +127,28 @@ ParseStatus HeadParser::fail(Error error, uint32_t offset) {
     return ParseStatus::kFailed;
 }
 
-// The line must end before this offset: all limits are checked before any content, so that an
-// unfinished line and a finished one are refused alike.
-HeadParser::Bound HeadParser::bound() const {
+// All limits are checked before any content, so that an unfinished line and a finished one are
+// refused alike.
+inline uint32_t HeadParser::line_bound() const {
     const uint64_t head_max = rules_->head_bytes_max;
-    uint64_t end = uint64_t{line_start_} + rules_->field_bytes_max;
-    Error error = Error::kFieldTooLong;
-    uint64_t offset = end;
-    if (phase_ == Phase::kRequestLine) {
-        error = Error::kRequestLineTooLong;
-        offset = rules_->line_bytes_max == 0 ? head_max + 1 : line_start_ + rules_->line_bytes_max;
-        end = offset + 2;
-    }
-    if (end <= head_max)
-        return {static_cast<uint32_t>(end), error, static_cast<uint32_t>(offset)};
-    return {rules_->head_bytes_max, Error::kHeadTooLong, rules_->head_bytes_max};
+    if (phase_ == Phase::kFields)
+        return static_cast<uint32_t>(std::min(line_start_ + uint64_t{rules_->field_bound()},
+                                              head_max));
+    if (rules_->line_bytes_max == 0) return rules_->head_bytes_max;
+    return static_cast<uint32_t>(std::min(line_start_ + uint64_t{rules_->line_bytes_max} + 2,
+                                          head_max));
+}
+
+// Names the limit that was met, and the first byte too many.
+ParseStatus HeadParser::fail_bound() {
+    const bool request_line = phase_ == Phase::kRequestLine;
+    const uint64_t own = request_line ? uint64_t{rules_->line_bytes_max} + 2
+                                      : uint64_t{rules_->field_bound()};
+    const uint64_t end = line_start_ + own;
+    if ((request_line && rules_->line_bytes_max == 0) || end > rules_->head_bytes_max)
+        return fail(Error::kHeadTooLong, rules_->head_bytes_max);
+    if (request_line) return fail(Error::kRequestLineTooLong, static_cast<uint32_t>(end - 2));
+    return fail(Error::kFieldTooLong, static_cast<uint32_t>(end));
 }
 
 ParseStatus HeadParser::skip_leading_crlf(const char* buffer, uint32_t length) {
@@ -164,16 +171,15 @@ ParseStatus HeadParser::parse(char* buffer, uint32_t length, RequestHead& head) 
         if (status != ParseStatus::kComplete) return status;
     }
     while (true) {
-        const Bound limit = bound();
-        const uint32_t stop = std::min(length, limit.end);
+        const uint32_t limit = line_bound();
+        const uint32_t stop = std::min(length, limit);
         char* const lf =
             stop <= scanned_
                 ? buffer + stop
                 : buffer + (scan::find(buffer, buffer + scanned_, buffer + stop, '\n') - buffer);
         if (lf == buffer + stop) {
             scanned_ = std::max(scanned_, stop);
-            if (length >= limit.end) return fail(limit.error, limit.offset);
-            return ParseStatus::kNeedMore;
+            return length >= limit ? fail_bound() : ParseStatus::kNeedMore;
         }
         const auto lf_at = static_cast<uint32_t>(lf - buffer);
         if (phase_ == Phase::kFields && rules_->permit_obsolete_folding) {

@@ -115,11 +115,10 @@ constexpr std::array<bool, 256> kTokenBytes = make_token_bytes();
 
 }  // namespace
 
-bool equals_ignoring_case(std::string_view left, std::string_view right) {
-    if (left.size() != right.size()) return false;
-    if (left.size() >= 8) return equal_words<uint64_t>(left.data(), right.data(), left.size());
-    if (left.size() >= 4) return equal_words<uint32_t>(left.data(), right.data(), left.size());
-    for (size_t at = 0; at < left.size(); ++at)
+bool equals_folded(const char* left, const char* right, size_t size) {
+    if (size >= 8) return equal_words<uint64_t>(left, right, size);
+    if (size >= 4) return equal_words<uint32_t>(left, right, size);
+    for (size_t at = 0; at < size; ++at)
         if (fold_byte(left[at]) != fold_byte(right[at])) return false;
     return true;
 }

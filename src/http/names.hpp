@@ -71,7 +71,11 @@ std::string_view environ_key(KnownField field);
 
 // RFC 9110 section 5.6.2.
 bool is_token(std::string_view text);
-bool equals_ignoring_case(std::string_view left, std::string_view right);
+// The texts have the same size.
+bool equals_folded(const char* left, const char* right, size_t size);
+inline bool equals_ignoring_case(std::string_view left, std::string_view right) {
+    return left.size() == right.size() && equals_folded(left.data(), right.data(), left.size());
+}
 // Calls visit(std::string_view) for each non-empty element of an RFC 9110 section 5.6.1 list,
 // trimmed of SP and HTAB; stops early when visit returns false.
 template <class Visit>
