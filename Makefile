@@ -1,0 +1,120 @@
+# The front door. `make help` lists what there is. Set-up happens by itself: missing Debian
+# packages, the virtual environment .venv, the build (tools/setup.sh says what it does).
+
+PYTHON ?=
+VENV ?= .venv
+APP ?= demo:application
+BIND ?= 127.0.0.1:8000
+WORKERS ?= 2
+ARGS ?=
+FUZZ_SECONDS ?= 600
+JOBS ?= $(shell nproc)
+CLANG_FORMAT ?= clang-format
+
+# What `make test` runs, in this order; the first failure ends it. pytest is the last, so its
+# closing line is too.
+TEST_STAGES := lint-format lint-python types stubs test-cpp test-sanitized test-python
+
+BIN := $(VENV)/bin
+CPP_FILES = $(shell find src fuzz tests bench -name '*.cpp' -o -name '*.hpp' | sort)
+PY_DIRS := python tests examples tools bench
+BUILD_INPUTS := $(shell find src python cmake -type f ! -name '*_test.cpp' ! -name '*.pyc') \
+    CMakeLists.txt pyproject.toml
+
+export PYTHON VENV
+export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt fuzz docs clean setup test-pythons $(TEST_STAGES) tidy
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | \
+	    awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@echo "  make bench          Speed and memory beside other servers (bench/bench.mk)"
+
+run: $(VENV)/.installed  ## Serve examples/, or APP=module:app, on BIND=127.0.0.1:8000
+	@echo "http://$(BIND)  (Ctrl-C stops)"
+	@PYTHONPATH="$(CURDIR):$(CURDIR)/examples$${PYTHONPATH:+:$$PYTHONPATH}" \
+	    $(BIN)/monoceros --bind $(BIND) --workers $(WORKERS) $(ARGS) $(APP)
+
+test: setup  ## All tests: style, types, C++, sanitizers, Python
+	@for stage in $(TEST_STAGES); do tools/stage.sh $$stage $(MAKE) $$stage || exit 1; done
+
+setup: $(VENV)/.tested  ## Packages, .venv, build and test requirements, without running anything
+
+check: setup lint-format lint-python types stubs tidy  ## Every linter, clang-tidy included
+
+fmt: setup  ## Format C++ and Python in place
+	@$(CLANG_FORMAT) -i $(CPP_FILES)
+	@$(BIN)/ruff check --quiet --fix $(PY_DIRS)
+	@$(BIN)/ruff format --quiet $(PY_DIRS)
+
+fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
+	@tools/setup.sh packages test
+	@cmake --preset fuzz > /dev/null
+	@cmake --build --preset fuzz
+	@tools/fuzz.sh build/fuzz/fuzz $(FUZZ_SECONDS)
+
+test-pythons: setup  ## Build the wheel and try it under every Python >= 3.10 found
+	@tools/test_pythons.sh
+
+docs: setup  ## Generate the generated pages of docs/
+	@for tool in tools/gen_*.py; do \
+	    [ ! -e "$$tool" ] || { echo "$$tool"; $(BIN)/python "$$tool" || exit 1; }; done
+
+clean:  ## Remove everything that was built, .venv included
+	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- stages of `make test` ---
+
+lint-format:
+	@$(CLANG_FORMAT) --dry-run -Werror $(CPP_FILES)
+
+lint-python:
+	@$(BIN)/ruff check $(PY_DIRS)
+	@$(BIN)/ruff format --check --quiet $(PY_DIRS) || \
+	    { echo "run: make fmt"; $(BIN)/ruff format --check $(PY_DIRS); }
+
+types:
+	@$(BIN)/mypy
+
+stubs:
+	@$(BIN)/stubtest monoceros._core --mypy-config-file pyproject.toml
+
+test-cpp:
+	@cmake --preset dev > /dev/null
+	@cmake --build --preset dev
+	@ctest --test-dir build/dev --output-on-failure --timeout 300 -j $(JOBS) --progress
+
+test-sanitized:
+	@cmake --preset asan > /dev/null
+	@cmake --build --preset asan
+	@ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	    ctest --test-dir build/asan --output-on-failure --timeout 600 -j $(JOBS) --progress
+
+test-python:
+	@$(BIN)/python -m pytest
+
+tidy:
+	@cmake --preset dev > /dev/null
+	@cmake --build --preset dev
+	@run-clang-tidy -quiet -p build/dev -j $(JOBS) "$(CURDIR)/(src|fuzz|tests)/.*\.cpp" 2>&1 | \
+	    tools/tidy_filter.sh
+
+# --- what make can skip when nothing changed ---
+
+$(VENV)/.installed: $(BUILD_INPUTS)
+	@tools/setup.sh packages build
+	@tools/setup.sh venv
+	@tools/setup.sh install
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed tests/requirements.txt tools/requirements.txt
+	@tools/setup.sh packages test
+	@tools/setup.sh requirements
+	@touch $@
+
+ifneq ($(wildcard bench/bench.mk),)
+include bench/bench.mk
+endif

@@ -1,0 +1,118 @@
+"""Who may include or import whom. A new edge is a change to EDGES here, with its reason in
+docs/architecture.md or docs/adr/, never a quiet #include.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from repo_tree import ROOT, files, is_test, python_files, text
+
+# Folder of src/ -> folders whose headers it may include, beside its own.
+EDGES: dict[str, set[str]] = {
+    "base": set(),
+    "os": {"base"},
+    "config": {"base"},
+    "http": {"base"},
+    "tls": {"base", "config"},
+    "log": {"base", "http", "os"},
+    "session": {"base", "config", "http", "tls"},
+    "supervisor": {"base", "config"},
+    "engine": {"session", "log", "os", "base", "config", "http", "tls"},
+    "tools": {"engine", "session", "log", "os", "base", "config", "http", "tls"},
+    "python": {"engine", "supervisor", "config", "log", "os", "base", "http"},
+}
+# Modules outside the standard library; each may be imported by one file of the package.
+OPTIONAL_MODULES = {"gevent", "tornado", "setproctitle", "paste", "psycogreen"}
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+DEPENDS = re.compile(r"mono_folder\((\w+)(?:\s+DEPENDS((?:\s+\w+)+))?\s*\)")
+
+
+def include_faults(folder: str, source: str, test: bool) -> list[str]:
+    """What is wrong with the #includes of one file of src/<folder>."""
+    faults = []
+    for bracket, name in INCLUDE.findall(source):
+        if name == "Python.h" and folder != "python":
+            faults.append("only src/python includes Python.h")
+        if bracket == "<":
+            if name.startswith("gtest/") and not test:
+                faults.append(f"<{name}> outside a test")
+            continue
+        target = name.split("/")[0]
+        if "/" not in name:
+            faults.append(f'write "{folder}/{name}", from src/ on')
+        elif target != folder and target not in EDGES[folder]:
+            faults.append(f'{folder} may not include "{name}"')
+        elif not (ROOT / "src" / name).is_file():
+            faults.append(f'"{name}" does not exist')
+    return faults
+
+
+SOURCES = files(".cpp", ".hpp", under="src")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_includes_follow_the_layers(path: Path) -> None:
+    folder = path.parts[1]
+    assert folder in EDGES, f"src/{folder} is not in EDGES"
+    assert include_faults(folder, text(path), is_test(path)) == []
+
+
+def test_the_include_check_can_fail() -> None:
+    assert include_faults("http", '#include "engine/engine.hpp"', False)
+    assert include_faults("http", '#include "message.hpp"', False)
+    assert include_faults("http", '#include "http/absent.hpp"', False)
+    assert include_faults("log", "#include <Python.h>", False)
+    assert include_faults("log", "#include <gtest/gtest.h>", False)
+    assert not include_faults("log", '#include "http/message.hpp"\n#include <string>', False)
+
+
+def test_edges_have_no_cycle() -> None:
+    done: list[str] = []
+    while len(done) < len(EDGES):
+        ready = [f for f in EDGES if f not in done and EDGES[f] <= set(done)]
+        assert ready, f"a cycle among {set(EDGES) - set(done)}"
+        done += ready
+
+
+def test_cmake_links_no_more_than_the_layers_allow() -> None:
+    seen = set()
+    for path in ROOT.glob("src/*/CMakeLists.txt"):
+        for folder, depends in DEPENDS.findall(path.read_text()):
+            seen.add(folder)
+            assert set(depends.split()) <= EDGES[folder], path
+    assert {"base", "http", "session", "engine"} <= seen
+
+
+def imported_modules(source: str) -> set[str]:
+    """Top-level names of all modules that a Python source imports, wherever it does."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            modules.add(node.module.split(".")[0])
+    return modules
+
+
+def test_the_package_imports_the_standard_library_only() -> None:
+    allowed = set(sys.stdlib_module_names) | {"monoceros", "_typeshed"}
+    users: dict[str, list[str]] = {}
+    for path in files(".py", under="python"):
+        for module in imported_modules(text(path)) - allowed:
+            users.setdefault(module, []).append(str(path))
+    assert users.keys() <= OPTIONAL_MODULES, users
+    assert all(len(paths) == 1 for paths in users.values()), users
+
+
+def test_the_import_check_can_fail() -> None:
+    source = "import os.path\ndef f():\n    from requests import get\nfrom . import x\n"
+    assert imported_modules(source) == {"os", "requests"}
+
+
+def test_python_is_parsed_at_all() -> None:
+    assert len(python_files()) > 5

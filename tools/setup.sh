@@ -1,0 +1,121 @@
+#!/bin/sh
+# Sets a fresh Debian 12 machine up, one step a call; the Makefile calls what it needs:
+#   tools/setup.sh packages build|test   system packages: looks, then apt-get where permitted
+#   tools/setup.sh venv                  makes $VENV with the first suitable Python
+#   tools/setup.sh install               builds monoceros and installs it into $VENV
+#   tools/setup.sh requirements          what the tests need, into $VENV
+# PYTHON=... picks the interpreter (3.10 or later), VENV=... the environment (.venv).
+set -eu
+cd "$(dirname "$0")/.."
+VENV=${VENV:-.venv}
+PYTHON=${PYTHON:-}
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+has() { command -v "$1" > /dev/null 2>&1; }
+
+is_suitable() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' > /dev/null 2>&1
+}
+
+can_build() {
+    "$1" -c 'import os, sys, sysconfig, ensurepip
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
+        > /dev/null 2>&1
+}
+
+# The first Python that can build extensions; else the first suitable one, to name in a message.
+find_python() {
+    if [ -n "$PYTHON" ]; then
+        is_suitable "$PYTHON" || fail "PYTHON=$PYTHON is not a Python 3.10 or later"
+        echo "$PYTHON"
+        return
+    fi
+    first=
+    for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3
+    do
+        is_suitable "$python" || continue
+        if can_build "$python"; then
+            echo "$python"
+            return
+        fi
+        first=${first:-$python}
+    done
+    echo "$first"
+}
+
+# Prints the Debian packages that are missing for building, or for all the tests.
+missing_packages() {
+    has g++ || echo g++
+    has cmake || echo cmake
+    has ninja || echo ninja-build
+    python=$(find_python)
+    if [ -z "$python" ] || ! can_build "$python"; then echo python3 python3-dev python3-venv; fi
+    [ "$1" = test ] || return 0
+    [ -e /usr/include/gtest/gtest.h ] || echo libgtest-dev
+    has clang++ || echo clang
+    has clang-format || echo clang-format
+    has run-clang-tidy || echo clang-tidy
+    has curl || echo curl
+    has nginx || [ -x /usr/sbin/nginx ] || echo nginx
+    has ps || echo procps
+}
+
+packages() {
+    missing=$(missing_packages "$1" | tr '\n' ' ')
+    missing=${missing% }
+    [ -n "$missing" ] || return 0
+    command="apt-get install -y --no-install-recommends $missing"
+    has apt-get || fail "please install what Debian calls: $missing"
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo -n true 2> /dev/null || fail "packages are missing; please run: sudo $command"
+        as_root="sudo -n"
+    fi
+    say "$command"
+    export DEBIAN_FRONTEND=noninteractive
+    $as_root apt-get update -q > /dev/null || say "apt-get update failed; trying all the same"
+    # A fresh nginx must not start by itself and take port 80.
+    # shellcheck disable=SC2086
+    $as_root env RUNLEVEL=1 $command > /dev/null || fail "failed: $command"
+    left=$(missing_packages "$1" | tr '\n' ' ')
+    [ -z "$left" ] || fail "installed, yet still not usable: $left"
+}
+
+venv() {
+    python=$(find_python)
+    [ -n "$python" ] || fail "no Python 3.10 or later was found; set PYTHON=..."
+    wanted=$("$python" -c 'import sys; print(sys.version, sys.base_prefix)')
+    if [ -x "$VENV/bin/python" ]; then
+        found=$("$VENV/bin/python" -c 'import sys; print(sys.version, sys.base_prefix)') || found=
+        [ "$found" != "$wanted" ] || return 0
+        [ -n "$found" ] && [ -z "$PYTHON" ] && return 0
+        say "$VENV is of another Python; making it anew"
+        rm -rf "$VENV"
+    fi
+    say "$VENV with $("$python" --version)"
+    "$python" -m venv "$VENV"
+}
+
+pip_install() {
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+}
+
+install() {
+    say "building monoceros"
+    pip_install --force-reinstall --no-deps .
+}
+
+requirements() {
+    say "installing what the tests need"
+    pip_install -r tests/requirements.txt -r tools/requirements.txt
+}
+
+case "${1:-}" in
+    packages) packages "${2:-build}" ;;
+    venv | install | requirements) "$1" ;;
+    *) fail "usage: tools/setup.sh packages build|test, venv, install or requirements" ;;
+esac
