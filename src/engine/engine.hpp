@@ -39,6 +39,7 @@ struct Options {
     uint32_t slots = 1;             // requests that the runner runs at once
     uint32_t connections_max = 0;   // 0: from RLIMIT_NOFILE
     bool shared_listeners = false;  // siblings accept from the same sockets
+    bool sendfile = true;           // write_file() may be used
     bool standby = true;            // false only where the runner never blocks (gevent, asgi)
     std::string server;             // value of the Server field
     log::AccessLog* access_log = nullptr;
@@ -110,6 +111,7 @@ class Engine {
     Counters counters();
     uint32_t connections();
     const session::Limits& limits() const { return options_.limits; }
+    bool sendfile_enabled() const { return options_.sendfile; }
     void reopen_access_log();
 
   private:

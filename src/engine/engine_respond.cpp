@@ -85,10 +85,10 @@ WriteStatus Engine::transmit(Link& link, const Wire& wire, void* owner, bool las
         WriteStatus status = keep(link, wire, 0, owner);
         if (hold_back) {
             hold(link);
-        } else if (!last && !link.blocked && !flush_and_advance(link)) {
+        } else if (!link.blocked && !flush_and_advance(link)) {
             return status == WriteStatus::kKept ? status : WriteStatus::kGone;
         }
-        return status;  // the last piece leaves with finish()
+        return status;
     }
     iovec vectors[3] = {{const_cast<char*>(wire.lead.data()), wire.lead.size()},
                         {const_cast<char*>(wire.body.data()), wire.body.size()},
@@ -158,12 +158,13 @@ WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint
     Lock lock(mutex_);
     session::Response& response = exchange.response;
     session::ResponseContext context = response_context();
-    if (!response.begun()) response.begin(exchange.head, context, static_cast<int64_t>(length));
+    bool first = !response.begun();
+    if (first) response.begin(exchange.head, context, static_cast<int64_t>(length));
     session::Response::Frame frame = response.frame(length, true);
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr) return WriteStatus::kGone;
     char* begin = outgoing(response.head_size_max(context) + sizeof frame.prefix);
-    size_t head = response.write_head(context, begin);
+    size_t head = first ? response.write_head(context, begin) : 0;
     std::copy_n(frame.prefix, frame.prefix_length, begin + head);
     base::Chain& out = link->connection.out;
     out.append_copy({begin, head + frame.prefix_length});
@@ -172,7 +173,8 @@ WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint
         file.release();
     }
     out.append_copy(frame.suffix);
-    return WriteStatus::kDone;
+    if (link->blocked || flush_and_advance(*link)) return WriteStatus::kDone;
+    return WriteStatus::kGone;
 }
 
 WriteStatus Engine::write_interim(Exchange& exchange, std::string_view head) {

@@ -1,8 +1,289 @@
-// Replaced by its owner.
+// Engine: the Python type that a worker makes after fork: an engine::Engine, its access log, and
+// the WSGI runner over it.
+#include <atomic>
+#include <memory>
+
+#include "base/clock.hpp"
+#include "python/settings_type.hpp"
 #include "python/types.hpp"
+#include "python/wsgi_call.hpp"
 
 namespace mono::python {
+namespace {
 
-int add_engine_type(PyObject*) { return 0; }
+struct EngineParts {
+    explicit EngineParts(const ModuleState* module_state) : state(*module_state) {}
+
+    ModuleState state;
+    std::unique_ptr<log::AccessLog> access_log;
+    std::unique_ptr<engine::Engine> engine;
+    EnvironMaker environs;
+    Ref handle_error;
+    Ref before;
+    Ref after;
+    std::atomic<bool> interrupted{false};
+};
+
+struct EngineObject {
+    PyObject_HEAD
+    EngineParts* parts;
+};
+
+EngineParts* parts_of(PyObject* self) { return reinterpret_cast<EngineObject*>(self)->parts; }
+
+bool raise_sentence(const std::string& sentence) {
+    PyErr_SetString(PyExc_ValueError, sentence.c_str());
+    return false;
+}
+
+bool open_access_log(EngineParts& parts, const config::Settings& settings) {
+    auto format = log::AccessFormat::compile(settings.access_log_format);
+    if (!format) return raise_sentence("access_log_format: " + format.sentence());
+    log::AccessLogOptions options;
+    options.path = settings.accesslog;
+    auto opened = log::AccessLog::open(std::move(options), std::move(format.value()));
+    if (!opened) return raise_sentence("accesslog: " + opened.sentence());
+    parts.access_log = std::move(opened.value());
+    return true;
+}
+
+// listeners: [(fd, base environ, is a unix socket)]
+bool add_listeners(EngineParts& parts, PyObject* listeners) {
+    Ref items(PySequence_Fast(listeners, "listeners must be a sequence"));
+    if (!items) return false;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+        int fd;
+        PyObject* base;
+        int unix_socket;
+        PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
+        if (!PyArg_ParseTuple(item, "iO!p", &fd, &PyDict_Type, &base, &unix_socket)) return false;
+        parts.environs.add_listener({Ref::borrow(base), unix_socket != 0});
+        if (!parts.engine->listen(fd)) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            return false;
+        }
+    }
+    return true;
+}
+
+struct Arguments {
+    PyObject* settings = nullptr;
+    PyObject* listeners = nullptr;
+    PyObject* handle_error = nullptr;
+    PyObject* before = Py_None;
+    PyObject* after = Py_None;
+    const char* script_name = "";
+    const char* server = "monoceros";
+    unsigned slots = 1;
+    int shared = 0;
+    int access_log = 0;
+};
+
+bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
+    static const char* kNames[] = {"settings", "listeners", "handle_error", "before",
+                                   "after",    "script_name", "server",     "slots",
+                                   "shared",   "access_log",  nullptr};
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$OOssIpp", const_cast<char**>(kNames),
+                                       &parsed.settings, &parsed.listeners, &parsed.handle_error,
+                                       &parsed.before, &parsed.after, &parsed.script_name,
+                                       &parsed.server, &parsed.slots, &parsed.shared,
+                                       &parsed.access_log) != 0;
+}
+
+bool open_engine(EngineParts& parts, const Arguments& arguments) {
+    const config::Settings* settings = settings_of(arguments.settings);
+    if (settings == nullptr) return false;
+    auto limits = session::limits_from(*settings);
+    if (!limits) return raise_sentence(limits.sentence());
+    if (arguments.access_log != 0 && !open_access_log(parts, *settings)) return false;
+    engine::Options options;
+    options.limits = std::move(limits.value());
+    options.limits.script_name = arguments.script_name;
+    options.slots = arguments.slots;
+    options.shared_listeners = arguments.shared != 0;
+    options.server = arguments.server;
+    options.sendfile = settings->sendfile;
+    options.access_log = parts.access_log.get();
+    parts.engine = std::make_unique<engine::Engine>(std::move(options));
+    if (!parts.engine->ok()) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return false;
+    }
+    parts.handle_error = Ref::borrow(arguments.handle_error);
+    if (arguments.before != Py_None) parts.before = Ref::borrow(arguments.before);
+    if (arguments.after != Py_None) parts.after = Ref::borrow(arguments.after);
+    return parts.environs.init() && add_listeners(parts, arguments.listeners);
+}
+
+PyObject* make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+    Arguments arguments;
+    if (!parse_arguments(args, kwargs, arguments)) return nullptr;
+    Ref self(type->tp_alloc(type, 0));
+    if (!self) return nullptr;
+    auto* state = static_cast<ModuleState*>(PyType_GetModuleState(type));
+    auto* parts = new EngineParts(state);
+    reinterpret_cast<EngineObject*>(self.get())->parts = parts;
+    return open_engine(*parts, arguments) ? self.release() : nullptr;
+}
+
+void release_owners(EngineParts& parts) {
+    for (void* owner : parts.engine->take_released()) Py_DECREF(static_cast<PyObject*>(owner));
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    EngineParts* parts = parts_of(self);
+    if (parts == nullptr) return 0;
+    Py_VISIT(parts->handle_error.get());
+    Py_VISIT(parts->before.get());
+    Py_VISIT(parts->after.get());
+    return parts->environs.traverse(visit, arg);
+}
+
+int clear(PyObject* self) {
+    EngineParts* parts = parts_of(self);
+    if (parts == nullptr) return 0;
+    parts->handle_error.reset();
+    parts->before.reset();
+    parts->after.reset();
+    parts->environs.clear();
+    return 0;
+}
+
+void free_engine(PyObject* self) {
+    PyTypeObject* type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    EngineParts* parts = parts_of(self);
+    if (parts != nullptr && parts->engine) {
+        WithoutGil without;  // joins the standby thread
+        parts->engine.reset();
+    }
+    delete parts;
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+// serve_wsgi(application, timeout_ms, limit) -> requests answered
+PyObject* serve_wsgi(PyObject* self, PyObject* args) {
+    PyObject* application;
+    int timeout_ms;
+    long limit;
+    if (!PyArg_ParseTuple(args, "Oil", &application, &timeout_ms, &limit)) return nullptr;
+    EngineParts& parts = *parts_of(self);
+    Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get()};
+    CallObjects objects(&parts.state);
+    WsgiCall call(*parts.engine, parts.environs, objects, parts.state, callbacks);
+    int64_t end_ms = base::monotonic_ms() + timeout_ms;
+    long answered = 0;
+    parts.interrupted.store(false, std::memory_order_relaxed);
+    while (!parts.interrupted.load(std::memory_order_relaxed)) {
+        session::Exchange* exchange = parts.engine->try_take();
+        if (exchange == nullptr) {
+            WithoutGil without;
+            int64_t left_ms = end_ms - base::monotonic_ms();
+            exchange = parts.engine->take(static_cast<int>(left_ms > 0 ? left_ms : 0));
+        }
+        if (exchange == nullptr) break;
+        bool go_on = call.run(application, *exchange);
+        ++answered;
+        if (!go_on || PyErr_CheckSignals() < 0) return nullptr;
+        if (limit > 0 && answered >= limit) break;
+        if (parts.engine->needs_attention()) break;
+        if ((answered & 63) == 0 && base::monotonic_ms() >= end_ms) break;
+    }
+    if (parts.engine->needs_attention()) release_owners(parts);
+    return PyLong_FromLong(answered);
+}
+
+PyObject* wake(PyObject* self, PyObject*) {
+    parts_of(self)->interrupted.store(true, std::memory_order_relaxed);
+    parts_of(self)->engine->wake();
+    Py_RETURN_NONE;
+}
+
+PyObject* drain(PyObject* self, PyObject*) {
+    parts_of(self)->engine->drain();
+    Py_RETURN_NONE;
+}
+
+PyObject* take_journal(PyObject* self, PyObject*) {
+    Ref entries(PyList_New(0));
+    if (!entries) return nullptr;
+    for (const engine::JournalEntry& entry : parts_of(self)->engine->take_journal()) {
+        Ref item(Py_BuildValue("(iN)", static_cast<int>(entry.severity),
+                               PyUnicode_DecodeLatin1(entry.text.data(),
+                                                      static_cast<Py_ssize_t>(entry.text.size()),
+                                                      nullptr)));
+        if (!item || PyList_Append(entries.get(), item.get()) < 0) return nullptr;
+    }
+    return entries.release();
+}
+
+PyObject* counters(PyObject* self, PyObject*) {
+    engine::Counters counts = parts_of(self)->engine->counters();
+    return Py_BuildValue("(KKKK)", counts.accepted, counts.answered, counts.refused,
+                         counts.aborted);
+}
+
+PyObject* reopen_access_log(PyObject* self, PyObject*) {
+    WithoutGil without;
+    parts_of(self)->engine->reopen_access_log();
+    Py_RETURN_NONE;
+}
+
+PyObject* get_wakeup_fd(PyObject* self, void*) {
+    return PyLong_FromLong(parts_of(self)->engine->wakeup_writer());
+}
+PyObject* get_drained(PyObject* self, void*) {
+    return PyBool_FromLong(parts_of(self)->engine->drained());
+}
+PyObject* get_connections(PyObject* self, void*) {
+    return PyLong_FromUnsignedLong(parts_of(self)->engine->connections());
+}
+PyObject* get_access_log_in_core(PyObject* self, void*) {
+    return PyBool_FromLong(parts_of(self)->access_log != nullptr);
+}
+
+PyMethodDef methods[] = {
+    {"serve_wsgi", serve_wsgi, METH_VARARGS,
+     "serve_wsgi(application, timeout_ms, limit): answers requests until the time is over, limit "
+     "(0: none) is reached, wake() was called or the journal has entries; returns their number."},
+    {"wake", wake, METH_NOARGS, "Makes serve_wsgi return after the current request."},
+    {"drain", drain, METH_NOARGS, "No new connections; every answer closes its connection."},
+    {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},
+    {"counters", counters, METH_NOARGS, "(accepted, answered, refused, aborted)"},
+    {"reopen_access_log", reopen_access_log, METH_NOARGS, "Opens the access log by its name."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef attributes[] = {
+    {"wakeup_fd", get_wakeup_fd, nullptr, "for signal.set_wakeup_fd", nullptr},
+    {"drained", get_drained, nullptr, "drain() was called and no connection is left", nullptr},
+    {"connections", get_connections, nullptr, "open connections", nullptr},
+    {"access_log_in_core", get_access_log_in_core, nullptr, "C++ writes the access log", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(make)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(free_engine)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, attributes},
+    {Py_tp_doc, const_cast<char*>("The connection engine of one worker; make it after fork.")},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"monoceros._core.Engine", sizeof(EngineObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
+
+}  // namespace
+
+int add_engine_type(PyObject* module) {
+    Ref type(PyType_FromModuleAndSpec(module, &spec, nullptr));
+    if (!type) return -1;
+    return PyModule_AddObjectRef(module, "Engine", type.get());
+}
 
 }  // namespace mono::python

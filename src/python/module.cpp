@@ -1,4 +1,5 @@
 // monoceros._core: multi-phase initialisation, per-module state, no static PyObject*.
+#include "python/state.hpp"
 #include "python/types.hpp"
 
 namespace mono::python {
@@ -6,12 +7,33 @@ namespace {
 
 int exec_module(PyObject* module) {
     using Add = int (*)(PyObject*);
-    constexpr Add kParts[] = {add_settings_type,     add_supervisor_type, add_scoreboard_type,
-                              add_process_functions, add_engine_type,     add_file_wrapper_type};
+    constexpr Add kParts[] = {add_settings_type,     add_supervisor_type,   add_scoreboard_type,
+                              add_process_functions, add_file_wrapper_type, add_response_types,
+                              add_input_type,        add_engine_type};
     for (Add add : kParts) {
         if (add(module) < 0) return -1;
     }
     return PyModule_AddStringConstant(module, "__version__", MONO_VERSION);
+}
+
+int traverse_module(PyObject* module, visitproc visit, void* arg) {
+    ModuleState* state = state_of_module(module);
+    Py_VISIT(state->start_response);
+    Py_VISIT(state->write);
+    Py_VISIT(state->early_hints);
+    Py_VISIT(state->input);
+    Py_VISIT(state->file_wrapper);
+    return 0;
+}
+
+int clear_module(PyObject* module) {
+    ModuleState* state = state_of_module(module);
+    Py_CLEAR(state->start_response);
+    Py_CLEAR(state->write);
+    Py_CLEAR(state->early_hints);
+    Py_CLEAR(state->input);
+    Py_CLEAR(state->file_wrapper);
+    return 0;
 }
 
 PyModuleDef_Slot slots[] = {
@@ -23,8 +45,15 @@ PyModuleDef_Slot slots[] = {
 };
 
 PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_core", "The C++ core of monoceros. Private: see _core.pyi.",
-    0, nullptr, slots, nullptr, nullptr, nullptr,
+    PyModuleDef_HEAD_INIT,
+    "_core",
+    "The C++ core of monoceros. Private: see _core.pyi.",
+    sizeof(ModuleState),
+    nullptr,
+    slots,
+    traverse_module,
+    clear_module,
+    nullptr,
 };
 
 }  // namespace

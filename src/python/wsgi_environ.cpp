@@ -1,0 +1,197 @@
+#include "python/wsgi_environ.hpp"
+
+#include <cstring>
+
+#include "http/target.hpp"
+
+namespace mono::python {
+namespace {
+
+constexpr const char* kKeyNames[] = {
+    "REQUEST_METHOD", "RAW_URI",     "PATH_INFO",   "QUERY_STRING",    "SERVER_PROTOCOL",
+    "SCRIPT_NAME",    "REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME",     "SERVER_PORT",
+    "wsgi.url_scheme", "wsgi.input", "wsgi.early_hints"};
+constexpr std::string_view kMethodNames[] = {"GET", "POST",  "HEAD",   "PUT",
+                                             "PATCH", "DELETE", "OPTIONS"};
+
+Ref ascii_text(std::string_view text) {
+    PyObject* object = PyUnicode_New(static_cast<Py_ssize_t>(text.size()), 127);
+    if (object != nullptr && !text.empty())
+        std::memcpy(PyUnicode_1BYTE_DATA(object), text.data(), text.size());
+    return Ref(object);
+}
+
+Ref latin1_text(std::string_view text) {
+    return Ref(
+        PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
+}
+
+// PEP 3333: repeated fields are one value, joined by commas.
+bool join(PyObject* environ, PyObject* key, PyObject* earlier, PyObject* value) {
+    Ref joined(PyUnicode_FromFormat("%U,%U", earlier, value));
+    return joined && PyDict_SetItem(environ, key, joined.get()) == 0;
+}
+
+}  // namespace
+
+bool EnvironMaker::init() {
+    for (size_t i = 0; i < kKeyCount; ++i) {
+        keys_[i].reset(PyUnicode_InternFromString(kKeyNames[i]));
+        if (!keys_[i]) return false;
+    }
+    for (size_t i = 1; i < field_keys_.size(); ++i) {
+        std::string key(http::environ_key(static_cast<http::KnownField>(i)));
+        field_keys_[i].reset(PyUnicode_InternFromString(key.c_str()));
+        if (!field_keys_[i]) return false;
+    }
+    for (size_t i = 0; i < kMethods; ++i) {
+        methods_[i].reset(PyUnicode_InternFromString(kMethodNames[i].data()));
+        if (!methods_[i]) return false;
+    }
+    http_1_1_.reset(PyUnicode_InternFromString("HTTP/1.1"));
+    http_1_0_.reset(PyUnicode_InternFromString("HTTP/1.0"));
+    http_.reset(PyUnicode_InternFromString("http"));
+    https_.reset(PyUnicode_InternFromString("https"));
+    empty_.reset(PyUnicode_InternFromString(""));
+    return http_1_1_ && http_1_0_ && http_ && https_ && empty_;
+}
+
+int EnvironMaker::traverse(visitproc visit, void* arg) const {
+    for (const ListenerEnviron& listener : listeners_) Py_VISIT(listener.base.get());
+    return 0;
+}
+
+void EnvironMaker::clear() { listeners_.clear(); }
+
+bool EnvironMaker::set(PyObject* environ, Key key, Ref value) {
+    return value && PyDict_SetItem(environ, keys_[key].get(), value.get()) == 0;
+}
+
+Ref EnvironMaker::method_text(std::string_view method) const {
+    for (size_t i = 0; i < kMethods; ++i) {
+        if (method == kMethodNames[i]) return Ref::borrow(methods_[i].get());
+    }
+    return ascii_text(method);
+}
+
+Ref EnvironMaker::protocol_text(const http::RequestHead& head) const {
+    if (head.version_major == 1 && head.version_minor == 1) return Ref::borrow(http_1_1_.get());
+    if (head.version_major == 1 && head.version_minor == 0) return Ref::borrow(http_1_0_.get());
+    return Ref(PyUnicode_FromFormat("HTTP/%u.%u", static_cast<unsigned>(head.version_major),
+                                    static_cast<unsigned>(head.version_minor)));
+}
+
+// The script name is a prefix of the undecoded path (session/connection.cpp has checked it).
+bool EnvironMaker::add_path(PyObject* environ, std::string_view path, bool plain,
+                            std::string_view script_name) {
+    path.remove_prefix(script_name.size());
+    if (plain) return set(environ, kPathInfo, ascii_text(path));
+    decoded_.resize(path.size());
+    size_t length = http::percent_decode(path, decoded_.data());
+    return set(environ, kPathInfo, latin1_text({decoded_.data(), length}));
+}
+
+bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& exchange,
+                                    std::string_view script_name) {
+    const http::RequestHead& head = exchange.head;
+    std::string_view query = exchange.text(head.query);
+    if (!exchange.script_name.empty()) script_name = exchange.text(exchange.script_name);
+    Ref script = script_name.empty() ? Ref::borrow(empty_.get()) : latin1_text(script_name);
+    bool https = exchange.scheme == http::Scheme::kHttps;
+    bool plain_http = exchange.scheme == http::Scheme::kHttp;
+    return set(environ, kRequestMethod, method_text(exchange.text(head.method))) &&
+           set(environ, kRawUri, ascii_text(exchange.text(head.target))) &&
+           set(environ, kQueryString,
+               query.empty() ? Ref::borrow(empty_.get()) : ascii_text(query)) &&
+           set(environ, kServerProtocol, protocol_text(head)) &&
+           (script_name.empty() || set(environ, kScriptName, std::move(script))) &&
+           (!https || set(environ, kUrlScheme, Ref::borrow(https_.get()))) &&
+           (!plain_http || set(environ, kUrlScheme, Ref::borrow(http_.get()))) &&
+           add_path(environ, exchange.text(head.path), head.path_plain, script_name);
+}
+
+bool EnvironMaker::add_peer(PyObject* environ, const session::Exchange& exchange) {
+    const session::PeerInfo& peer = exchange.peer;
+    if (peer.host.empty()) return set(environ, kRemoteAddr, Ref::borrow(empty_.get()));
+    char port[8];
+    size_t at = sizeof port;
+    unsigned number = peer.port;
+    do {
+        port[--at] = static_cast<char>('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    return set(environ, kRemoteAddr, ascii_text(peer.host)) &&
+           set(environ, kRemotePort, ascii_text({port + at, sizeof port - at}));
+}
+
+bool EnvironMaker::add_unknown_field(PyObject* environ, std::string_view name, Ref value) {
+    PyObject* key = PyUnicode_New(static_cast<Py_ssize_t>(name.size() + 5), 127);
+    if (key == nullptr) return false;
+    Ref owned(key);
+    auto* out = reinterpret_cast<char*>(PyUnicode_1BYTE_DATA(key));
+    std::memcpy(out, "HTTP_", 5);
+    for (size_t i = 0; i < name.size(); ++i) {
+        char byte = name[i];
+        if (byte >= 'a' && byte <= 'z') byte = static_cast<char>(byte - 'a' + 'A');
+        out[5 + i] = byte == '-' ? '_' : byte;
+    }
+    PyObject* present = PyDict_SetDefault(environ, key, value.get());
+    if (present == nullptr) return false;
+    return present == value.get() || join(environ, key, present, value.get());
+}
+
+bool EnvironMaker::add_fields(PyObject* environ, const session::Exchange& exchange) {
+    static_assert(static_cast<size_t>(http::KnownField::kCount) <= 64);
+    uint64_t seen = 0;
+    for (const http::Field& field : exchange.head.fields) {
+        std::string_view text = exchange.text(field.value);
+        Ref value = field.ascii ? ascii_text(text) : latin1_text(text);
+        if (!value) return false;
+        if (field.known == http::KnownField::kOther) {
+            if (!add_unknown_field(environ, exchange.text(field.name), std::move(value)))
+                return false;
+            continue;
+        }
+        PyObject* key = field_keys_[static_cast<size_t>(field.known)].get();
+        uint64_t bit = uint64_t{1} << static_cast<unsigned>(field.known);
+        PyObject* earlier = (seen & bit) != 0 ? PyDict_GetItemWithError(environ, key) : nullptr;
+        seen |= bit;
+        bool stored = earlier != nullptr ? join(environ, key, earlier, value.get())
+                                         : PyDict_SetItem(environ, key, value.get()) == 0;
+        if (!stored) return false;
+    }
+    return true;
+}
+
+// A unix socket has no name and port of its own: the Host field tells how the client sees us.
+bool EnvironMaker::add_host_as_server(PyObject* environ, const session::Exchange& exchange) {
+    for (const http::Field& field : exchange.head.fields) {
+        if (field.known != http::KnownField::kHost) continue;
+        std::string_view host = exchange.text(field.value);
+        size_t colon = host.rfind(':');
+        bool in_brackets = host.find(']', colon == std::string_view::npos ? 0 : colon) !=
+                           std::string_view::npos;
+        std::string_view port = exchange.scheme == http::Scheme::kHttps ? "443" : "80";
+        if (colon != std::string_view::npos && !in_brackets) {
+            if (colon + 1 < host.size()) port = host.substr(colon + 1);
+            host = host.substr(0, colon);
+        }
+        return set(environ, kServerName, latin1_text(host)) &&
+               set(environ, kServerPort, latin1_text(port));
+    }
+    return true;
+}
+
+Ref EnvironMaker::make(const session::Exchange& exchange, std::string_view script_name,
+                       const CallObjects& objects) {
+    const ListenerEnviron& listener = listeners_[exchange.peer.listener];
+    Ref environ(PyDict_Copy(listener.base.get()));
+    bool made = environ && add_request_line(environ.get(), exchange, script_name) &&
+                add_peer(environ.get(), exchange) && add_fields(environ.get(), exchange) &&
+                (!listener.unix_socket || add_host_as_server(environ.get(), exchange)) &&
+                set(environ.get(), kInput, Ref::borrow(objects.input())) &&
+                set(environ.get(), kEarlyHints, Ref::borrow(objects.early_hints()));
+    return made ? std::move(environ) : Ref();
+}
+
+}  // namespace mono::python

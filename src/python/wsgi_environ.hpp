@@ -1,0 +1,63 @@
+// EnvironMaker: a request's head as a PEP 3333 environ. It copies a base dict (one a listener, made
+// by the worker) and adds what the request says; keys are interned once. contract/wsgi.md 4.
+// Owner: one engine object; thread: any that runs an application, with the GIL.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "python/ref.hpp"
+#include "python/wsgi_objects.hpp"
+
+namespace mono::python {
+
+struct ListenerEnviron {
+    Ref base;
+    bool unix_socket = false;
+};
+
+class EnvironMaker {
+  public:
+    // False with an exception set.
+    bool init();
+    void add_listener(ListenerEnviron listener) { listeners_.push_back(std::move(listener)); }
+    // A new dict, or an empty Ref with an exception set.
+    Ref make(const session::Exchange& exchange, std::string_view script_name,
+             const CallObjects& objects);
+    int traverse(visitproc visit, void* arg) const;
+    void clear();
+
+  private:
+    enum Key : uint8_t {
+        kRequestMethod, kRawUri, kPathInfo, kQueryString, kServerProtocol, kScriptName,
+        kRemoteAddr, kRemotePort, kServerName, kServerPort, kUrlScheme, kInput, kEarlyHints,
+        kKeyCount,
+    };
+    static constexpr size_t kMethods = 7;
+
+    bool set(PyObject* environ, Key key, Ref value);
+    bool add_request_line(PyObject* environ, const session::Exchange& exchange,
+                          std::string_view script_name);
+    bool add_path(PyObject* environ, std::string_view path, bool plain,
+                  std::string_view script_name);
+    bool add_peer(PyObject* environ, const session::Exchange& exchange);
+    bool add_fields(PyObject* environ, const session::Exchange& exchange);
+    bool add_unknown_field(PyObject* environ, std::string_view name, Ref value);
+    bool add_host_as_server(PyObject* environ, const session::Exchange& exchange);
+    Ref method_text(std::string_view method) const;
+    Ref protocol_text(const http::RequestHead& head) const;
+
+    std::array<Ref, kKeyCount> keys_;
+    std::array<Ref, static_cast<size_t>(http::KnownField::kCount)> field_keys_;
+    std::array<Ref, kMethods> methods_;
+    Ref http_1_1_;
+    Ref http_1_0_;
+    Ref http_;
+    Ref https_;
+    Ref empty_;
+    std::vector<ListenerEnviron> listeners_;
+    std::string decoded_;  // scratch
+};
+
+}  // namespace mono::python

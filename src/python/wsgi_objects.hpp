@@ -1,0 +1,71 @@
+// The Python objects that one WSGI request meets: start_response, write, wsgi.early_hints and
+// wsgi.input. They are kept by the slot and used again when nobody else holds them. An application
+// that keeps one longer finds it detached: `exchange` is nullptr from finish on.
+// Thread: the one that runs the application.
+#pragma once
+
+#include "engine/engine.hpp"
+#include "python/ref.hpp"
+#include "python/state.hpp"
+
+namespace mono::python {
+
+// PEP 3333's write() callable, and the state that start_response and early_hints share with it.
+struct WriteObject {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    engine::Engine* engine;
+    session::Exchange* exchange;
+    bool gone;  // the client has left
+};
+
+struct StartResponseObject {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    WriteObject* write;
+};
+
+struct EarlyHintsObject {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    WriteObject* write;
+};
+
+struct InputObject {
+    PyObject_HEAD
+    session::Exchange* exchange;
+    uint64_t offset;
+};
+
+// Latin-1 text of a str without a copy; false with ValueError set when it has wider characters.
+bool latin1_view(PyObject* text, const char* what, std::string_view& view);
+
+// Sends `piece` (bytes), keeping a reference to it as long as the engine needs it. False only with
+// an exception set; a client that has gone shows in write->gone.
+bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool last);
+
+// The objects of one slot.
+class CallObjects {
+  public:
+    explicit CallObjects(ModuleState* state) : state_(state) {}
+    // Ready for `exchange`; false with an exception set.
+    bool attach(engine::Engine& engine, session::Exchange& exchange);
+    void detach();
+
+    PyObject* start_response() const { return start_response_.get(); }
+    PyObject* early_hints() const { return early_hints_.get(); }
+    PyObject* input() const { return input_.get(); }
+    WriteObject* write() const { return reinterpret_cast<WriteObject*>(write_.get()); }
+
+  private:
+    bool reusable() const;
+    bool make();
+
+    ModuleState* state_;
+    Ref write_;
+    Ref start_response_;
+    Ref early_hints_;
+    Ref input_;
+};
+
+}  // namespace mono::python

@@ -1,0 +1,297 @@
+// start_response, write and wsgi.early_hints (PEP 3333; RFC 8297).
+
+#include "python/types.hpp"
+#include "python/wsgi_objects.hpp"
+
+namespace mono::python {
+
+using http::HeadFault;
+
+bool latin1_view(PyObject* text, const char* what, std::string_view& view) {
+    if (!PyUnicode_Check(text)) {
+        PyErr_Format(PyExc_TypeError, "%s must be str, not %.100s", what, Py_TYPE(text)->tp_name);
+        return false;
+    }
+#if PY_VERSION_HEX < 0x030c0000
+    if (PyUnicode_READY(text) < 0) return false;
+#endif
+    if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) {
+        PyErr_Format(PyExc_ValueError, "%s has characters outside latin-1", what);
+        return false;
+    }
+    view = {static_cast<const char*>(PyUnicode_DATA(text)),
+            static_cast<size_t>(PyUnicode_GET_LENGTH(text))};
+    return true;
+}
+
+bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool last) {
+    engine::Piece wire;
+    if (piece != nullptr)
+        wire.bytes = {PyBytes_AS_STRING(piece), static_cast<size_t>(PyBytes_GET_SIZE(piece))};
+    if (wire.bytes.size() > session::kCopiedBodyBytesMax) {
+        Py_INCREF(piece);
+        wire.owner = piece;
+    }
+    engine::WriteStatus status;
+    {
+        WithoutGil without;
+        status = write->engine->write(*write->exchange, wire, known_length, last);
+    }
+    if (wire.owner != nullptr && status != engine::WriteStatus::kKept) Py_DECREF(piece);
+    if (status == engine::WriteStatus::kGone) write->gone = true;
+    return true;
+}
+
+namespace {
+
+bool raise_fault(HeadFault fault) {
+    std::string_view text = http::describe(fault);
+    PyErr_Format(PyExc_ValueError, "%.*s", static_cast<int>(text.size()), text.data());
+    return false;
+}
+
+bool add_header(http::ResponseHead& head, PyObject* item) {
+    if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != 2) {
+        PyErr_SetString(PyExc_TypeError, "a response header must be a (name, value) tuple");
+        return false;
+    }
+    std::string_view name;
+    std::string_view value;
+    if (!latin1_view(PyTuple_GET_ITEM(item, 0), "a response header's name", name)) return false;
+    if (!latin1_view(PyTuple_GET_ITEM(item, 1), "a response header's value", value)) return false;
+    HeadFault fault = head.add(name, value);
+    return fault == HeadFault::kNone || raise_fault(fault);
+}
+
+bool fill_head(http::ResponseHead& head, PyObject* status, PyObject* headers) {
+    std::string_view text;
+    if (!latin1_view(status, "the status", text)) return false;
+    HeadFault fault = head.set_status(text);
+    if (fault != HeadFault::kNone) return raise_fault(fault);
+    Ref items(PySequence_Fast(headers, "the response headers must be a list"));
+    if (!items) return false;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+        if (!add_header(head, PySequence_Fast_GET_ITEM(items.get(), i))) return false;
+    }
+    return true;
+}
+
+// PEP 3333: with exc_info after the head has left, the original exception goes on.
+bool reraise(PyObject* exc_info) {
+    if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3) {
+        PyErr_SetString(PyExc_TypeError, "exc_info must be a (type, value, traceback) tuple");
+        return false;
+    }
+    PyObject* parts[3];
+    for (Py_ssize_t i = 0; i < 3; ++i) {
+        parts[i] = PyTuple_GET_ITEM(exc_info, i);
+        parts[i] = parts[i] == Py_None && i != 0 ? nullptr : parts[i];
+        Py_XINCREF(parts[i]);
+    }
+    PyErr_Restore(parts[0], parts[1], parts[2]);
+    return false;
+}
+
+bool accept_head(WriteObject* write, PyObject* status, PyObject* headers, PyObject* exc_info) {
+    if (write->exchange == nullptr) {
+        PyErr_SetString(PyExc_RuntimeError, "start_response was called after the request's end");
+        return false;
+    }
+    session::Response& response = write->exchange->response;
+    if (exc_info != nullptr && exc_info != Py_None) {
+        if (response.begun()) return reraise(exc_info);
+        response.head.clear();
+    } else if (!response.head.empty()) {
+        PyErr_SetString(PyExc_AssertionError,
+                        "start_response was called twice without exc_info");
+        return false;
+    }
+    if (fill_head(response.head, status, headers)) return true;
+    response.head.clear();
+    return false;
+}
+
+PyObject* call_start_response(PyObject* self, PyObject* const* args, size_t nargsf,
+                              PyObject* names) {
+    auto* object = reinterpret_cast<StartResponseObject*>(self);
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    PyObject* found[3] = {nullptr, nullptr, nullptr};
+    static constexpr const char* kNames[3] = {"status", "headers", "exc_info"};
+    for (Py_ssize_t i = 0; i < count && i < 3; ++i) found[i] = args[i];
+    Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+    for (Py_ssize_t i = 0; i < named; ++i) {
+        PyObject* name = PyTuple_GET_ITEM(names, i);
+        for (int at = 0; at < 3; ++at) {
+            bool hit = PyUnicode_CompareWithASCIIString(name, kNames[at]) == 0 ||
+                       (at == 1 && PyUnicode_CompareWithASCIIString(name, "response_headers") == 0);
+            if (hit) found[at] = args[count + i];
+        }
+    }
+    if (count > 3 || found[0] == nullptr || found[1] == nullptr) {
+        PyErr_SetString(PyExc_TypeError,
+                        "start_response(status, headers, exc_info=None): bad arguments");
+        return nullptr;
+    }
+    if (!accept_head(object->write, found[0], found[1], found[2])) return nullptr;
+    Py_INCREF(object->write);
+    return reinterpret_cast<PyObject*>(object->write);
+}
+
+PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+    auto* write = reinterpret_cast<WriteObject*>(self);
+    if (PyVectorcall_NARGS(nargsf) != 1 || names != nullptr || !PyBytes_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "write() takes one bytes object");
+        return nullptr;
+    }
+    if (write->exchange == nullptr) {
+        PyErr_SetString(PyExc_RuntimeError, "write() was called after the request's end");
+        return nullptr;
+    }
+    if (PyBytes_GET_SIZE(args[0]) == 0) Py_RETURN_NONE;
+    if (!send_piece(write, args[0], -1, false)) return nullptr;
+    if (write->gone) {
+        PyErr_SetString(PyExc_ConnectionResetError, "the client has closed the connection");
+        return nullptr;
+    }
+    Py_RETURN_NONE;
+}
+
+// str as latin-1 or bytes, as gunicorn takes both.
+bool text_or_bytes(PyObject* object, std::string_view& view) {
+    if (PyBytes_Check(object)) {
+        view = {PyBytes_AS_STRING(object), static_cast<size_t>(PyBytes_GET_SIZE(object))};
+        return true;
+    }
+    return latin1_view(object, "an early hint", view);
+}
+
+bool hints_text(PyObject* headers, std::string& text) {
+    Ref items(PySequence_Fast(headers, "early hints must be a list of (name, value) tuples"));
+    if (!items) return false;
+    http::ResponseHead head;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+        PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
+        std::string_view name;
+        std::string_view value;
+        if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != 2) {
+            PyErr_SetString(PyExc_TypeError, "an early hint must be a (name, value) tuple");
+            return false;
+        }
+        if (!text_or_bytes(PyTuple_GET_ITEM(item, 0), name)) return false;
+        if (!text_or_bytes(PyTuple_GET_ITEM(item, 1), value)) return false;
+        HeadFault fault = head.add(name, value);
+        if (fault != HeadFault::kNone) return raise_fault(fault);
+    }
+    text = "HTTP/1.1 103 Early Hints\r\n" + std::string(head.fields()) + "\r\n";
+    return true;
+}
+
+PyObject* call_early_hints(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+    WriteObject* write = reinterpret_cast<EarlyHintsObject*>(self)->write;
+    if (PyVectorcall_NARGS(nargsf) != 1 || names != nullptr) {
+        PyErr_SetString(PyExc_TypeError, "early_hints() takes one list of (name, value) tuples");
+        return nullptr;
+    }
+    std::string text;
+    if (!hints_text(args[0], text)) return nullptr;
+    if (write->exchange == nullptr || write->gone) Py_RETURN_NONE;
+    engine::WriteStatus status;
+    {
+        WithoutGil without;
+        status = write->engine->write_interim(*write->exchange, text);
+    }
+    if (status == engine::WriteStatus::kGone) write->gone = true;
+    Py_RETURN_NONE;
+}
+
+template <class Object>
+void free_object(PyObject* self) {
+    PyTypeObject* type = Py_TYPE(self);
+    if constexpr (!std::is_same_v<Object, WriteObject>)
+        Py_XDECREF(reinterpret_cast<PyObject*>(reinterpret_cast<Object*>(self)->write));
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+template <class Object>
+PyTypeObject* make_type(PyObject* module, const char* name, const char* doc) {
+    static PyMemberDef members[] = {
+        {"__vectorcalloffset__", T_PYSSIZET, offsetof(Object, vectorcall), READONLY, nullptr},
+        {nullptr, 0, 0, 0, nullptr},
+    };
+    PyType_Slot slots[] = {
+        {Py_tp_dealloc, reinterpret_cast<void*>(free_object<Object>)},
+        {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+        {Py_tp_members, members},
+        {Py_tp_doc, const_cast<char*>(doc)},
+        {0, nullptr},
+    };
+    PyType_Spec spec = {name, sizeof(Object), 0,
+                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
+                            Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                        slots};
+    return reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
+}
+
+template <class Object>
+Ref make_object(PyTypeObject* type, vectorcallfunc call) {
+    Ref object(type->tp_alloc(type, 0));
+    if (object) reinterpret_cast<Object*>(object.get())->vectorcall = call;
+    return object;
+}
+
+}  // namespace
+
+int add_response_types(PyObject* module) {
+    ModuleState* state = state_of_module(module);
+    state->start_response = make_type<StartResponseObject>(
+        module, "monoceros._core.start_response", "PEP 3333's start_response callable.");
+    state->write =
+        make_type<WriteObject>(module, "monoceros._core.write", "PEP 3333's write callable.");
+    state->early_hints = make_type<EarlyHintsObject>(
+        module, "monoceros._core.early_hints", "Sends 103 Early Hints (RFC 8297).");
+    bool made = state->start_response && state->write && state->early_hints;
+    return made ? 0 : -1;
+}
+
+bool CallObjects::reusable() const {
+    // write is held by us, start_response and early_hints.
+    return write_ && Py_REFCNT(write_.get()) == 3 && Py_REFCNT(start_response_.get()) == 1 &&
+           Py_REFCNT(early_hints_.get()) == 1 && Py_REFCNT(input_.get()) == 1;
+}
+
+bool CallObjects::make() {
+    write_ = make_object<WriteObject>(state_->write, call_write);
+    start_response_ = make_object<StartResponseObject>(state_->start_response, call_start_response);
+    early_hints_ = make_object<EarlyHintsObject>(state_->early_hints, call_early_hints);
+    input_.reset(state_->input->tp_alloc(state_->input, 0));
+    if (!write_ || !start_response_ || !early_hints_ || !input_) {
+        write_.reset();
+        return false;
+    }
+    Py_INCREF(write_.get());
+    reinterpret_cast<StartResponseObject*>(start_response_.get())->write = write();
+    Py_INCREF(write_.get());
+    reinterpret_cast<EarlyHintsObject*>(early_hints_.get())->write = write();
+    return true;
+}
+
+bool CallObjects::attach(engine::Engine& engine, session::Exchange& exchange) {
+    if (!reusable() && !make()) return false;
+    WriteObject* object = write();
+    object->engine = &engine;
+    object->exchange = &exchange;
+    object->gone = false;
+    auto* input = reinterpret_cast<InputObject*>(input_.get());
+    input->exchange = &exchange;
+    input->offset = 0;
+    return true;
+}
+
+void CallObjects::detach() {
+    if (!write_) return;
+    write()->exchange = nullptr;
+    reinterpret_cast<InputObject*>(input_.get())->exchange = nullptr;
+}
+
+}  // namespace mono::python
