@@ -236,6 +236,7 @@ class Config:
         state = self.__dict__
         state["sources"] = {}
         state["values"] = default_values(state["sources"])
+        state["workers_reason"] = None
         state["custom"] = {made.name: made() for made in _registered}
         self.source = "application"
         self.usage = usage
@@ -344,7 +345,8 @@ class Config:
         if value == "auto":
             from monoceros import sizing
 
-            advice = sizing.advise(self.worker_class_str, self.threads)
+            advice = sizing.advise(self.worker_class_str)
+            # The arbiter logs it; --explain shows it.
             self.__dict__["workers_reason"] = advice.reason
             value = self.values["workers"] = advice.workers
         return value  # type: ignore[no-any-return]

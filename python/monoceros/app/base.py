@@ -72,10 +72,23 @@ class BaseApplication:
     def run(self) -> None:
         from monoceros.arbiter import Arbiter
 
+        self._say_what_matters()
         try:
             Arbiter(self).run()
         except RuntimeError as error:
             stop_with(error)
+
+
+    def _say_what_matters(self) -> None:
+        """Settings whose feature is not built are never passed over in silence."""
+        warnings, refusals = self.cfg.not_yet()
+        if refusals:
+            stop_with(RuntimeError(" ".join(refusals)))
+        for sentence in warnings:
+            util.warn(sentence)
+        _ = self.cfg.workers  # works auto out
+        if self.cfg.workers_reason:
+            sys.stderr.write(self.cfg.workers_reason + "\n")
 
 
 def stop_with(error: Exception) -> NoReturn:
@@ -210,7 +223,6 @@ class Application(BaseApplication):
             from monoceros import debug
 
             debug.spew()
-        self._refuse_not_yet()
         if cfg.daemon:
             if os.environ.get("NOTIFY_SOCKET"):
                 util.warn("daemon is set, but systemd (NOTIFY_SOCKET) runs this: use Type=forking.")
@@ -232,11 +244,6 @@ class Application(BaseApplication):
             sys.stderr.flush()
             sys.exit(1)
         sys.exit(0)
-
-    def _refuse_not_yet(self) -> None:
-        refusals = self.cfg.not_yet()[1]
-        if refusals:
-            stop_with(RuntimeError(" ".join(refusals)))
 
 
 def _compiled(filename: str) -> Any:

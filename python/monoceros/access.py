@@ -1,0 +1,112 @@
+"""Access lines made in Python: for loggers that differ from the default, which C++ writes."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Iterable
+    from typing import Any
+
+
+def atoms(
+    log: Any, resp: Any, req: Any, environ: dict[str, Any], request_time: datetime.timedelta
+) -> dict[str, Any]:
+    """Every %(x)s of a format. Durations leave whole days out, as gunicorn's do."""
+    status = resp.status
+    if isinstance(status, str):
+        status = status.split(None, 1)[0] if status.strip() else status
+    sent = getattr(resp, "sent", None)
+    microseconds = request_time.seconds * 1_000_000 + request_time.microseconds
+    found = {
+        "h": environ.get("REMOTE_ADDR", "-"),
+        "l": "-",
+        "u": basic_user(environ.get("HTTP_AUTHORIZATION")) or "-",
+        "t": log.now(),
+        "r": "{} {} {}".format(
+            environ.get("REQUEST_METHOD"), environ.get("RAW_URI"), environ.get("SERVER_PROTOCOL")
+        ),
+        "s": str(status),
+        "m": environ.get("REQUEST_METHOD"),
+        "U": environ.get("PATH_INFO"),
+        "q": environ.get("QUERY_STRING"),
+        "H": environ.get("SERVER_PROTOCOL"),
+        "b": "-" if sent is None else str(sent),
+        "B": sent,
+        "f": environ.get("HTTP_REFERER", "-"),
+        "a": environ.get("HTTP_USER_AGENT", "-"),
+        "T": request_time.seconds,
+        "M": microseconds // 1000,
+        "D": microseconds,
+        "L": f"{request_time.seconds}.{request_time.microseconds:06}",
+        "p": f"<{os.getpid()}>",
+    }
+    _add_fields(found, getattr(req, "headers", ()), "i")
+    _add_fields(found, getattr(resp, "headers", ()), "o")
+    _add_fields(found, environ.items(), "e")
+    return found
+
+
+def _add_fields(found: dict[str, Any], fields: Any, kind: str) -> None:
+    items: Iterable[tuple[Any, Any]] = fields.items() if hasattr(fields, "items") else fields
+    for name, value in items:
+        if isinstance(name, bytes):
+            name, value = name.decode("latin-1"), value.decode("latin-1")  # noqa: PLW2901
+        found[f"{{{name.lower()}}}{kind}"] = value
+
+
+def basic_user(authorization: str | None) -> str | None:
+    """The user of `Authorization: Basic ...` (RFC 7617), or None."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    import binascii
+
+    try:
+        # Undecodable bytes are shown, not lost: the log is where attacks are looked for.
+        pair = binascii.a2b_base64(token.strip()).decode("utf-8", "backslashreplace")
+    except (ValueError, binascii.Error):
+        return None
+    user, colon, _ = pair.partition(":")
+    return user if colon else None
+
+
+def ready_made(pattern: str, found: dict[str, Any]) -> str:
+    """A line of the format "json" or "logfmt", with the same fields as the C++ core's."""
+    import json
+    import time
+
+    def shown(name: str) -> Any:
+        value = found.get(name)
+        return None if value in ("-", "") else value
+
+    now = time.time()
+    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    fields: dict[str, Any] = {
+        "time": f"{second}.{int(now % 1 * 1000):03}Z",
+        "remote_addr": shown("h"),
+        "user": shown("u"),
+        "method": shown("m"),
+        "target": shown("{raw_uri}e"),
+        "protocol": shown("H"),
+        "host": shown("{http_host}e"),
+        "status": int(found["s"]) if found["s"].isdigit() else None,
+        "bytes": found["B"],
+        "duration_us": found["D"],
+        "referer": shown("f"),
+        "user_agent": shown("a"),
+        "pid": os.getpid(),
+    }
+    if pattern == "json":
+        return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    return " ".join(f"{name}={_logfmt(value)}" for name, value in fields.items())
+
+
+def _logfmt(value: Any) -> str:
+    import json
+
+    text = "-" if value is None else str(value)
+    plain = text.isprintable() and not any(c in text for c in ' ="\\')
+    return text if plain else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,492 @@
+"""Logger: the error log and, where C++ does not write it, the access log.
+
+Two states. Light: no handler is needed but standard error, so lines are written here and Python's
+logging is not imported (2 MiB and 10 ms a process). Full: logging's loggers gunicorn.error and
+gunicorn.access are set up. Light becomes full as soon as anybody imports logging, asks for a
+logger, or the configuration needs one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from _thread import RLock
+
+from monoceros import util
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import datetime
+    import logging
+    from collections.abc import Callable
+    from typing import Any
+
+SYSLOG_FACILITIES = {
+    "auth": 4, "authpriv": 10, "cron": 9, "daemon": 3, "ftp": 11, "kern": 0, "lpr": 6, "mail": 2,
+    "news": 7, "security": 4, "syslog": 5, "user": 1, "uucp": 8, "local0": 16, "local1": 17,
+    "local2": 18, "local3": 19, "local4": 20, "local5": 21, "local6": 22, "local7": 23,
+}  # fmt: skip
+
+CONFIG_DEFAULTS: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "root": {"level": "INFO", "handlers": ["console"]},
+    "loggers": {
+        "gunicorn.error": {
+            "level": "INFO",
+            "handlers": ["error_console"],
+            "propagate": True,
+            "qualname": "gunicorn.error",
+        },
+        "gunicorn.access": {
+            "level": "INFO",
+            "handlers": ["console"],
+            "propagate": True,
+            "qualname": "gunicorn.access",
+        },
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "generic",
+            "stream": "ext://sys.stdout",
+        },
+        "error_console": {
+            "class": "logging.StreamHandler",
+            "formatter": "generic",
+            "stream": "ext://sys.stderr",
+        },
+    },
+    "formatters": {
+        "generic": {
+            "format": "%(asctime)s [%(process)d] [%(levelname)s] %(message)s",
+            "datefmt": "[%Y-%m-%d %H:%M:%S %z]",
+            "class": "logging.Formatter",
+        }
+    },
+}
+
+
+def loggers() -> list[logging.Logger]:
+    """Every logger that exists, but not the root."""
+    import logging
+
+    return [logging.getLogger(name) for name in logging.root.manager.loggerDict]
+
+
+def _escape(value: str) -> str:
+    """Clients choose these texts: quotes and control characters must not shape the line."""
+    if value.isprintable():
+        return value.replace('"', '\\"')
+    safe = [c if c.isprintable() else f"\\x{ord(c):02x}" for c in value]
+    return "".join(safe).replace('"', '\\"')
+
+
+class SafeAtoms(dict[str, "Any"]):
+    """Atoms of an access line; absent ones read as "-", {names} in any case."""
+
+    def __init__(self, atoms: dict[str, Any]) -> None:
+        super().__init__()
+        for key, value in atoms.items():
+            self[key] = _escape(value) if isinstance(value, str) else value
+
+    def __getitem__(self, key: str) -> Any:
+        if key.startswith("{"):
+            key = key.lower()
+        return self.get(key, "-")
+
+
+def parse_syslog_address(addr: str) -> tuple[Any, str | tuple[str, int]]:
+    """(socket kind or None for "try both", path or (host, port)) of a syslog_addr."""
+    import socket
+
+    if addr.startswith("unix://"):
+        path, mark, kind = addr[len("unix://") :].partition("#")
+        return (socket.SOCK_DGRAM if mark and kind == "dgram" else None), path
+    for scheme, kind_of_socket in (("udp", socket.SOCK_DGRAM), ("tcp", socket.SOCK_STREAM)):
+        if addr.startswith(scheme + "://"):
+            rest = addr[len(scheme) + 3 :]
+            return kind_of_socket, util.parse_address(rest or "localhost", 514)
+    raise RuntimeError(f"syslog_addr must be udp://, tcp:// or unix://, not {addr!r}.")
+
+
+class _LoggingWatch:
+    """Calls `then` right after somebody imports logging for the first time."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self.then = then
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name != "logging":
+            return None
+        self.stop()
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        loader: Any = spec.loader
+        run = loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            del loader.exec_module
+            run(module)
+            self.then()
+
+        loader.exec_module = exec_module
+        return spec
+
+    def start(self) -> None:
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+
+    def stop(self) -> None:
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)  # type: ignore[arg-type]
+
+
+class Logger:
+    """gunicorn's logger interface. Methods may be called from any thread and from hooks."""
+
+    LOG_LEVELS = {"critical": 50, "error": 40, "warning": 30, "info": 20, "debug": 10}
+    loglevel = 20
+    error_fmt = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
+    datefmt = "[%Y-%m-%d %H:%M:%S %z]"
+    access_fmt = "%(message)s"
+    syslog_fmt = "[%(process)d] %(message)s"
+    atoms_wrapper_class: Any = SafeAtoms
+
+    error_log: logging.Logger
+    access_log: logging.Logger
+
+    def __init__(self, cfg: Any) -> None:
+        self.lock = RLock()
+        self.logfile: Any = None
+        self.error_handlers: list[Any] = []
+        self.access_handlers: list[Any] = []
+        self.cfg = cfg
+        self._light = False
+        self._watch: _LoggingWatch | None = None
+        self.setup(cfg)
+
+    def __getattr__(self, name: str) -> Any:
+        # The loggers are absent while light: whoever asks for one ends that.
+        if name in ("error_log", "access_log") and "_light" in self.__dict__:
+            self._make_loggers()
+            if self._light:
+                self._become_full()
+            return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    # ---- setting up
+
+    def setup(self, cfg: Any) -> None:
+        """Applies a configuration, at start and at each reload. RuntimeError if it cannot be;
+        the one before then goes on."""
+        before = self.cfg
+        try:
+            self._setup(cfg)
+        except Exception:
+            if before is not cfg:
+                self._setup(before)
+            raise
+
+    def _setup(self, cfg: Any) -> None:
+        self.cfg = cfg
+        self.loglevel = self.LOG_LEVELS.get((cfg.loglevel or "").lower(), 20)
+        self._access_log_enabled = self._compute_access_log_enabled(cfg)
+        if type(self) is Logger and "logging" not in sys.modules and _is_plain(cfg):
+            self._light = True
+            if self._watch is None:
+                self._watch = _LoggingWatch(self._become_full)
+                self._watch.start()
+            return
+        self._configure(cfg)
+
+    def _become_full(self) -> None:
+        with self.lock:
+            if self._light:
+                self._configure(self.cfg)
+
+    def _make_loggers(self) -> None:
+        import logging
+
+        if "error_log" not in self.__dict__:
+            self.error_log = logging.getLogger("gunicorn.error")
+            self.access_log = logging.getLogger("gunicorn.access")
+            self.error_log.propagate = False
+            self.access_log.propagate = False
+
+    def _configure(self, cfg: Any) -> None:
+        import logging
+
+        self._light = False
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        self._make_loggers()
+        self.error_log.setLevel(self.loglevel)
+        self.access_log.setLevel(logging.INFO)
+        if cfg.capture_output and cfg.errorlog != "-":
+            self._capture(cfg.errorlog)
+        self._set_handler(
+            self.error_log, cfg.errorlog, logging.Formatter(self.error_fmt, self.datefmt)
+        )
+        self._set_handler(
+            self.access_log, cfg.accesslog, logging.Formatter(self.access_fmt), sys.stdout
+        )
+        self._remove_syslog(self.error_log, self.access_log)
+        if cfg.syslog:
+            self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error")
+            if not cfg.disable_redirect_access_to_syslog:
+                self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access")
+        _apply_logconfig(cfg)
+
+    def _capture(self, path: str) -> None:
+        """Lets standard output and error go to a file; this process and its workers."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        opened = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+        os.dup2(opened.fileno(), 1)
+        os.dup2(opened.fileno(), 2)
+        if self.logfile is not None:
+            self.logfile.close()
+        self.logfile = opened
+
+    def _get_gunicorn_handler(self, log: logging.Logger) -> Any:
+        return next((h for h in log.handlers if getattr(h, "_gunicorn", False) is True), None)
+
+    def _set_handler(
+        self, log: logging.Logger, output: str | None, fmt: Any, stream: Any = None
+    ) -> None:
+        """Gives `log` one handler of ours, in the place of the one before."""
+        import logging
+
+        old = self._get_gunicorn_handler(log)
+        if old is not None:
+            log.removeHandler(old)
+            old.close()
+        if output is None:
+            return
+        handler: logging.Handler
+        if output == "-":
+            handler = logging.StreamHandler(stream)
+        else:
+            util.check_is_writable(output)
+            handler = logging.FileHandler(output)
+            try:
+                os.chown(handler.baseFilename, self.cfg.user, self.cfg.group)
+            except OSError:
+                pass  # not the superuser: the file is ours already
+        handler.setFormatter(fmt)
+        handler._gunicorn = True  # type: ignore[attr-defined]
+        log.addHandler(handler)
+
+    def _remove_syslog(self, *logs: logging.Logger) -> None:
+        for log in logs:
+            for handler in [h for h in log.handlers if getattr(h, "_gunicorn", "") == "syslog"]:
+                log.removeHandler(handler)
+                handler.close()
+
+    def _set_syslog_handler(self, log: logging.Logger, cfg: Any, fmt: str, name: str) -> None:
+        import logging
+        from logging.handlers import SysLogHandler
+
+        facility = SYSLOG_FACILITIES.get(str(cfg.syslog_facility).lower())
+        if facility is None:
+            raise RuntimeError(f"There is no syslog facility called {cfg.syslog_facility!r}.")
+        kind, address = parse_syslog_address(cfg.syslog_addr)
+        prefix = cfg.syslog_prefix or cfg.proc_name.replace(":", ".")
+        handler = SysLogHandler(address=address, facility=facility, socktype=kind)
+        handler.setFormatter(logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
+        handler._gunicorn = "syslog"  # type: ignore[attr-defined]
+        log.addHandler(handler)
+
+    # ---- the error log
+
+    def _say(self, level: int, name: str, msg: Any, args: Any, kwargs: Any) -> None:
+        if self._light and not kwargs:
+            if level >= self.loglevel:
+                self._write_light(name.upper(), msg, args)
+            return
+        self.error_log.log(level, msg, *args, **kwargs)
+
+    def _write_light(self, level: str, msg: Any, args: Any) -> None:
+        text = str(msg)
+        if args:
+            # As logging does: one dict is a source of names.
+            text = text % (args[0] if len(args) == 1 and isinstance(args[0], dict) else args)
+        stream = sys.stderr
+        if stream is None:
+            return
+        try:
+            stream.write(f"{time.strftime(self.datefmt)} [{os.getpid()}] [{level}] {text}\n")
+            stream.flush()
+        except (OSError, ValueError):
+            pass  # a broken or closed terminal must not stop the server
+
+    def critical(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        self._say(50, "critical", msg, args, kwargs)
+
+    def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        self._say(40, "error", msg, args, kwargs)
+
+    def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        self._say(30, "warning", msg, args, kwargs)
+
+    def info(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        self._say(20, "info", msg, args, kwargs)
+
+    def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        if self.loglevel <= 10 or not self._light:
+            self._say(10, "debug", msg, args, kwargs)
+
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        self.error_log.exception(msg, *args, **kwargs)
+
+    def log(self, lvl: int | str, msg: Any, *args: Any, **kwargs: Any) -> None:
+        if isinstance(lvl, str):
+            lvl = self.LOG_LEVELS.get(lvl.lower(), 20)
+        self.error_log.log(lvl, msg, *args, **kwargs)
+
+    # ---- the access log
+
+    def _compute_access_log_enabled(self, cfg: Any) -> bool:
+        by_config = cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json
+        by_syslog = cfg.syslog and not cfg.disable_redirect_access_to_syslog
+        return bool(cfg.accesslog or by_config or by_syslog)
+
+    @property
+    def access_log_enabled(self) -> bool:
+        return self._access_log_enabled
+
+    @property
+    def access_in_core(self) -> bool:
+        """Whether the C++ core may write the access log: nobody has changed how it is written.
+
+        Ask after the application was loaded, which may have added handlers or filters.
+        """
+        cfg = self.cfg
+        own = ("access", "atoms", "atoms_wrapper_class", "now", "access_log_enabled")
+        if any(getattr(type(self), name) is not getattr(Logger, name) for name in own):
+            return False
+        if not cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json:
+            return False
+        if cfg.syslog and not cfg.disable_redirect_access_to_syslog:
+            return False
+        if "access_log" not in self.__dict__:
+            return True
+        log = self.access_log
+        plain = len(log.handlers) == 1 and self._get_gunicorn_handler(log) is not None
+        return plain and not log.filters and not log.propagate and log.isEnabledFor(20)
+
+    def now(self) -> str:
+        """This moment as the access log writes it."""
+        return time.strftime("[%d/%b/%Y:%H:%M:%S %z]")
+
+    def atoms(
+        self, resp: Any, req: Any, environ: dict[str, Any], request_time: datetime.timedelta
+    ) -> dict[str, Any]:
+        """What an access line may show of one request; docs/settings.md lists the atoms."""
+        from monoceros import access
+
+        return access.atoms(self, resp, req, environ, request_time)
+
+    def access(
+        self, resp: Any, req: Any, environ: dict[str, Any], request_time: datetime.timedelta
+    ) -> None:
+        if not self._access_log_enabled:
+            return
+        try:
+            found = self.atoms(resp, req, environ, request_time)
+            pattern = self.cfg.access_log_format
+            if pattern in ("json", "logfmt"):
+                from monoceros import access
+
+                self.access_log.info("%s", access.ready_made(pattern, found))
+            else:
+                self.access_log.info(pattern, self.atoms_wrapper_class(found))
+        except Exception:
+            self.exception("The access log line could not be written.")
+
+    # ---- files
+
+    def reopen_files(self) -> None:
+        """Closes and opens again every log file, for rotation by renaming (SIGUSR1)."""
+        if self._light:
+            return
+        if self.cfg.capture_output and self.cfg.errorlog != "-":
+            self._capture(self.cfg.errorlog)
+        for handler in _file_handlers():
+            handler.acquire()
+            try:
+                if handler.stream:
+                    handler.close()
+                    handler.stream = handler._open()
+            finally:
+                handler.release()
+
+    def close_on_exec(self) -> None:
+        if self._light:
+            return
+        for handler in _file_handlers():
+            if handler.stream:
+                util.close_on_exec(handler.stream.fileno())
+
+
+def _is_plain(cfg: Any) -> bool:
+    """Whether standard error is all that the error log needs, and Python writes no access log."""
+    return (
+        cfg.errorlog == "-"
+        and cfg.accesslog is None
+        and not cfg.syslog
+        and not cfg.logconfig
+        and not cfg.logconfig_dict
+        and not cfg.logconfig_json
+    )
+
+
+def _file_handlers() -> list[Any]:
+    import logging
+
+    handlers: list[Any] = []
+    for log in loggers():
+        for handler in log.handlers:
+            if isinstance(handler, logging.FileHandler) and handler not in handlers:
+                handlers.append(handler)
+    return handlers
+
+
+def _apply_logconfig(cfg: Any) -> None:
+    """One of logconfig_dict, logconfig_json and logconfig, the first that is set."""
+    if cfg.logconfig_dict:
+        _dict_config(cfg.logconfig_dict)
+    elif cfg.logconfig_json:
+        import json
+
+        if os.path.exists(cfg.logconfig_json):
+            try:
+                with open(cfg.logconfig_json, encoding="utf-8") as opened:
+                    _dict_config(json.load(opened))
+            except (OSError, ValueError) as error:
+                raise RuntimeError(f"logconfig_json {cfg.logconfig_json}: {error}") from error
+    elif cfg.logconfig:
+        from logging.config import fileConfig
+
+        if not os.path.exists(cfg.logconfig):
+            raise RuntimeError(f"The log configuration file {cfg.logconfig!r} does not exist.")
+        here = os.path.dirname(cfg.logconfig)
+        names = {"__file__": cfg.logconfig, "here": here}
+        try:
+            fileConfig(cfg.logconfig, defaults=names, disable_existing_loggers=False)
+        except Exception as error:
+            raise RuntimeError(f"logconfig {cfg.logconfig}: {error}") from error
+
+
+def _dict_config(given: dict[str, Any]) -> None:
+    from logging.config import dictConfig
+
+    try:
+        dictConfig({**CONFIG_DEFAULTS, **given})
+    except (AttributeError, ImportError, ValueError, TypeError) as error:
+        raise RuntimeError(f"The log configuration is wrong: {error}") from error

@@ -1,0 +1,144 @@
+"""Statsd: a logger that also sends metrics to a StatsD server, one datagram each.
+
+Metrics are never waited for: a server that is away or slow loses them silently.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+from monoceros.glogging import Logger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import datetime
+    from typing import Any
+
+METRIC_VAR = "metric"
+VALUE_VAR = "value"
+MTYPE_VAR = "mtype"
+GAUGE_TYPE = "gauge"
+COUNTER_TYPE = "counter"
+HISTOGRAM_TYPE = "histogram"
+TIMER_TYPE = "timer"
+
+
+class Statsd(Logger):
+    """The default logger with gunicorn's metrics beside it."""
+
+    def __init__(self, cfg: Any) -> None:
+        super().__init__(cfg)
+        prefix = cfg.statsd_prefix or ""
+        stem = prefix.rstrip(".")
+        self.prefix = stem + "." if len(stem) > 1 else prefix
+        self.dogstatsd_tags = cfg.dogstatsd_tags or None
+        self.sock = _connect(cfg.statsd_host)
+
+    # ---- log calls that are counted, or carry a metric in extra={"metric", "value", "mtype"}
+
+    def critical(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        super().critical(msg, *args, **kwargs)
+        self.increment("gunicorn.log.critical", 1)
+
+    def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        super().error(msg, *args, **kwargs)
+        self.increment("gunicorn.log.error", 1)
+
+    def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        super().warning(msg, *args, **kwargs)
+        self.increment("gunicorn.log.warning", 1)
+
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        super().exception(msg, *args, **kwargs)
+        self.increment("gunicorn.log.exception", 1)
+
+    def info(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        self.log(logging.INFO, msg, *args, **kwargs)
+
+    def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        self.log(logging.DEBUG, msg, *args, **kwargs)
+
+    def log(self, lvl: int | str, msg: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            self._emit_extra(kwargs.get("extra"))
+            if msg:
+                super().log(lvl, msg, *args, **kwargs)
+        except Exception:
+            Logger.warning(self, "The metric could not be logged.", exc_info=True)
+
+    def _emit_extra(self, extra: dict[str, Any] | None) -> None:
+        if not extra or not extra.get(METRIC_VAR) or extra.get(VALUE_VAR) is None:
+            return
+        send = {
+            GAUGE_TYPE: self.gauge,
+            COUNTER_TYPE: self.increment,
+            HISTOGRAM_TYPE: self.histogram,
+            TIMER_TYPE: self.timer,
+        }.get(str(extra.get(MTYPE_VAR)))
+        if send is not None:
+            send(extra[METRIC_VAR], extra[VALUE_VAR])
+
+    def access(
+        self, resp: Any, req: Any, environ: dict[str, Any], request_time: datetime.timedelta
+    ) -> None:
+        """Measures a request, whether or not it is logged."""
+        super().access(resp, req, environ, request_time)
+        milliseconds = request_time.seconds * 1000 + request_time.microseconds / 1000
+        self.timer("gunicorn.request.duration", milliseconds)
+        self.increment("gunicorn.requests", 1)
+        status = resp.status
+        if isinstance(status, bytes):
+            status = status.decode("latin-1")
+        if isinstance(status, str):
+            status = status.split(None, 1)[0] if status.strip() else "0"
+        if status is not None:
+            self.increment(f"gunicorn.request.status.{int(status)}", 1)
+
+    # ---- metrics
+
+    def gauge(self, name: str, value: float) -> None:
+        self._send(f"{self.prefix}{name}:{value}|g")
+
+    def increment(self, name: str, value: float, sampling_rate: float = 1.0) -> None:
+        self._send(f"{self.prefix}{name}:{value}|c|@{sampling_rate}")
+
+    def decrement(self, name: str, value: float, sampling_rate: float = 1.0) -> None:
+        self._send(f"{self.prefix}{name}:-{value}|c|@{sampling_rate}")
+
+    def timer(self, name: str, value: float) -> None:
+        self._send(f"{self.prefix}{name}:{value}|ms")
+
+    def histogram(self, name: str, value: float) -> None:
+        self._send(f"{self.prefix}{name}:{value}|h")
+
+    def _send(self, line: str) -> None:
+        if self.sock is None:
+            return
+        if self.dogstatsd_tags:
+            line = f"{line}|#{self.dogstatsd_tags}"
+        try:
+            self.sock.send(line.encode("ascii", "replace"))
+        except OSError:
+            pass
+
+
+def _connect(host: str | tuple[str, int] | None) -> socket.socket | None:
+    """A connected datagram socket that never blocks, or None if there is no way to the server."""
+    if host is None:
+        return None
+    sock: socket.socket | None = None
+    try:
+        if isinstance(host, str):
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            sock.connect(host)
+        else:
+            family, _, _, _, address = socket.getaddrinfo(*host, type=socket.SOCK_DGRAM)[0]
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+            sock.connect(address)
+        sock.setblocking(False)
+    except OSError:
+        if sock is not None:
+            sock.close()
+        return None
+    return sock
