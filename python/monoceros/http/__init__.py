@@ -1,0 +1,1 @@
+"""What hooks and loggers see of requests and responses; the protocol itself is in C++."""

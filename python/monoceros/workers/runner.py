@@ -1,0 +1,177 @@
+"""EngineWorker: what sync and gthread share: the engine, its environ, its logs and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from monoceros import SERVER, SERVER_SOFTWARE, _core
+from monoceros.workers.base import Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+    from monoceros.sock import BaseSocket
+
+DEBUG = 10  # logging.DEBUG, without importing logging
+SERVE_MS_MAX = 1000  # how long one call into the core may last: the heart beats in between
+
+
+class ErrorStream:
+    """wsgi.errors: text for the error log's stream, each write flushed."""
+
+    encoding = "utf-8"
+
+    def __init__(self, worker: EngineWorker) -> None:
+        self._worker = worker
+
+    def write(self, text: str) -> int:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+class EngineWorker(Worker):
+    """Runs a WSGI application over the C++ engine with `slots` requests at once."""
+
+    slots = 1
+    engine: _core.Engine | None = None
+
+    # ---- what the engine is made from
+
+    def base_environ(self, listener: BaseSocket) -> dict[str, Any]:
+        """The part of environ that is the same for every request of a listener (PEP 3333)."""
+        name = listener.getsockname()
+        is_inet = isinstance(name, tuple)
+        return {
+            "wsgi.errors": ErrorStream(self),
+            "wsgi.version": (1, 0),
+            "wsgi.multithread": self.slots > 1,
+            "wsgi.multiprocess": self.cfg.workers > 1,
+            "wsgi.run_once": False,
+            "wsgi.file_wrapper": _core.FileWrapper,
+            "wsgi.input_terminated": True,
+            "wsgi.url_scheme": "http",
+            "SERVER_SOFTWARE": SERVER_SOFTWARE,
+            "SERVER_NAME": name[0] if is_inet else str(name),
+            "SERVER_PORT": str(name[1]) if is_inet else "",
+            "SCRIPT_NAME": "",
+        }
+
+    def open_engine(self) -> _core.Engine:
+        listeners = []
+        for listener in self.sockets:
+            environ = self.base_environ(listener)
+            listeners.append((listener.fileno(), environ, environ["SERVER_PORT"] == ""))
+        in_core = bool(getattr(self.log, "access_in_core", False))
+        logs_here = self.log.access_log_enabled and not in_core
+        # Without listeners to hear them, hooks and loggers cost nothing (design.md, section 6).
+        debug = self.log.loglevel <= DEBUG
+        before = debug or not self.cfg.is_default("pre_request")
+        after = logs_here or self._has_statsd() or not self.cfg.is_default("post_request")
+        return _core.Engine(
+            self.cfg.freeze(),
+            listeners,
+            self._handle_error,
+            before=self._before_request if before else None,
+            after=self._after_request if after else None,
+            script_name=os.environ.get("SCRIPT_NAME", ""),
+            server=SERVER,
+            slots=self.slots,
+            shared=self.cfg.workers > 1,
+            access_log=in_core and self.log.access_log_enabled,
+        )
+
+    def _has_statsd(self) -> bool:
+        return bool(self.cfg.statsd_host)
+
+    # ---- the serve loop
+
+    def run(self) -> None:
+        """Serves until told to stop, then answers what was begun, within graceful_timeout."""
+        self.engine = self.open_engine()
+        signal.set_wakeup_fd(self.engine.wakeup_fd, warn_on_full_buffer=False)
+        turn_ms = SERVE_MS_MAX
+        if self.cfg.timeout:
+            turn_ms = min(turn_ms, self.cfg.timeout * 1000 // 2)
+        while self.alive:
+            self.turn(turn_ms)
+        self.drain(turn_ms)
+
+    def turn(self, milliseconds: int) -> None:
+        """One call into the core, and what is to be done between two of them."""
+        assert self.engine is not None
+        self.notify()
+        left = max(0, self.max_requests - self.nr) if self.max_requests != sys.maxsize else 0
+        self.nr += self.engine.serve_wsgi(self.wsgi, milliseconds, left)
+        for level, text in self.engine.take_journal():
+            self.log.log(level, text)
+        if self.alive and self.nr >= self.max_requests:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        if self.alive and os.getppid() != self.ppid:
+            self.log.info("The master has gone: worker %s leaves", self.pid)
+            self.alive = False
+
+    def drain(self, turn_ms: int) -> None:
+        """No new connections; open ones get their answers, each the last of its connection."""
+        assert self.engine is not None
+        self.engine.drain()
+        self.max_requests = sys.maxsize
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while not self.engine.drained and time.monotonic() < deadline:
+            self.turn(min(turn_ms, 100))
+        left = self.engine.connections
+        if left:
+            self.log.warning("%d connections were still open after graceful_timeout.", left)
+
+    # ---- what the engine calls
+
+    def _handle_error(self, error: BaseException, method: str, uri: str) -> None:
+        info = (type(error), error, error.__traceback__)
+        self.log.error("Error handling request %s %s", method, uri, exc_info=info)
+
+    def _before_request(self, environ: dict[str, Any]) -> None:
+        from monoceros.http.message import Request
+
+        self.cfg.pre_request(self, Request(environ))
+
+    def _after_request(
+        self, environ: dict[str, Any], status: str, fields: bytes, sent: int, microseconds: int
+    ) -> None:
+        from datetime import timedelta
+
+        from monoceros.http.message import Request, Response
+
+        request = Request(environ)
+        response = Response(request, status, fields, sent)
+        try:
+            duration = timedelta(microseconds=microseconds)
+            self.log.access(response, request, environ, duration)
+            self.cfg.post_request(self, request, environ, response)
+        except Exception:
+            self.log.exception("Exception in post_request hook")
+
+    # ---- signals
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self.engine is not None:
+            self.engine.wake()
+
+    def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_usr1(sig, frame)
+        if self.engine is not None:
+            self.engine.reopen_access_log()
+
