@@ -15,6 +15,7 @@ _LUA = Path(__file__).resolve().parent / "wrk.lua"
 _ERRORS = ("connect", "read", "write", "status", "timeout")
 START_SECONDS_MAX = 15.0
 WARM_REQUESTS = 100
+WARM_SECONDS_MAX = 10.0
 
 
 class WrongAnswer(Exception):
@@ -74,11 +75,21 @@ def wait_until_right(running: Running, port: int, case: Case) -> None:
 
 
 def warm(port: int, case: Case) -> None:
-    """A hundred requests in sequence; http.client reconnects where the server closes."""
+    """A hundred requests in sequence; http.client reconnects where the server closes.
+
+    WrongAnswer when one fails or all take too long (an answer whose end does not show).
+    """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    for _ in range(WARM_REQUESTS):
-        _ask(connection, case).read()
-    connection.close()
+    deadline = time.monotonic() + WARM_SECONDS_MAX
+    try:
+        for _ in range(WARM_REQUESTS):
+            _ask(connection, case).read()
+            if time.monotonic() > deadline:
+                raise WrongAnswer(f"{WARM_REQUESTS} requests took over {WARM_SECONDS_MAX:.0f} s")
+    except (OSError, http.client.HTTPException) as error:
+        raise WrongAnswer(f"{type(error).__name__}: {error}") from error
+    finally:
+        connection.close()
 
 
 def run_wrk(port: int, case: Case, seconds: int) -> Loaded:
@@ -90,9 +101,12 @@ def run_wrk(port: int, case: Case, seconds: int) -> Loaded:
     command.append(f"http://127.0.0.1:{port}/")
     if case.post:
         command += ["--", str(len(case.post))]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=seconds + 30, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds + 30, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise WrongAnswer("wrk did not end") from error
     match = re.search(r"^@result (.*)$", done.stdout, re.MULTILINE)
     if match is None:
         raise WrongAnswer(f"wrk: {(done.stderr or done.stdout).strip()[-200:]}")

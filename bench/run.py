@@ -10,6 +10,8 @@ import argparse
 import datetime
 import json
 import os
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -92,7 +94,7 @@ def play_round(row: Row, server: Server, case: Case, seconds: int) -> None:
         return
     try:
         row["rounds"].append(one_round(server, case, seconds))
-    except load.WrongAnswer as error:
+    except load.WrongAnswer as error:  # one server's trouble never ends the others' run
         text = str(error)
         row["failed"] = text if text.startswith("failed") else f"failed ({text})"
 
@@ -213,6 +215,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Run one mode."""
     settings = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so the server is killed
     modes = {
         "speed": speed,
         "memory": measure_memory,

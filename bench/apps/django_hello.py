@@ -1,4 +1,4 @@
-"""Hello through Django: settings, one view and the WSGI application in one file, no middleware."""
+"""Hello through Django: settings, one view and the WSGI application in one file."""
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -8,7 +8,7 @@ from django.urls import path
 settings.configure(
     ALLOWED_HOSTS=["*"],
     DEBUG=False,
-    MIDDLEWARE=[],
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],  # it sets Content-Length
     ROOT_URLCONF=__name__,
     SECRET_KEY="only for the benchmark",
 )
