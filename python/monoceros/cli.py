@@ -136,7 +136,7 @@ def _suggestion(message: str) -> str:
     prefix = "unrecognized arguments: --"
     if not message.startswith(prefix):
         return ""
-    wrong = message[len(prefix) :].split()[0].partition("=")[0].replace("-", "_")
+    wrong = message[len(prefix) :].split(maxsplit=1)[0].partition("=")[0].replace("-", "_")
     near = _core.nearest_setting(wrong)
     flags = _core.setting_row(near)[3] if near else ""
     return f" (did you mean {flags.split('|')[-1]}?)" if flags else ""
@@ -168,5 +168,3 @@ def _type_of(setting: Setting) -> Any:
     if setting.name in ("umask", "control_socket_mode"):
         return auto_int_or_octal
     return setting.type or str
-
-

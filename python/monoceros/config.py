@@ -100,26 +100,26 @@ class TableSetting(Setting, register=False):
     """A row of the table, over a dict of values: a Config's, or its own."""
 
     __slots__ = ("_values",)
+    name: str
 
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         self._values = default_values() if values is None else values
 
     @property
-    def value(self) -> Any:  # type: ignore[override]
+    def value(self) -> Any:
         return self._values[self.name]
 
     def get(self) -> Any:
         return self._values[self.name]
 
     def set(self, val: Any) -> None:
-        assert self.name is not None
         kind = _core.setting_row(self.name)[5]
         self._values[self.name] = validators.check(self.name, kind, val)
 
 
 def _class_of(row: _core.Row) -> type[Setting]:
     """The class for a row, made once and kept under its public name in this module."""
-    name, klass, section, flags, metavar, kind, default, domain, doc = row[:9]
+    name, klass, section, flags, metavar, kind, default, _, doc = row[:9]
     made = globals().get(klass)
     if made is not None:
         return made  # type: ignore[no-any-return]
@@ -148,9 +148,9 @@ def _class_of(row: _core.Row) -> type[Setting]:
         body["action"] = "append"
     if name == "proxy_protocol":
         body.update(nargs="?", const="auto")
-    made = SettingMeta(klass, (TableSetting,), body, register=False)
-    globals()[klass] = made
-    return made
+    fresh: Any = SettingMeta(klass, (TableSetting,), body, register=False)
+    globals()[klass] = fresh
+    return fresh  # type: ignore[no-any-return]
 
 
 # ---- Hooks that do nothing: known by identity, so that nobody pays for calling them.
@@ -185,8 +185,7 @@ def default_hook(name: str) -> _NoHook:
     return _hooks[name]
 
 
-def _workers_of(environ: dict[str, str]) -> int | str | None:
-    text = environ.get("WEB_CONCURRENCY")
+def _workers_of(text: str | None) -> int | str | None:
     if text is None:
         return None
     try:
@@ -215,7 +214,7 @@ def default_values(sources: dict[str, str] | None = None) -> dict[str, Any]:
     if port is not None:
         values["bind"] = ["0.0.0.0:" + port]
         noted["bind"] = "environment variable PORT"
-    workers = _workers_of(environ)  # type: ignore[arg-type]
+    workers = _workers_of(environ.get("WEB_CONCURRENCY"))
     if workers is not None:
         values["workers"] = workers
         noted["workers"] = "environment variable WEB_CONCURRENCY"
@@ -271,7 +270,7 @@ class Config:
             }
             made.update(self.custom)
             self.__dict__["_settings"] = made
-        return made  # type: ignore[no-any-return]
+        return made
 
     def __str__(self) -> str:
         names = sorted(set(self.values) | set(self.custom))
@@ -358,7 +357,7 @@ class Config:
             return value.__name__
         if self.threads > 1 and (value == "sync" or value.endswith("SyncWorker")):
             return "gthread"
-        return value  # type: ignore[no-any-return]
+        return value
 
     @property
     def worker_class(self) -> Any:

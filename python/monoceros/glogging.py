@@ -138,11 +138,11 @@ class _LoggingWatch:
         return spec
 
     def start(self) -> None:
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self)
 
     def stop(self) -> None:
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
 
 
 class Logger:
@@ -275,11 +275,11 @@ class Logger:
             util.check_is_writable(output)
             handler = logging.FileHandler(output)
             try:
-                os.chown(handler.baseFilename, self.cfg.user, self.cfg.group)
+                os.chown(output, self.cfg.user, self.cfg.group)
             except OSError:
                 pass  # not the superuser: the file is ours already
         handler.setFormatter(fmt)
-        handler._gunicorn = True  # type: ignore[attr-defined]
+        setattr(handler, "_gunicorn", True)  # noqa: B010
         log.addHandler(handler)
 
     def _remove_syslog(self, *logs: logging.Logger) -> None:

@@ -80,9 +80,7 @@ def cpu_quota(root: str = CGROUP_ROOT, proc_cgroup: str = "/proc/self/cgroup") -
 def memory_limit(root: str = CGROUP_ROOT, proc_cgroup: str = "/proc/self/cgroup") -> int | None:
     """Bytes that the cgroup may use, or None for no limit."""
     texts = [_read(f"{d}/memory.max") for d in _own_paths(root, "", proc_cgroup)]
-    texts += [
-        _read(f"{d}/memory.limit_in_bytes") for d in _own_paths(root, "memory", proc_cgroup)
-    ]
+    texts += [_read(f"{d}/memory.limit_in_bytes") for d in _own_paths(root, "memory", proc_cgroup)]
     limits = [int(text) for text in texts if text and text.isdigit() and int(text) < NO_LIMIT]
     return min(limits) if limits else None
 

@@ -12,7 +12,7 @@ from monoceros.errors import AppImportError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any, NoReturn
     from urllib.parse import SplitResult
 
@@ -76,10 +76,9 @@ def getcwd() -> str:
 def get_arity(function: Callable[..., Any]) -> int:
     """How many positional parameters a callable has; *args, keywords and self do not count."""
     code = getattr(function, "__code__", None)
-    if code is None and getattr(function, "__func__", None) is not None:
-        return get_arity(function.__func__) - 1  # type: ignore[attr-defined]
     if code is not None and not hasattr(function, "__wrapped__"):
-        return int(code.co_argcount) - (1 if getattr(function, "__self__", None) else 0)
+        bound = getattr(function, "__self__", None) is not None
+        return int(code.co_argcount) - bound
     import inspect
 
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -139,12 +138,12 @@ def _entry_point(uri: str, section: str, name: str, dist: str | None) -> Any:
     from importlib import metadata
 
     groups = (section, section.replace("monoceros.", "gunicorn.", 1))
+    points: list[Any] = []
     try:
-        points: Iterable[Any] = (
-            metadata.distribution(dist).entry_points if dist else metadata.entry_points()
-        )
-        if not dist and not hasattr(points, "select"):  # Python 3.10 and 3.11 may give a dict
-            points = [p for group in groups for p in points.get(group, ())]  # type: ignore[attr-defined]
+        if dist:
+            points = list(metadata.distribution(dist).entry_points)
+        else:
+            points = [p for group in groups for p in metadata.entry_points(group=group)]
     except metadata.PackageNotFoundError:
         raise RuntimeError(f"{uri}: no package called {dist} is installed.") from None
     for point in points:
@@ -349,10 +348,12 @@ def check_is_writable(path: str) -> None:
 def _setproctitle(title: str) -> None:
     """Shows `monoceros: title` in ps, where the setproctitle package is installed."""
     try:
-        from setproctitle import setproctitle
+        import importlib
+
+        module = importlib.import_module("setproctitle")
     except ImportError:
         return
-    setproctitle(f"monoceros: {title}")
+    module.setproctitle(f"monoceros: {title}")
 
 
 def unlink(path: str) -> None:

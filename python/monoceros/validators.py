@@ -31,7 +31,8 @@ def check_int(name: str, value: object) -> int:
         value = str(int(value))
     if not isinstance(value, str):
         raise _wrong(name, "an integer", value)
-    return _core.parse_setting(name, value)
+    number: int = _core.parse_setting(name, value)
+    return number
 
 
 def check_flag(name: str, value: object) -> bool | None:
@@ -39,7 +40,8 @@ def check_flag(name: str, value: object) -> bool | None:
         return value
     if not isinstance(value, str):
         raise _wrong(name, "True or False", value)
-    return _core.parse_setting(name, value)
+    flag: bool = _core.parse_setting(name, value)
+    return flag
 
 
 def check_text(name: str, value: object) -> str | None:
@@ -63,7 +65,8 @@ _ENUM_EXTRAS: dict[str, dict[object, str | None]] = {
 
 def check_enum(name: str, value: object) -> str | None:
     if isinstance(value, str):
-        return _core.parse_setting(name, value)
+        choice: str = _core.parse_setting(name, value)
+        return choice
     extras = _ENUM_EXTRAS.get(name, {})
     if (value is None or isinstance(value, bool)) and value in extras:
         return extras[value]
@@ -93,7 +96,8 @@ def check_csv(name: str, value: object) -> list[str]:
         value = ""
     if not isinstance(value, str):
         raise _wrong(name, "one string, its items joined by commas", value)
-    return _core.parse_setting(name, value)
+    items: list[str] = _core.parse_setting(name, value)
+    return items
 
 
 def check_dict(name: str, value: object) -> dict[Any, Any]:

@@ -174,9 +174,8 @@ int prefix_bits(std::string_view text, int bytes) {
 
 Result<int64_t> parse_port(std::string_view text, std::string_view whole) {
     auto port = parse_int(text);
-    const bool decimal = !text.empty() && std::ranges::all_of(text, [](char c) {
-        return c >= '0' && c <= '9';
-    });
+    const bool decimal =
+        !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
     if (decimal && port && port.value() <= 65535) return port;
     return Failure{quoted(text) + " is not a port from 0 to 65535, in the address " +
                    quoted(whole) + "."};
@@ -217,9 +216,7 @@ Result<BindAddress> parse_host_port(std::string_view rest, std::string_view whol
 }  // namespace
 
 Result<int64_t> parse_int(std::string_view text) {
-    const auto fail = [&] {
-        return Failure{"must be an integer, not " + quoted(text) + "."};
-    };
+    const auto fail = [&] { return Failure{"must be an integer, not " + quoted(text) + "."}; };
     std::string_view digits = trim(text);
     const bool negative = digits.starts_with('-');
     if (negative || digits.starts_with('+')) digits.remove_prefix(1);
@@ -311,17 +308,24 @@ Result<Value> parse(const Row& row, std::string_view text) {
     const std::string_view trimmed = trim(text);
     switch (row.kind) {
         case Kind::kInt:
-        case Kind::kOctal: return parse_number(row, text);
+        case Kind::kOctal:
+            return parse_number(row, text);
         case Kind::kFlag:
-        case Kind::kSendfile: return parse_flag(row, trimmed);
-        case Kind::kEnum: return parse_choice(row, trimmed);
+        case Kind::kSendfile:
+            return parse_flag(row, trimmed);
+        case Kind::kEnum:
+            return parse_choice(row, trimmed);
         case Kind::kTexts:
         case Kind::kFiles:
             return Value(text.empty() ? Texts{} : Texts{std::string(trimmed)});
-        case Kind::kCsv: return Value(split_csv(text));
-        case Kind::kNetworks: return parse_networks(row, text);
-        case Kind::kProtocols: return parse_protocols(row, text);
-        case Kind::kDict: return parse_pairs(row, text);
+        case Kind::kCsv:
+            return Value(split_csv(text));
+        case Kind::kNetworks:
+            return parse_networks(row, text);
+        case Kind::kProtocols:
+            return parse_protocols(row, text);
+        case Kind::kDict:
+            return parse_pairs(row, text);
         case Kind::kTlsVersion: {
             auto number = parse_int(trimmed);
             if (number) return Value(number.value());
@@ -333,7 +337,8 @@ Result<Value> parse(const Row& row, std::string_view text) {
         case Kind::kUser:
         case Kind::kGroup:
         case Kind::kChdir:
-        case Kind::kStatsd: break;
+        case Kind::kStatsd:
+            break;
     }
     return Value(std::string(trimmed));
 }

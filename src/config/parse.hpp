@@ -35,7 +35,7 @@ base::Result<std::string> parse_network(std::string_view text);
 struct BindAddress {
     enum class Family : uint8_t { kTcp, kUnix, kFd };
     Family family = Family::kTcp;
-    std::string host;  // kTcp: lower case, no brackets; "" = every address. kUnix: the path
+    std::string host;    // kTcp: lower case, no brackets; "" = every address. kUnix: the path
     int64_t number = 0;  // kTcp: the port. kFd: the file descriptor
 };
 base::Result<BindAddress> parse_bind(std::string_view text, int64_t default_port);

@@ -14,18 +14,31 @@ std::string shown(std::string_view address) {
     if (!result) return "refused";
     const BindAddress& bind = result.value();
     switch (bind.family) {
-        case BindAddress::Family::kUnix: return "unix " + bind.host;
-        case BindAddress::Family::kFd: return "fd " + std::to_string(bind.number);
-        case BindAddress::Family::kTcp: break;
+        case BindAddress::Family::kUnix:
+            return "unix " + bind.host;
+        case BindAddress::Family::kFd:
+            return "fd " + std::to_string(bind.number);
+        case BindAddress::Family::kTcp:
+            break;
     }
     return bind.host + " " + std::to_string(bind.number);
 }
 
 TEST(ParseInt, ReadsPythonsBaseZeroGrammar) {
     const std::pair<const char*, int64_t> good[] = {
-        {"0", 0},     {"00", 0},    {"7", 7},      {" 7 ", 7},     {"+3", 3},
-        {"-1", -1},   {"0x10", 16}, {"0X1f", 31},  {"0o22", 18},   {"0b101", 5},
-        {"1_000", 1000}, {"0x_f", 15}, {"9223372036854775807", INT64_MAX},
+        {"0", 0},
+        {"00", 0},
+        {"7", 7},
+        {" 7 ", 7},
+        {"+3", 3},
+        {"-1", -1},
+        {"0x10", 16},
+        {"0X1f", 31},
+        {"0o22", 18},
+        {"0b101", 5},
+        {"1_000", 1000},
+        {"0x_f", 15},
+        {"9223372036854775807", INT64_MAX},
     };
     for (const auto& [text, value] : good) {
         auto result = parse_int(text);
@@ -85,8 +98,9 @@ TEST(ParseNetwork, TakesAddressesAndNetworksWithoutHostBits) {
         ASSERT_TRUE(result.ok()) << text;
         EXPECT_EQ(result.value(), network);
     }
-    for (const char* text : {"10.0.0.1/8", "x", "", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/255.0.1.0",
-                             "fd00::1/8", "::1/129", "1.2.3", "010.0.0.1", "1.2.3.4/-1"}) {
+    for (const char* text :
+         {"10.0.0.1/8", "x", "", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/255.0.1.0", "fd00::1/8",
+          "::1/129", "1.2.3", "010.0.0.1", "1.2.3.4/-1"}) {
         EXPECT_FALSE(parse_network(text).ok()) << text;
     }
     EXPECT_EQ(parse_network("10.0.0.1/8").sentence(),
@@ -112,8 +126,8 @@ TEST(ParseBind, TakesEveryFormOfAddress) {
 }
 
 TEST(ParseBind, AbstractUnixNamesKeepTheirZeroByte) {
-    using namespace std::string_view_literals;
-    EXPECT_EQ(parse_bind("unix:\0name"sv, 8000).value().host, std::string("\0name", 5));
+    EXPECT_EQ(parse_bind(std::string_view("unix:\0name", 10), 8000).value().host,
+              std::string("\0name", 5));
 }
 
 }  // namespace

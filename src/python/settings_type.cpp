@@ -15,8 +15,7 @@ using config::Row;
 using config::Value;
 
 struct SettingsObject {
-    PyObject_HEAD
-    config::Settings value;
+    PyObject_HEAD config::Settings value;
 };
 
 PyObject* to_unicode(std::string_view text) {
@@ -73,8 +72,10 @@ PyObject* default_object(const Row& row) {
     switch (row.kind) {
         case config::Kind::kCsv:
         case config::Kind::kNetworks:
-        case config::Kind::kProtocols: return to_unicode(row.fallback);
-        default: break;
+        case config::Kind::kProtocols:
+            return to_unicode(row.fallback);
+        default:
+            break;
     }
     auto value = config::parse(row, row.fallback);
     return value ? value_object(value.value()) : raise(PyExc_SystemError, value.sentence());
@@ -82,44 +83,70 @@ PyObject* default_object(const Row& row) {
 
 const char* name_of(config::Kind kind) {
     switch (kind) {
-        case config::Kind::kInt: return "int";
-        case config::Kind::kOctal: return "octal";
-        case config::Kind::kFlag: return "flag";
-        case config::Kind::kSendfile: return "sendfile";
-        case config::Kind::kText: return "text";
-        case config::Kind::kEnum: return "enum";
-        case config::Kind::kTexts: return "texts";
-        case config::Kind::kCsv: return "csv";
-        case config::Kind::kNetworks: return "networks";
-        case config::Kind::kProtocols: return "protocols";
-        case config::Kind::kDict: return "dict";
-        case config::Kind::kClass: return "class";
-        case config::Kind::kHook: return "hook";
-        case config::Kind::kUser: return "user";
-        case config::Kind::kGroup: return "group";
-        case config::Kind::kChdir: return "chdir";
-        case config::Kind::kFiles: return "files";
-        case config::Kind::kStatsd: return "statsd";
-        case config::Kind::kTlsVersion: return "tls_version";
+        case config::Kind::kInt:
+            return "int";
+        case config::Kind::kOctal:
+            return "octal";
+        case config::Kind::kFlag:
+            return "flag";
+        case config::Kind::kSendfile:
+            return "sendfile";
+        case config::Kind::kText:
+            return "text";
+        case config::Kind::kEnum:
+            return "enum";
+        case config::Kind::kTexts:
+            return "texts";
+        case config::Kind::kCsv:
+            return "csv";
+        case config::Kind::kNetworks:
+            return "networks";
+        case config::Kind::kProtocols:
+            return "protocols";
+        case config::Kind::kDict:
+            return "dict";
+        case config::Kind::kClass:
+            return "class";
+        case config::Kind::kHook:
+            return "hook";
+        case config::Kind::kUser:
+            return "user";
+        case config::Kind::kGroup:
+            return "group";
+        case config::Kind::kChdir:
+            return "chdir";
+        case config::Kind::kFiles:
+            return "files";
+        case config::Kind::kStatsd:
+            return "statsd";
+        case config::Kind::kTlsVersion:
+            return "tls_version";
     }
     return "";
 }
 
 const char* name_of(config::Scope scope) {
     switch (scope) {
-        case config::Scope::kEngine: return "engine";
-        case config::Scope::kMaster: return "master";
-        case config::Scope::kPython: return "python";
+        case config::Scope::kEngine:
+            return "engine";
+        case config::Scope::kMaster:
+            return "master";
+        case config::Scope::kPython:
+            return "python";
     }
     return "";
 }
 
 const char* name_of(config::Ready ready) {
     switch (ready) {
-        case config::Ready::kNow: return "now";
-        case config::Ready::kLater: return "later";
-        case config::Ready::kRefuse: return "refuse";
-        case config::Ready::kUnused: return "unused";
+        case config::Ready::kNow:
+            return "now";
+        case config::Ready::kLater:
+            return "later";
+        case config::Ready::kRefuse:
+            return "refuse";
+        case config::Ready::kUnused:
+            return "unused";
     }
     return "";
 }
@@ -248,9 +275,12 @@ PyObject* parse_address(PyObject*, PyObject* args) {
     if (!parsed) return raise(PyExc_ValueError, parsed.sentence());
     const config::BindAddress& address = parsed.value();
     switch (address.family) {
-        case config::BindAddress::Family::kUnix: return to_unicode(address.host);
-        case config::BindAddress::Family::kFd: return PyLong_FromLongLong(address.number);
-        case config::BindAddress::Family::kTcp: break;
+        case config::BindAddress::Family::kUnix:
+            return to_unicode(address.host);
+        case config::BindAddress::Family::kFd:
+            return PyLong_FromLongLong(address.number);
+        case config::BindAddress::Family::kTcp:
+            break;
     }
     return tuple_of({to_unicode(address.host), PyLong_FromLongLong(address.number)});
 }
@@ -336,13 +366,13 @@ bool assign_row(T& member, config::Kind kind, const char* name, PyObject* given)
     return true;
 }
 
-#define MONO_PUT_Engine(kind, name)                                                   \
-    if (Ref given(find_item(mapping, #name)); given) {                                \
-        if (!assign_row(settings.name, config::Kind::k##kind, #name, given.get())) {  \
-            return false;                                                             \
-        }                                                                             \
-    } else if (PyErr_Occurred() != nullptr) {                                         \
-        return false;                                                                 \
+#define MONO_PUT_Engine(kind, name)                                                  \
+    if (Ref given(find_item(mapping, #name)); given) {                               \
+        if (!assign_row(settings.name, config::Kind::k##kind, #name, given.get())) { \
+            return false;                                                            \
+        }                                                                            \
+    } else if (PyErr_Occurred() != nullptr) {                                        \
+        return false;                                                                \
     }
 #define MONO_PUT_Master(kind, name) MONO_PUT_Engine(kind, name)
 #define MONO_PUT_Python(kind, name)
@@ -432,7 +462,8 @@ PyMethodDef functions[] = {
 }  // namespace
 
 const config::Settings* settings_of(PyObject* object) {
-    // The type object lives in a module; its destructor function is ours alone and needs no look-up.
+    // The type object lives in a module; its destructor function is ours alone and needs no
+    // look-up.
     if (Py_TYPE(object)->tp_dealloc != settings_dealloc) {
         PyErr_Format(PyExc_TypeError, "expected _core.Settings, not %R", object);
         return nullptr;

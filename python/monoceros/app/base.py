@@ -78,7 +78,6 @@ class BaseApplication:
         except RuntimeError as error:
             stop_with(error)
 
-
     def _say_what_matters(self) -> None:
         """Settings whose feature is not built are never passed over in silence."""
         warnings, refusals = self.cfg.not_yet()
@@ -272,8 +271,14 @@ def _warn_near_miss(location: str, name: str, value: object) -> None:
 
 def _looks_misspelt(name: str, near: str) -> bool:
     plain, near_plain = name.replace("_", ""), near.replace("_", "")
-    return plain == near_plain or (len(name) > 4 and sorted(plain) == sorted(near_plain)) or (
-        len(name) > 4 and abs(len(plain) - len(near_plain)) <= 1 and _one_edit(plain, near_plain)
+    return (
+        plain == near_plain
+        or (len(name) > 4 and sorted(plain) == sorted(near_plain))
+        or (
+            len(name) > 4
+            and abs(len(plain) - len(near_plain)) <= 1
+            and _one_edit(plain, near_plain)
+        )
     )
 
 

@@ -17,7 +17,9 @@ def get_wsgi_app(
 ) -> Any:
     """The application of a PasteDeploy file, PATH or PATH#SECTION."""
     try:
-        from paste.deploy import loadapp  # type: ignore[import-not-found]
+        import importlib
+
+        loadapp = importlib.import_module("paste.deploy").loadapp
     except ImportError as error:
         raise ImportError("Applications in Paste files need the PasteDeploy package.") from error
     uri = f"config:{config_uri}"

@@ -1,0 +1,96 @@
+"""workers = auto, on file trees that look like each kind of cgroup."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from monoceros import explain, sizing
+from monoceros.config import Config
+
+CPUS = len(os.sched_getaffinity(0))
+
+
+class Cgroup:
+    """A tree in the place of /sys/fs/cgroup, and a file in that of /proc/self/cgroup."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.proc = root / "proc_cgroup"
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+
+    @property
+    def args(self) -> tuple[str, str]:
+        return str(self.root), str(self.proc)
+
+
+@pytest.fixture
+def cgroup(tmp_path: Path) -> Cgroup:
+    return Cgroup(tmp_path)
+
+
+def test_no_cgroup_means_the_affinity_mask(cgroup: Cgroup) -> None:
+    assert sizing.cpu_quota(*cgroup.args) is None
+    assert sizing.memory_limit(*cgroup.args) is None
+    assert sizing.advise("gthread", *cgroup.args).workers == CPUS
+    assert sizing.advise("sync", *cgroup.args).workers == 2 * CPUS + 1
+
+
+def test_version_2_takes_the_tightest_limit_on_the_way_up(cgroup: Cgroup) -> None:
+    cgroup.write("proc_cgroup", "0::/a/b")
+    cgroup.write("a/b/cpu.max", "max 100000")
+    cgroup.write("a/cpu.max", "50000 100000")
+    cgroup.write("a/b/memory.max", str(200 << 20))
+    cgroup.write("a/memory.max", "max")
+    assert sizing.cpu_quota(*cgroup.args) == 0.5
+    assert sizing.memory_limit(*cgroup.args) == 200 << 20
+    advice = sizing.advise("sync", *cgroup.args)
+    assert advice.workers == 2
+    assert "a cgroup quota of 0.5 CPUs" in advice.reason
+    assert "a memory limit of 200 MiB holds 2" in advice.reason
+
+
+def test_version_1(cgroup: Cgroup) -> None:
+    cgroup.write("proc_cgroup", "4:cpu,cpuacct:/docker/x\n3:memory:/docker/x")
+    cgroup.write("cpu/cpu.cfs_quota_us", "150000")
+    cgroup.write("cpu/cpu.cfs_period_us", "100000")
+    cgroup.write("memory/memory.limit_in_bytes", str(9223372036854771712))
+    assert sizing.cpu_quota(*cgroup.args) == 1.5
+    assert sizing.memory_limit(*cgroup.args) is None
+
+
+def test_unlimited_version_1(cgroup: Cgroup) -> None:
+    cgroup.write("cpu/cpu.cfs_quota_us", "-1")
+    cgroup.write("cpu/cpu.cfs_period_us", "100000")
+    assert sizing.cpu_quota(*cgroup.args) is None
+
+
+def test_there_is_always_one_worker(cgroup: Cgroup) -> None:
+    cgroup.write("memory.max", str(8 << 20))
+    assert sizing.advise("sync", *cgroup.args).workers == 1
+
+
+def test_config_works_auto_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "auto")
+    cfg = Config()
+    assert cfg.values["workers"] == "auto"
+    assert cfg.workers == cfg.values["workers"] >= 1
+    assert cfg.freeze().workers == cfg.workers
+    assert "CPUs in the affinity mask" in explain.report(cfg)
+
+
+def test_explain_shows_value_source_and_effect() -> None:
+    cfg = Config()
+    cfg.source = "command line"
+    cfg.set("timeout", "7")
+    cfg.set("certfile", "x")
+    text = explain.report(cfg)
+    assert "timeout = 7\n    from: command line\n    Seconds without a sign of life" in text
+    assert "NOT YET, and the server will not start with it: TLS" in text
+    assert text.index("timeout = 7") < text.index("Defaults\n") < text.index("threads = 1\n")
