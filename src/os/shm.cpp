@@ -5,7 +5,8 @@
 namespace mono::os {
 
 SharedMemory::SharedMemory(size_t bytes) : data_(nullptr), bytes_(bytes) {
-    void* mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* mapped =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (mapped != MAP_FAILED) data_ = mapped;
 }
 

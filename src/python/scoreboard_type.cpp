@@ -14,8 +14,7 @@ namespace {
 constexpr Py_ssize_t kSlotsMax = 65'536;
 
 struct ScoreboardObject {
-    PyObject_HEAD
-    os::SharedMemory memory;
+    PyObject_HEAD os::SharedMemory memory;
     supervisor::Scoreboard board;
 };
 
@@ -131,8 +130,11 @@ PyType_Slot type_slots[] = {
 };
 
 PyType_Spec type_spec = {
-    "monoceros._core.Scoreboard", sizeof(ScoreboardObject), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, type_slots,
+    "monoceros._core.Scoreboard",
+    sizeof(ScoreboardObject),
+    0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    type_slots,
 };
 
 }  // namespace

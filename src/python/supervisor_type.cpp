@@ -2,13 +2,12 @@
 // it returns the actions to perform, in order, as tuples whose first item names the method of the
 // arbiter (see _core.pyi). Heartbeats are read from the scoreboard before every event.
 // Used by the master's only thread.
-#include "supervisor/supervisor.hpp"
-
 #include <new>
 
 #include "base/clock.hpp"
 #include "python/scoreboard_type.hpp"
 #include "python/types.hpp"
+#include "supervisor/supervisor.hpp"
 
 namespace mono::python {
 namespace {
@@ -21,9 +20,8 @@ using supervisor::Options;
 using supervisor::Supervisor;
 
 struct SupervisorObject {
-    PyObject_HEAD
-    PyObject* scoreboard;  // owned
-    Supervisor* policy;    // owned
+    PyObject_HEAD PyObject* scoreboard;  // owned
+    Supervisor* policy;                  // owned
 };
 
 SupervisorObject* self_of(PyObject* object) { return reinterpret_cast<SupervisorObject*>(object); }
@@ -54,8 +52,8 @@ void supervisor_dealloc(PyObject* self) {
 
 PyObject* supervisor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     static const char* const keywords[] = {
-        "scoreboard", "workers", "timeout_ms", "graceful_timeout_ms", "daemon", "unpromoted",
-        nullptr};
+        "scoreboard", "workers",    "timeout_ms", "graceful_timeout_ms",
+        "daemon",     "unpromoted", nullptr};
     PyObject* scoreboard = nullptr;
     OptionArguments given;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$ILLpp:Supervisor",
@@ -79,17 +77,26 @@ PyObject* to_tuple(const Action& action) {
     switch (action.kind) {
         case ActionKind::kFork:
             return Py_BuildValue("(sIII)", "fork", action.slot, action.age, action.generation);
-        case ActionKind::kKill: return Py_BuildValue("(sii)", "kill", action.pid, action.number);
-        case ActionKind::kReload: return Py_BuildValue("(s)", "reload");
-        case ActionKind::kReopenLogs: return Py_BuildValue("(s)", "reopen_logs");
-        case ActionKind::kReexec: return Py_BuildValue("(s)", "reexec");
-        case ActionKind::kLog: return Py_BuildValue("(sis)", "log", action.number, text);
+        case ActionKind::kKill:
+            return Py_BuildValue("(sii)", "kill", action.pid, action.number);
+        case ActionKind::kReload:
+            return Py_BuildValue("(s)", "reload");
+        case ActionKind::kReopenLogs:
+            return Py_BuildValue("(s)", "reopen_logs");
+        case ActionKind::kReexec:
+            return Py_BuildValue("(s)", "reexec");
+        case ActionKind::kLog:
+            return Py_BuildValue("(sis)", "log", action.number, text);
         case ActionKind::kWorkersChanged:
             return Py_BuildValue("(sII)", "workers_changed", action.count, action.previous);
-        case ActionKind::kChildExit: return Py_BuildValue("(si)", "child_exit", action.pid);
-        case ActionKind::kReady: return Py_BuildValue("(s)", "ready");
-        case ActionKind::kCloseListeners: return Py_BuildValue("(s)", "close_listeners");
-        case ActionKind::kHalt: return Py_BuildValue("(sis)", "halt", action.number, text);
+        case ActionKind::kChildExit:
+            return Py_BuildValue("(si)", "child_exit", action.pid);
+        case ActionKind::kReady:
+            return Py_BuildValue("(s)", "ready");
+        case ActionKind::kCloseListeners:
+            return Py_BuildValue("(s)", "close_listeners");
+        case ActionKind::kHalt:
+            return Py_BuildValue("(sis)", "halt", action.number, text);
     }
     Py_UNREACHABLE();
 }

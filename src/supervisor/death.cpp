@@ -14,22 +14,27 @@ struct Named {
 
 // sigabbrev_np() would need glibc 2.32; musl has none.
 constexpr Named kSignals[] = {
-    {SIGHUP, "HUP"},   {SIGINT, "INT"},   {SIGQUIT, "QUIT"}, {SIGILL, "ILL"},
-    {SIGTRAP, "TRAP"}, {SIGABRT, "ABRT"}, {SIGBUS, "BUS"},   {SIGFPE, "FPE"},
-    {SIGKILL, "KILL"}, {SIGUSR1, "USR1"}, {SIGSEGV, "SEGV"}, {SIGUSR2, "USR2"},
-    {SIGPIPE, "PIPE"}, {SIGALRM, "ALRM"}, {SIGTERM, "TERM"}, {SIGCHLD, "CHLD"},
-    {SIGTTIN, "TTIN"}, {SIGTTOU, "TTOU"}, {SIGXCPU, "XCPU"}, {SIGXFSZ, "XFSZ"},
+    {SIGHUP, "HUP"},   {SIGINT, "INT"},     {SIGQUIT, "QUIT"}, {SIGILL, "ILL"},   {SIGTRAP, "TRAP"},
+    {SIGABRT, "ABRT"}, {SIGBUS, "BUS"},     {SIGFPE, "FPE"},   {SIGKILL, "KILL"}, {SIGUSR1, "USR1"},
+    {SIGSEGV, "SEGV"}, {SIGUSR2, "USR2"},   {SIGPIPE, "PIPE"}, {SIGALRM, "ALRM"}, {SIGTERM, "TERM"},
+    {SIGCHLD, "CHLD"}, {SIGTTIN, "TTIN"},   {SIGTTOU, "TTOU"}, {SIGXCPU, "XCPU"}, {SIGXFSZ, "XFSZ"},
     {SIGSYS, "SYS"},   {SIGWINCH, "WINCH"},
 };
 
 std::string_view reason_text(Reason reason) {
     switch (reason) {
-        case Reason::kNone: return "";
-        case Reason::kSurplus: return "more workers than wanted";
-        case Reason::kReplaced: return "replaced by a newer worker";
-        case Reason::kTimeout: return "its heartbeat stopped";
-        case Reason::kBootTimeout: return "it did not become ready in time";
-        case Reason::kStop: return "the server stops";
+        case Reason::kNone:
+            return "";
+        case Reason::kSurplus:
+            return "more workers than wanted";
+        case Reason::kReplaced:
+            return "replaced by a newer worker";
+        case Reason::kTimeout:
+            return "its heartbeat stopped";
+        case Reason::kBootTimeout:
+            return "it did not become ready in time";
+        case Reason::kStop:
+            return "the server stops";
     }
     return "";
 }
@@ -76,11 +81,27 @@ bool exited_with(int status, int code) { return WIFEXITED(status) && WEXITSTATUS
 
 bool ended_well(int status) { return exited_with(status, 0); }
 
+bool ended_by_others(int status) {
+    if (!WIFSIGNALED(status)) return false;
+    switch (WTERMSIG(status)) {
+        case SIGKILL:
+        case SIGTERM:
+        case SIGINT:
+        case SIGQUIT:
+        case SIGHUP:
+        case SIGUSR1:
+        case SIGUSR2:
+            return true;
+        default:
+            return false;
+    }
+}
+
 Death explain(const Worker& worker, int status) {
     if (WIFSIGNALED(status)) return by_signal(worker, WTERMSIG(status));
     if (!ended_well(status)) {
-        return {kError, subject(worker) + " exited with code " +
-                            std::to_string(WEXITSTATUS(status)) + "."};
+        return {kError,
+                subject(worker) + " exited with code " + std::to_string(WEXITSTATUS(status)) + "."};
     }
     if (worker.reason == Reason::kNone && worker.ready_ms == 0) {
         return {kWarning, subject(worker) + " left before it was ready"};

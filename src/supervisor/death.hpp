@@ -19,6 +19,8 @@ Death explain(const Worker& worker, int status);
 
 bool exited_with(int status, int code);
 bool ended_well(int status);
+// Somebody else ended it: an operator, or the kernel for want of memory. No fault of its code.
+bool ended_by_others(int status);
 
 // "SIGTERM" for 15; "signal 99" for what has no name here.
 std::string signal_name(int number);

@@ -14,6 +14,7 @@ constexpr size_t kStateInputs = 5;
 using PhaseRow = std::array<Phase, kPhaseInputs>;
 using StateRow = std::array<State, kStateInputs>;
 
+// clang-format off
 constexpr auto kNo = Phase::kRefused;
 constexpr std::array<PhaseRow, kPhases> kPhaseTable = {{
     // start           reload             answer          stop              quit              emptied
@@ -35,6 +36,8 @@ constexpr std::array<StateRow, kStates> kStateTable = {{
     {kBad, kBad, kBad, kBad, State::kKilled},                                       // Aborting
     {kBad, kBad, kBad, kBad, kBad},                                                 // Killed
 }};
+
+// clang-format on
 
 }  // namespace
 

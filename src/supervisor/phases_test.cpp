@@ -29,8 +29,8 @@ TEST(Phases, NothingLeavesHaltedAndNothingGoesBack) {
 
 TEST(States, OnlyAPidCanBeSignalled) {
     EXPECT_EQ(next(State::kForking, StateInput::kForked), State::kBooting);
-    for (StateInput input : {StateInput::kReady, StateInput::kTerm, StateInput::kAbort,
-                             StateInput::kKill}) {
+    for (StateInput input :
+         {StateInput::kReady, StateInput::kTerm, StateInput::kAbort, StateInput::kKill}) {
         EXPECT_EQ(next(State::kForking, input), State::kRefused);
     }
 }

@@ -13,20 +13,27 @@ void Supervisor::on_signal(int number) {
     if (phase_ == Phase::kIdle) return;
     log(number == SIGCHLD ? kDebug : kInfo, "Handling signal: " + short_signal_name(number));
     switch (number) {
-        case SIGTERM: return stop_all(PhaseInput::kStop, 0, "");
+        case SIGTERM:
+            return stop_all(PhaseInput::kStop, 0, "");
         case SIGINT:
-        case SIGQUIT: return stop_all(PhaseInput::kQuit, 0, "");
-        case SIGHUP: return request_reload();
-        case SIGTTIN: return set_target(target_ + 1, false);
+        case SIGQUIT:
+            return stop_all(PhaseInput::kQuit, 0, "");
+        case SIGHUP:
+            return request_reload();
+        case SIGTTIN:
+            return change_target(target_ + 1);
         case SIGTTOU:
-            if (target_ > 1) set_target(target_ - 1, false);
+            if (target_ > 1) change_target(target_ - 1);
             return;
         case SIGUSR1:
             act(ActionKind::kReopenLogs);
             return signal_all(SIGUSR1);
-        case SIGUSR2: return request_reexec();
-        case SIGWINCH: return on_winch();
-        default: return;  // CHLD: the shell reaps after every wake-up
+        case SIGUSR2:
+            return request_reexec();
+        case SIGWINCH:
+            return on_winch();
+        default:
+            return;  // CHLD: the shell reaps after every wake-up
     }
 }
 
@@ -58,7 +65,7 @@ void Supervisor::request_reexec() {
 
 void Supervisor::on_winch() {
     if (!options_.daemon) return log(kDebug, "WINCH ignored: not daemonized");
-    set_target(0, false);
+    change_target(0);
 }
 
 // From Running or Reloading, which both allow it.

@@ -42,21 +42,38 @@ void Supervisor::dispatch(const Event& event) {
         case EventKind::kStart:
             if (next(phase_, PhaseInput::kStart) != Phase::kRefused) phase_ = Phase::kRunning;
             break;
-        case EventKind::kTick: break;
-        case EventKind::kSignal: on_signal(event.number); break;
-        case EventKind::kForked: on_forked(event); break;
-        case EventKind::kForkFailed: on_fork_failed(event); break;
-        case EventKind::kExited: on_exited(event.pid, event.number); break;
-        case EventKind::kReloaded: on_reloaded(event.options); break;
-        case EventKind::kReloadFailed: on_reload_failed(); break;
+        case EventKind::kTick:
+            break;
+        case EventKind::kSignal:
+            on_signal(event.number);
+            break;
+        case EventKind::kForked:
+            on_forked(event);
+            break;
+        case EventKind::kForkFailed:
+            on_fork_failed(event);
+            break;
+        case EventKind::kExited:
+            on_exited(event.pid, event.number);
+            break;
+        case EventKind::kReloaded:
+            on_reloaded(event.options);
+            break;
+        case EventKind::kReloadFailed:
+            on_reload_failed();
+            break;
         case EventKind::kReexecForked:
             reexec_asked_ = false;
             reexec_pid_ = event.pid;
             break;
-        case EventKind::kReexecFailed: reexec_asked_ = false; break;
-        case EventKind::kPromoted: options_.unpromoted = false; break;
+        case EventKind::kReexecFailed:
+            reexec_asked_ = false;
+            break;
+        case EventKind::kPromoted:
+            options_.unpromoted = false;
+            break;
         case EventKind::kSetWorkers:
-            if (!stopping(phase_)) set_target(static_cast<uint32_t>(std::max(event.number, 0)), false);
+            if (!stopping(phase_)) change_target(static_cast<uint32_t>(std::max(event.number, 0)));
             break;
     }
 }
@@ -102,8 +119,10 @@ void Supervisor::on_exited(int pid, int status) {
         return stop_all(PhaseInput::kStop, kAppLoadError, "App failed to load.");
     }
     act(ActionKind::kChildExit).pid = pid;
-    const bool failed = !asked && (!ended_well(status) || worker.ready_ms == 0);
-    if (!running || !failed) return;
+    // Once it served, only its own faults count: whoever kills workers gets them back at once.
+    const bool killed = worker.reason == Reason::kNone && ended_by_others(status);
+    const bool failed = worker.ready_ms == 0 || !(ended_well(status) || killed);
+    if (!running || asked || !failed) return;
     const int64_t served_ms = worker.ready_ms == 0 ? 0 : now_ms_ - worker.ready_ms;
     if (backoff_.fail(worker.round, served_ms, now_ms_) && !backoff_.open(now_ms_)) {
         log(kWarning, "Workers keep failing: the next one starts in " +
@@ -125,7 +144,7 @@ void Supervisor::on_reloaded(const Options& options) {
     options_.unpromoted = unpromoted;
     ++generation_;
     backoff_.reset();
-    set_target(options.workers, true);
+    set_target(options.workers);
     if (std::exchange(reload_again_, false)) request_reload();
 }
 
@@ -210,14 +229,19 @@ void Supervisor::announce_ready() {
     act(ActionKind::kReady).generation = generation_;
 }
 
-void Supervisor::set_target(uint32_t wanted, bool announce_same) {
-    const uint32_t previous = target_;
+// Silent: after a reload the shell has called the hook already, before the others.
+void Supervisor::set_target(uint32_t wanted) {
     target_ = std::min(wanted, target_max_);
     if (target_ < wanted) {
         log(kWarning, "More than " + std::to_string(target_max_) + " workers are not supported");
     }
     peak_target_ = std::max(peak_target_, target_);
-    if (target_ == previous && !announce_same) return;
+}
+
+void Supervisor::change_target(uint32_t wanted) {
+    const uint32_t previous = target_;
+    set_target(wanted);
+    if (target_ == previous) return;
     Action& action = act(ActionKind::kWorkersChanged);
     action.count = target_;
     action.previous = previous;

@@ -89,7 +89,8 @@ class Supervisor {
     void retire(Worker& worker, Reason reason);
     void kill_worker(Worker& worker, std::string why);
     void stop_worker(Worker& worker, int number);
-    void set_target(uint32_t wanted, bool announce_same);
+    void set_target(uint32_t wanted);
+    void change_target(uint32_t wanted);
     bool missing_workers() const;
     void send_signal(int pid, int number);
     void signal_all(int number);

@@ -44,8 +44,8 @@ bool Supervisor::watched(const Worker& worker) const {
 
 // A worker that boots is not asked to beat; it is asked to become ready in time.
 int64_t Supervisor::silent_since(const Worker& worker) const {
-    const int64_t alive_ms = worker.ready_ms == 0 ? worker.forked_ms
-                                                  : std::max(worker.ready_ms, worker.beat_ms);
+    const int64_t alive_ms =
+        worker.ready_ms == 0 ? worker.forked_ms : std::max(worker.ready_ms, worker.beat_ms);
     return std::max(alive_ms, grace_ms_);
 }
 
@@ -74,8 +74,10 @@ void Supervisor::kill_overdue() {
     for (Worker& worker : table_.all()) {
         const bool due = worker.deadline_ms > 0 && now_ms_ >= worker.deadline_ms;
         if (!due) continue;
-        if (worker.state == State::kAborting) kill_worker(worker, "did not react to ABRT");
-        else if (worker.state == State::kRetiring) kill_worker(worker, "did not stop in time");
+        if (worker.state == State::kAborting)
+            kill_worker(worker, "did not react to ABRT");
+        else if (worker.state == State::kRetiring)
+            kill_worker(worker, "did not stop in time");
     }
 }
 
@@ -87,9 +89,8 @@ int64_t Supervisor::worker_wake(const Worker& worker) const {
     if (stopping(phase_)) return wake;
     if (worker.state == State::kBooting) wake = now_ms_ + kBootPollMs;
     if (!watched(worker)) return wake;
-    const int64_t judge_ms = worker.suspect_ms == 0
-                                 ? silent_since(worker) + options_.timeout_ms + 1
-                                 : worker.suspect_ms + kConfirmMs;
+    const int64_t judge_ms = worker.suspect_ms == 0 ? silent_since(worker) + options_.timeout_ms + 1
+                                                    : worker.suspect_ms + kConfirmMs;
     return std::min(wake, std::max(judge_ms, now_ms_));
 }
 

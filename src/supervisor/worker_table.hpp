@@ -27,24 +27,23 @@ struct Worker {
     uint32_t round = 0;       // of the back-off (backoff.hpp)
     int pid = 0;
     State state = State::kForking;
-    bool doomed = false;    // to be sent TERM as soon as its pid is known
-    bool overdue = false;   // had to be killed, its grace being over
+    bool doomed = false;   // to be sent TERM as soon as its pid is known
+    bool overdue = false;  // had to be killed, its grace being over
     Reason reason = Reason::kNone;
     int64_t forked_ms = 0;
-    int64_t ready_ms = 0;    // 0: never
-    int64_t beat_ms = 0;     // 0: never
-    int64_t suspect_ms = 0;  // since when the heartbeat is missing; 0: it is not
+    int64_t ready_ms = 0;     // 0: never
+    int64_t beat_ms = 0;      // 0: never
+    int64_t suspect_ms = 0;   // since when the heartbeat is missing; 0: it is not
     int64_t deadline_ms = 0;  // Retiring, Aborting: when KILL follows
 
     // Counts towards the number of workers wanted: not on its way out.
     bool active() const {
-        return !doomed && (state == State::kForking || state == State::kBooting ||
-                           state == State::kServing);
+        return !doomed &&
+               (state == State::kForking || state == State::kBooting || state == State::kServing);
     }
     // Its end was decided by the master for no fault of its own.
     bool asked() const {
-        return reason == Reason::kSurplus || reason == Reason::kReplaced ||
-               reason == Reason::kStop;
+        return reason == Reason::kSurplus || reason == Reason::kReplaced || reason == Reason::kStop;
     }
     bool ending() const { return state == State::kAborting || state == State::kKilled; }
 };

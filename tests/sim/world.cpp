@@ -195,8 +195,8 @@ void World::check_backoff() {
     const int64_t wait = supervisor_.backoff().open_at_ms() - now_ms_;
     if (wait > Backoff::kDelayMaxMs) broken("a back-off of " + std::to_string(wait) + " ms");
     const WorkerTable& table = supervisor_.workers();
-    const bool missing = supervisor_.phase() == Phase::kRunning && supervisor_.target() > 0 &&
-                         table.all().empty();
+    const bool missing =
+        supervisor_.phase() == Phase::kRunning && supervisor_.target() > 0 && table.all().empty();
     if (missing && supervisor_.wake_at_ms() == Supervisor::kNever) {
         broken("no worker, and nothing will ever start one");
     }
@@ -213,9 +213,12 @@ void World::perform_all(bool everything) {
 
 void World::perform(const Action& action) {
     switch (action.kind) {
-        case ActionKind::kFork: return do_fork(action);
-        case ActionKind::kKill: return do_kill(action);
-        case ActionKind::kReload: return do_reload();
+        case ActionKind::kFork:
+            return do_fork(action);
+        case ActionKind::kKill:
+            return do_kill(action);
+        case ActionKind::kReload:
+            return do_reload();
         case ActionKind::kReexec:
             if (chance(0.3)) return give({.kind = EventKind::kReexecFailed});
             foreign_.insert(next_pid_);
@@ -235,7 +238,8 @@ void World::perform(const Action& action) {
         case ActionKind::kLog:
         case ActionKind::kChildExit:
         case ActionKind::kReady:
-        case ActionKind::kCloseListeners: return;
+        case ActionKind::kCloseListeners:
+            return;
     }
 }
 

@@ -17,11 +17,11 @@ namespace mono::sim {
 
 // How likely the misfortunes of one history are; drawn from the seed.
 struct Climate {
-    double crash = 0;         // a serving worker dies, an hour
-    double boot_crash = 0;    // a worker dies while it boots
-    double boot_code = 0;     // ... with code 3 or 4
-    double hang = 0;          // a worker stops beating
-    double deaf = 0;          // a worker ignores everything but KILL
+    double crash = 0;       // a serving worker dies, an hour
+    double boot_crash = 0;  // a worker dies while it boots
+    double boot_code = 0;   // ... with code 3 or 4
+    double hang = 0;        // a worker stops beating
+    double deaf = 0;        // a worker ignores everything but KILL
     double fork_fails = 0;
     double reload_fails = 0;
     double late_answers = 0;  // an action is performed after other events
@@ -86,10 +86,10 @@ class World {
     int halt_code_ = 0;
     bool boot_code_seen_ = false;
     std::map<int, Process> alive_;
-    std::map<int, int> zombies_;        // pid -> status
-    std::set<int> foreign_;             // pids of the new masters
+    std::map<int, int> zombies_;  // pid -> status
+    std::set<int> foreign_;       // pids of the new masters
     std::deque<supervisor::Action> todo_;
-    std::map<int, int> terms_;          // TERMs a pid got
+    std::map<int, int> terms_;  // TERMs a pid got
     std::optional<std::string> failure_;
     std::string last_event_;
 };

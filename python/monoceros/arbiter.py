@@ -1,0 +1,604 @@
+"""Arbiter: the master process. Keeps workers at their number and never knows a client.
+
+What is to be done is decided by _core.Supervisor, a pure function of events; this file performs
+it: it forks, signals, reaps, binds, and calls the hooks. One thread, for ever: a second one would
+make fork() unsafe and parent-death signals unreliable.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+
+from monoceros import SERVER, SERVER_SOFTWARE, __version__, _core, reexec, sock, systemd, util
+from monoceros.errors import AppImportError, HaltServer
+from monoceros.pidfile import Pidfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+    from typing import Any
+
+    from monoceros.app.base import BaseApplication
+    from monoceros.config import Config
+    from monoceros.workers.base import Worker
+else:
+    import _signal as signal  # signal itself imports enum and more
+
+SLOTS = 4096  # of the scoreboard; half of it is the largest number of workers
+PROMOTION_POLL_MS = 1000
+
+
+def _noted(sig: int, frame: FrameType | None) -> None:
+    """Nothing: the interpreter has already written the number to the wake-up descriptor."""
+
+
+def _leave(sig: int, frame: FrameType | None) -> None:
+    """A worker told to stop before it has handlers of its own."""
+    sys.exit(0)
+
+
+class Arbiter:
+    """The master. run() returns by SystemExit only."""
+
+    WORKER_BOOT_ERROR = 3
+    APP_LOAD_ERROR = 4
+    SIGNALS = [
+        getattr(signal, f"SIG{name}")
+        for name in ("HUP", "QUIT", "INT", "TERM", "TTIN", "TTOU", "USR1", "USR2", "WINCH", "CHLD")
+    ]
+    LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+
+    def __init__(self, app: BaseApplication) -> None:
+        os.environ["SERVER_SOFTWARE"] = SERVER_SOFTWARE
+        self.START_CTX = reexec.start_context()
+        self.WORKERS: dict[int, Worker] = {}
+        self.LISTENERS: list[sock.BaseSocket] = []
+        self.SIG_QUEUE: list[int] = []
+        self.PIPE: list[int] = []
+        self.log: Any = None
+        self.pid = os.getpid()
+        self.pidfile: Pidfile | None = None
+        self.systemd = False
+        self.reexec_pid = 0
+        self.master_pid = reexec.older_master()
+        self.master_name = "Master"
+        self._running = False  # hooks that raise stop the start, not a running server
+        self._busy = False
+        self._todo: list[tuple[Any, ...]] = []
+        self._halted: tuple[int, str] | None = None
+        self._override: HaltServer | None = None
+        self._poller = select.poll()
+        self._watchdog_s: float | None = None
+        self._num_workers: int | None = None
+        self.supervisor: _core.Supervisor | None = None
+        self.setup(app)
+        self.scoreboard = _core.Scoreboard(SLOTS)
+        self.supervisor = _core.Supervisor(
+            self.scoreboard, unpromoted=self.master_pid != 0, **self._policy()
+        )
+
+    # ---- configuration
+
+    def setup(self, app: BaseApplication) -> None:
+        """Takes a configuration: the first one, or that of a reload."""
+        self.app = app
+        self.cfg: Config = app.cfg
+        if self.log is None:
+            self.log = self.cfg.logger_class(app.cfg)
+            if self.master_pid:
+                self.log.reopen_files()
+        else:
+            self.log.setup(self.cfg)
+        self.worker_class: type[Worker] = self.cfg.worker_class
+        self.address = self.cfg.address
+        previous, self._num_workers = self._num_workers, self.cfg.workers
+        self._nworkers_changed(self._num_workers, previous)
+        self.timeout = self.cfg.timeout
+        self.proc_name = self.cfg.proc_name
+        if self.cfg.loglevel.lower() == "debug":
+            self.log.debug("Current configuration:\n%s", self.cfg)
+        for name, value in self.cfg.env.items():
+            os.environ[name] = value
+        if self.cfg.preload_app:
+            self.app.wsgi()
+
+    def _policy(self) -> dict[str, Any]:
+        """The part of the configuration that the supervisor decides by."""
+        return {
+            "workers": self._num_workers,
+            "timeout_ms": round(self.cfg.timeout * 1000),
+            "graceful_timeout_ms": round(self.cfg.graceful_timeout * 1000),
+            "daemon": bool(self.cfg.daemon),
+        }
+
+    @property
+    def num_workers(self) -> int:
+        """How many workers are wanted. Assigning it changes their number."""
+        assert self._num_workers is not None
+        return self._num_workers
+
+    @num_workers.setter
+    def num_workers(self, value: int) -> None:
+        if self.supervisor is None:
+            self._num_workers = value
+            return
+        self._do(self.supervisor.set_workers(value))
+
+    @property
+    def worker_age(self) -> int:
+        return self.supervisor.age if self.supervisor is not None else 0
+
+    # ---- hooks
+
+    def _hook(self, name: str, *args: Any) -> None:
+        if self.cfg.is_default(name):
+            return
+        try:
+            getattr(self.cfg, name)(*args)
+        except Exception:
+            if not self._running:
+                raise
+            self.log.exception("The hook %s failed; the server goes on", name)
+
+    def _nworkers_changed(self, new: int, old: int | None) -> None:
+        self._hook("nworkers_changed", self, new, old)
+        metric = {"metric": "gunicorn.workers", "value": new, "mtype": "gauge"}
+        self.log.debug("%s workers", new, extra=metric)
+
+    # ---- start
+
+    def start(self) -> None:
+        """Everything before the first fork."""
+        self.log.info("Starting %s %s", SERVER, __version__)
+        if self.master_pid:
+            self.proc_name += ".2"
+            self.master_name = "Master.2"
+        self.pid = os.getpid()
+        self._write_pidfile()
+        self._hook("on_starting", self)
+        self.init_signals()
+        self._listen()
+        urls = ",".join(str(listener) for listener in self.LISTENERS)
+        self.log.info("Listening at: %s (%s)", urls, self.pid)
+        self.log.info("Using worker: %s", self.cfg.worker_class_str)
+        systemd.sd_notify("STATUS=Listening, workers are starting", self.log)
+        self._watchdog_s = systemd.watchdog_seconds()
+        if hasattr(self.worker_class, "check_config"):
+            self.worker_class.check_config(self.cfg, self.log)
+        self._hook("when_ready", self)
+
+    def _write_pidfile(self) -> None:
+        if self.cfg.pidfile is None:
+            return
+        self.pidfile = Pidfile(self.cfg.pidfile + (".2" if self.master_pid else ""))
+        self.pidfile.create(self.pid)
+
+    def init_signals(self) -> None:
+        """Each signal becomes a byte in the wake-up pipe, which keeps their order."""
+        self.PIPE = list(os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC))
+        self._poller.register(self.PIPE[0], select.POLLIN)
+        signal.set_wakeup_fd(self.PIPE[1], warn_on_full_buffer=False)
+        for number in self.SIGNALS:
+            signal.signal(number, _noted)
+
+    def _listen(self) -> None:
+        fds: list[int] = []
+        count = systemd.listen_fds()
+        if count:
+            self.systemd = True
+            first = systemd.SD_LISTEN_FDS_START
+            fds = list(range(first, first + count))
+        handed = reexec.inherited_fds()
+        if self.master_pid and not fds:
+            fds = handed
+        if not self.cfg.reuse_port:
+            self.LISTENERS = sock.create_sockets(self.cfg, self.log, fds)
+
+    # ---- the loop
+
+    def run(self) -> None:
+        """The master's life. Ends by SystemExit with the server's exit code."""
+        try:
+            self.start()
+        except BaseException:
+            if os.getpid() == self.pid:
+                self._abandon_start()
+            raise
+        util._setproctitle(f"master [{self.proc_name}]")
+        assert self.supervisor is not None
+        try:
+            import gc
+
+            gc.freeze()  # what is there now is never collected: pages stay shared with workers
+            self._do(self.supervisor.start())
+            self._running = True
+            while self._halted is None:
+                self._pass()
+        except SystemExit:
+            raise  # a worker that ends, or a hook that leaves on purpose
+        except HaltServer as error:
+            self.halt(error.reason, error.exit_status)
+        except Exception:
+            self.log.exception("Unhandled exception in the master")
+            self._last_resort()
+            sys.exit(255)
+        self._leave()
+
+    def _abandon_start(self) -> None:
+        sock.close_sockets(self.LISTENERS, self._owns_files())
+        if self.pidfile is not None:
+            self.pidfile.unlink()
+
+    def _pass(self) -> None:
+        """One round: wait, take signals in their order, reap, let the supervisor look."""
+        assert self.supervisor is not None
+        for number in self._wait():
+            self._do(self.supervisor.signal(number))
+        if self.master_pid and self.master_pid != os.getppid():
+            self._promote()
+        self.reap_workers()
+        self._do(self.supervisor.tick())
+        if self._watchdog_s is not None:
+            systemd.sd_notify("WATCHDOG=1", self.log)
+        if self.cfg.enable_backlog_metric:
+            self._report_backlog()
+
+    def _wait(self) -> list[int]:
+        """Signals that came, in order; empty at a wake-up by time or by a worker."""
+        assert self.supervisor is not None
+        numbers, self.SIG_QUEUE = self.SIG_QUEUE, []
+        waits = [0] if numbers else [self.supervisor.wake_in_ms()]
+        if self.master_pid or self.cfg.enable_backlog_metric:
+            waits.append(PROMOTION_POLL_MS)
+        if self._watchdog_s is not None:
+            waits.append(int(self._watchdog_s * 1000))
+        limits = [wait for wait in waits if wait >= 0]
+        if self._poller.poll(min(limits) if limits else None):
+            try:
+                numbers += [byte for byte in os.read(self.PIPE[0], 65536) if byte]
+            except BlockingIOError:
+                pass
+        return numbers
+
+    def wakeup(self) -> None:
+        """Ends the wait of the main loop."""
+        try:
+            os.write(self.PIPE[1], b"\0")
+        except BlockingIOError:
+            pass
+
+    def reap_workers(self) -> None:
+        """Collects every process that has ended, ours or (as PID 1) anybody's."""
+        assert self.supervisor is not None
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.reexec_pid:
+                self.reexec_pid = 0
+            self._do(self.supervisor.exited(pid, status))
+            worker = self.WORKERS.pop(pid, None)
+            if worker is not None and worker.slot is not None:
+                self.scoreboard.clear(worker.slot)
+
+    def _report_backlog(self) -> None:
+        import socket
+
+        for listener in self.LISTENERS:
+            if listener.FAMILY == socket.AF_UNIX:
+                continue
+            # struct tcp_info, tcpi_unacked: for a listener, connections that wait for accept().
+            info = listener.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
+            waiting = int.from_bytes(info[24:28], sys.byteorder)
+            metric = {"metric": "gunicorn.backlog", "value": waiting, "mtype": "histogram"}
+            self.log.debug("socket backlog: %s", waiting, extra=metric)
+
+    # ---- performing the supervisor's actions
+
+    def _do(self, actions: list[tuple[Any, ...]]) -> None:
+        """Performs actions in order; those that follow from their answers come after them."""
+        self._todo.extend(actions)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._todo:
+                name, *args = self._todo.pop(0)
+                getattr(self, f"_do_{name}")(*args)
+        finally:
+            self._busy = False
+
+    def _do_log(self, level: int, text: str) -> None:
+        getattr(self.log, self.LEVELS[level])(text)
+
+    def _do_kill(self, pid: int, number: int) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+    def _do_workers_changed(self, new: int, old: int) -> None:
+        self._num_workers = new
+        self._nworkers_changed(new, old)
+
+    def _do_child_exit(self, pid: int) -> None:
+        worker = self.WORKERS.pop(pid, None)
+        if worker is None:
+            return
+        self._hook("child_exit", self, worker)
+        worker.tmp.close()
+
+    def _do_reopen_logs(self) -> None:
+        self.log.reopen_files()
+
+    def _do_ready(self) -> None:
+        text = f"READY=1\nSTATUS={self.num_workers} workers serve"
+        systemd.sd_notify(text, self.log)
+
+    def _do_close_listeners(self) -> None:
+        systemd.sd_notify("STOPPING=1\nSTATUS=Waiting for the workers", self.log)
+        sock.close_sockets(self.LISTENERS, self._owns_files())
+        self.LISTENERS = []
+
+    def _do_halt(self, code: int, reason: str) -> None:
+        self._halted = (code, reason)
+
+    def _owns_files(self) -> bool:
+        """Whether unix sockets are this master's to remove."""
+        shared = self.systemd or self.cfg.reuse_port
+        return not (shared or self.reexec_pid or self.master_pid)
+
+    # ---- fork
+
+    def _do_fork(self, slot: int, age: int, generation: int) -> None:
+        assert self.supervisor is not None
+        try:
+            worker = self._new_worker(slot, age)
+        except Exception as error:
+            self.log.exception("The worker class failed")
+            self._do(self.supervisor.fork_failed(slot, f"{type(error).__name__}: {error}"))
+            return
+        self._hook("pre_fork", self, worker)
+        # A signal must reach the child only once it has handlers: until then it would be
+        # written to the pipe that it shares with the master.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [*self.SIGNALS, signal.SIGABRT])
+        try:
+            pid = os.fork()
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            self._do(self.supervisor.fork_failed(slot, str(error)))
+            return
+        if pid == 0:
+            self._be_worker(worker, mask)
+        worker.pid = pid
+        self.WORKERS[pid] = worker
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        self._do(self.supervisor.forked(slot, pid))
+
+    def _new_worker(self, slot: int, age: int) -> Worker:
+        self.scoreboard.clear(slot)
+        half = self.cfg.timeout / 2.0
+        listeners = self.LISTENERS
+        worker = self.worker_class(age, self.pid, listeners, self.app, half, self.cfg, self.log)
+        worker.attach(self.scoreboard, slot, self.PIPE[1])
+        return worker
+
+    def _be_worker(self, worker: Worker, mask: Any) -> None:
+        """The worker's whole life; leaves by SystemExit, so that atexit functions run."""
+        worker.pid = os.getpid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, _leave)
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            _core.set_parent_death_signal(signal.SIGKILL)
+            if os.getppid() != worker.ppid:
+                sys.exit(0)
+            self._serve(worker)
+        finally:
+            # It is on its way: a second TERM must not cut its last steps short. (The interpreter
+            # puts default actions in the place of handlers when it ends, but leaves SIG_IGN.)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_IGN)
+            self.log.info("Worker exiting (pid: %s)", worker.pid)
+            try:
+                worker.tmp.close()
+                self.cfg.worker_exit(self, worker)
+            except Exception:
+                self.log.warning("The hook worker_exit failed", exc_info=True)
+        sys.exit(0)
+
+    def _serve(self, worker: Worker) -> None:
+        os.close(self.PIPE[0])
+        self.WORKERS.clear()
+        self._todo.clear()
+        try:
+            util._setproctitle(f"worker [{self.proc_name}]")
+            self.log.info("Booting worker with pid: %s", worker.pid)
+            if self.cfg.reuse_port:
+                worker.sockets = sock.create_sockets(self.cfg, self.log)
+            self.cfg.post_fork(self, worker)
+            worker.init_process()
+        except AppImportError as error:
+            self.log.debug("Exception while loading the application", exc_info=True)
+            sys.stderr.write(f"{error}\n")
+            sys.stderr.flush()
+            sys.exit(self.APP_LOAD_ERROR)
+        except Exception:
+            self.log.exception("Exception in worker process")
+            if not worker.booted:
+                sys.exit(self.WORKER_BOOT_ERROR)
+            sys.exit(255)
+
+    # ---- reload
+
+    def _do_reload(self) -> None:
+        assert self.supervisor is not None
+        stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        systemd.sd_notify(f"RELOADING=1\nMONOTONIC_USEC={stamp}", self.log)
+        before = (self.app.cfg, self._num_workers)
+        environ = os.environ.copy()
+        try:
+            self.reload()
+        except (Exception, SystemExit):
+            self._restore(before[0], before[1], environ)
+            self.log.exception("The reload failed: the server goes on as before")
+            self._do(self.supervisor.reload_failed())
+            return
+        self._do(self.supervisor.reloaded(**self._policy()))
+
+    def reload(self) -> None:
+        """Reads the configuration again. Raises, or exits, where it is wrong."""
+        old_addresses = self.cfg.address
+        for name in self.cfg.env:
+            if name in self.cfg.env_orig:
+                os.environ[name] = self.cfg.env_orig[name]
+            else:
+                os.environ.pop(name, None)
+        self.app.reload()
+        self.setup(self.app)
+        self.log.reopen_files()
+        if self.cfg.address != old_addresses and not self.systemd and not self.cfg.reuse_port:
+            self._change_listeners()
+        self._hook("on_reload", self)
+        if self.pidfile is not None:
+            self.pidfile.unlink()
+            self.pidfile = None
+        self._write_pidfile()
+        util._setproctitle(f"master [{self.proc_name}]")
+
+    def _change_listeners(self) -> None:
+        """Binds what is new and closes what is gone; what stays is never closed."""
+        wanted = list(dict.fromkeys(self.cfg.address))
+        kept = {item.cfg_addr: item for item in self.LISTENERS if item.cfg_addr in wanted}
+        made: dict[Any, sock.BaseSocket] = {}
+        try:
+            for address in wanted:
+                if address not in kept:
+                    made[address] = sock.open_socket(address, self.cfg, self.log)
+        except BaseException:
+            sock.close_sockets(made.values())
+            raise
+        gone = [item for item in self.LISTENERS if item.cfg_addr not in wanted]
+        self.LISTENERS = [kept[addr] if addr in kept else made[addr] for addr in wanted]
+        sock.close_sockets(gone, self._owns_files())
+        urls = ",".join(str(listener) for listener in self.LISTENERS)
+        self.log.info("Listening at: %s (%s)", urls, self.pid)
+
+    def _restore(self, cfg: Config, workers: int | None, environ: dict[str, str]) -> None:
+        """After a failed reload: the configuration that the workers run with."""
+        self.app.cfg = self.cfg = cfg
+        self._num_workers = workers
+        self.worker_class = cfg.worker_class
+        self.address = cfg.address
+        self.timeout = cfg.timeout
+        self.proc_name = cfg.proc_name + (".2" if self.master_pid else "")
+        os.environ.clear()
+        os.environ.update(environ)
+        try:
+            self.log.setup(cfg)
+        except Exception:
+            self.log.exception("The log configuration could not be restored")
+        if self.pidfile is None and cfg.pidfile is not None:
+            self._write_pidfile()
+
+    # ---- binary upgrade
+
+    def _do_reexec(self) -> None:
+        self.reexec()
+
+    def reexec(self) -> None:
+        """Forks a child that becomes the new master; this one goes on."""
+        assert self.supervisor is not None
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            self.log.error("The new master cannot be started: %s", error)
+            self._do(self.supervisor.reexec_failed())
+            return
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            self.reexec_pid = pid
+            self._do(self.supervisor.reexec_forked(pid))
+            return
+        try:
+            self.cfg.pre_exec(self)
+            reexec.exec_new_master(self)
+        except BaseException:
+            self.log.exception("The new master cannot be started")
+        os._exit(1)  # nothing of the old master may run twice
+
+    def _promote(self) -> None:
+        assert self.supervisor is not None
+        self.log.info("%s has been promoted", self.master_name)
+        self.master_name = "Master"
+        self.master_pid = 0
+        self.proc_name = self.cfg.proc_name
+        os.environ.pop("GUNICORN_PID", None)
+        if self.pidfile is not None:
+            self.pidfile.rename(self.cfg.pidfile)
+        util._setproctitle(f"master [{self.proc_name}]")
+        systemd.sd_notify(f"MAINPID={self.pid}", self.log)
+        self._do(self.supervisor.promoted())
+
+    # ---- the end
+
+    def stop(self, graceful: bool = True) -> None:
+        """Ends all workers, and waits for them as graceful_timeout says."""
+        assert self.supervisor is not None
+        self._do(self.supervisor.signal(signal.SIGTERM if graceful else signal.SIGQUIT))
+        while self._halted is None and not self._busy:
+            self._pass()
+
+    def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
+        """Stops the server, with an exit code."""
+        self._override = HaltServer(reason or "", exit_status)
+        self.stop()
+        if self._halted is not None:
+            self._leave()
+
+    def _leave(self) -> None:
+        code, reason = self._halted or (0, "")
+        if self._override is not None:
+            code, reason = self._override.exit_status, self._override.reason
+        log = self.log.error if code else self.log.info
+        log("Shutting down: %s", self.master_name)
+        if reason:
+            log("Reason: %s", reason)
+        if self.pidfile is not None:
+            self.pidfile.unlink()
+        self._hook("on_exit", self)
+        sys.exit(code)
+
+    def _last_resort(self) -> None:
+        """The main loop itself failed: end what there is, by hand."""
+        for pid in list(self.WORKERS):
+            self._do_kill(pid, signal.SIGKILL)
+        sock.close_sockets(self.LISTENERS, self._owns_files())
+        if self.pidfile is not None:
+            self.pidfile.unlink()
+
+    # ---- gunicorn's methods for hooks and subclasses
+
+    def manage_workers(self) -> None:
+        """Brings the workers to their number."""
+        assert self.supervisor is not None
+        self._do(self.supervisor.tick())
+
+    spawn_workers = murder_workers = manage_workers
+
+    def kill_worker(self, pid: int, sig: int) -> None:
+        self._do_kill(pid, sig)
+
+    def kill_workers(self, sig: int) -> None:
+        for pid in list(self.WORKERS):
+            self._do_kill(pid, sig)

@@ -1,0 +1,75 @@
+"""USR2: starting a new master from this one's child, with the listening sockets."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from monoceros import systemd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from monoceros.arbiter import Arbiter
+else:
+    import _signal as signal  # signal itself imports enum and more
+
+
+def start_context() -> dict[str | int, object]:
+    """How this process was started: the interpreter, its whole command line, the directory."""
+    from monoceros.util import getcwd
+
+    args = [sys.executable, *sys.orig_argv[1:]]
+    return {0: sys.executable, "args": args, "cwd": getcwd()}
+
+
+def exec_new_master(arbiter: Arbiter) -> None:
+    """In the forked child: becomes the new master. Returns only by raising OSError."""
+    environ = dict(arbiter.cfg.env_orig)
+    environ["GUNICORN_PID"] = str(arbiter.pid)
+    fds = [listener.fileno() for listener in arbiter.LISTENERS]
+    if arbiter.systemd:
+        fds = _from_three(fds)
+        environ["LISTEN_PID"] = str(os.getpid())
+        environ["LISTEN_FDS"] = str(len(fds))
+        environ["GUNICORN_FD"] = ""  # present: the new master is in the background already
+    else:
+        # With reuse_port the workers bind for themselves, and the list is empty.
+        environ["GUNICORN_FD"] = ",".join(map(str, fds))
+    for fd in fds:
+        os.set_inheritable(fd, True)
+    _default_signals()
+    os.chdir(str(arbiter.START_CTX["cwd"]))
+    os.execvpe(sys.executable, arbiter.START_CTX["args"], environ)  # type: ignore[arg-type]
+
+
+def _from_three(fds: list[int]) -> list[int]:
+    """The same sockets as descriptors 3, 4 ...: where socket activation has them."""
+    first = systemd.SD_LISTEN_FDS_START
+    import fcntl
+
+    # Out of the way first: a target may be another one's source.
+    above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, first + len(fds)) for fd in fds]
+    return [os.dup2(fd, first + index) for index, fd in enumerate(above)]
+
+
+def _default_signals() -> None:
+    """Blocked signals would stay blocked after exec; one that came meanwhile acts by default."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def inherited_fds() -> list[int]:
+    """The descriptors that an older master left in GUNICORN_FD, which is consumed."""
+    text = os.environ.pop("GUNICORN_FD", "")
+    return [int(fd) for fd in text.split(",") if fd.strip()]
+
+
+def older_master() -> int:
+    """The process id of the master that started this one by USR2; 0: there is none."""
+    try:
+        return int(os.environ.get("GUNICORN_PID", "0"))
+    except ValueError:
+        return 0

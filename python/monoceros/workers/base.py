@@ -1,0 +1,224 @@
+"""Worker: what every kind of worker is, with gunicorn's attributes and methods.
+
+Built in the master, before the fork; everything else runs in the worker's process. Subclasses
+override run(), and may override any method here; init_process() is to be called last.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from monoceros import _core, util
+from monoceros.workers.workertmp import WorkerTmp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+    from typing import Any
+
+    from monoceros.app.base import BaseApplication
+    from monoceros.config import Config
+    from monoceros.glogging import Logger
+    from monoceros.sock import BaseSocket
+else:
+    import _signal as signal  # signal itself imports enum and more
+
+
+class Worker:
+    """One worker process. Raise SystemExit(3) from run() for "this can never work"."""
+
+    SIGNALS = [
+        getattr(signal, f"SIG{name}")
+        for name in ("ABRT", "HUP", "QUIT", "INT", "TERM", "USR1", "USR2", "WINCH", "CHLD")
+    ]
+    PIPE: list[int] = []
+
+    def __init__(
+        self,
+        age: int,
+        ppid: int,
+        sockets: list[BaseSocket],
+        app: BaseApplication,
+        timeout: float | None,
+        cfg: Config,
+        log: Logger,
+    ) -> None:
+        """timeout: half of the configured one, in seconds: how long to wait between beats."""
+        self.age = age
+        self.pid: int | str = "[booting]"
+        self.ppid = ppid
+        self.sockets = sockets
+        self.app = app
+        self.timeout = timeout
+        self.cfg = cfg
+        self.log = log
+        self.booted = False
+        self.aborted = False
+        self.alive = True
+        self.reloader: Any = None
+        self.wsgi: Any = None
+        self.nr = 0
+        self.max_requests = _threshold(cfg.max_requests, cfg.max_requests_jitter)
+        self.tmp = WorkerTmp()
+        self.wait_fds: list[Any] = []
+        self.slot: int | None = None
+        self.scoreboard: _core.Scoreboard | None = None
+        self._master_fd = -1
+        self._said_ready = False
+
+    def __str__(self) -> str:
+        return f"<Worker {self.pid}>"
+
+    def attach(self, scoreboard: _core.Scoreboard, slot: int, master_fd: int) -> None:
+        """The master gives the worker its slot, and the descriptor that wakes the master."""
+        self.scoreboard = scoreboard
+        self.slot = slot
+        self._master_fd = master_fd
+        self.tmp.attach(scoreboard, slot)
+
+    # ---- heart
+
+    def notify(self) -> None:
+        """The worker is alive. The first beat after booting also says that it serves."""
+        if self.booted and not self._said_ready:
+            self.set_ready()
+        else:
+            self.tmp.notify()
+
+    def set_ready(self) -> None:
+        """Tells the master that requests are answered from now on: older workers may go."""
+        self._said_ready = True
+        if self.scoreboard is None or self.slot is None:
+            return
+        self.scoreboard.set_ready(self.slot)
+        try:
+            os.write(self._master_fd, b"\0")
+        except OSError:
+            pass  # a full pipe wakes the master as well
+
+    # ---- life
+
+    def run(self) -> None:
+        """Serves until self.alive is false."""
+        raise NotImplementedError
+
+    def init_process(self) -> None:
+        """All that a worker does between the fork and its serve loop."""
+        for name, value in self.cfg.env.items():
+            os.environ[name] = value
+        util.set_owner_process(self.cfg.uid, self.cfg.gid, initgroups=self.cfg.initgroups)
+        self._die_with_master()
+        util.seed()
+        self.PIPE = list(os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC))
+        for listener in self.sockets:
+            util.close_on_exec(listener)
+        self.log.close_on_exec()
+        self.wait_fds = [*self.sockets, self.PIPE[0]]
+        self.init_signals()
+        self._make_reloader()
+        self.load_wsgi()
+        if self.reloader:
+            self.reloader.start()
+        self.cfg.post_worker_init(self)
+        self.booted = True
+        self.run()
+
+    def _die_with_master(self) -> None:
+        # Again after the change of user, which clears it.
+        _core.set_parent_death_signal(signal.SIGKILL)
+        if os.getppid() != self.ppid:
+            self.log.info("The master is gone: worker %s leaves", self.pid)
+            sys.exit(0)
+
+    def _make_reloader(self) -> None:
+        if not self.cfg.reload:
+            return
+        try:
+            from monoceros.reloader import reloader_engines  # type: ignore[import-not-found]
+        except ImportError:
+            self.log.warning("--reload has no effect: reloading on changes is not built yet")
+            return
+
+        def changed(fname: str) -> None:
+            self.log.info("Worker reloading: %s modified", fname)
+            self.alive = False
+            os.write(self.PIPE[1], b"1")
+            self.cfg.worker_int(self)
+            time.sleep(0.1)
+            sys.exit(0)
+
+        engine = reloader_engines[self.cfg.reload_engine]
+        self.reloader = engine(extra_files=self.cfg.reload_extra_files, callback=changed)
+
+    def load_wsgi(self) -> None:
+        """Loads the application; with reload, a syntax error becomes the answer to requests."""
+        try:
+            self.wsgi = self.app.wsgi()
+        except SyntaxError as error:
+            if not self.cfg.reload:
+                raise
+            self.log.exception(error)
+            import traceback
+
+            if self.reloader is not None and error.filename is not None:
+                self.reloader.add_extra_file(error.filename)
+            self.wsgi = util.make_fail_app(traceback.format_exc())
+
+    # ---- signals
+
+    def init_signals(self) -> None:
+        """Handlers of the worker; replace them here, not in run()."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGQUIT, self.handle_quit)
+        signal.signal(signal.SIGINT, self.handle_quit)
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.signal(signal.SIGWINCH, self.handle_winch)
+        signal.signal(signal.SIGUSR1, self.handle_usr1)
+        signal.signal(signal.SIGABRT, self.handle_abort)
+        signal.siginterrupt(signal.SIGTERM, False)
+        signal.siginterrupt(signal.SIGUSR1, False)
+        if self.PIPE:
+            signal.set_wakeup_fd(self.PIPE[1], warn_on_full_buffer=False)
+
+    def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
+        self.log.reopen_files()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.alive = False
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        self.alive = False
+        self.cfg.worker_int(self)
+        time.sleep(0.1)
+        sys.exit(0)
+
+    def handle_abort(self, sig: int, frame: FrameType | None) -> None:
+        self.alive = False
+        self.cfg.worker_abort(self)
+        sys.exit(1)
+
+    def handle_winch(self, sig: int, frame: FrameType | None) -> None:
+        self.log.debug("worker: SIGWINCH ignored.")
+
+    # ---- errors of requests, for workers that read requests in Python
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answers with an error page on the raw connection and logs why."""
+        self.log.exception("Error handling request %s", getattr(req, "uri", "(no URI read)"))
+        try:
+            util.write_error(client, 500, "Internal Server Error", "")
+        except OSError:
+            self.log.debug("The error page could not be sent.")
+
+
+def _threshold(max_requests: int, jitter: int) -> int:
+    """After how many requests a worker leaves; sys.maxsize: never."""
+    if max_requests <= 0:
+        return sys.maxsize
+    if jitter <= 0:
+        return max_requests
+    return max_requests + int.from_bytes(os.urandom(4), "little") % (jitter + 1)
