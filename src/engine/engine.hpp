@@ -91,6 +91,9 @@ class Engine {
     WriteStatus write_interim(session::Exchange& exchange, std::string_view head);
     // Replaces a response that has not begun by the server's own page and ends the connection.
     void write_error(session::Exchange& exchange, uint16_t status, std::string_view detail);
+    // A duplicate of the client's descriptor, the caller's; the connection ends with this request.
+    // -1: the client has gone.
+    int share_socket(session::Exchange& exchange);
     // The application is done: the exchange goes back; the connection goes on or closes.
     void finish(session::Exchange& exchange);
     // The response cannot be completed: the connection is reset so that nobody takes it for whole.

@@ -10,6 +10,7 @@
 #include "http/date.hpp"
 #include "http/response_head.hpp"
 #include "log/access_record.hpp"
+#include "os/files.hpp"
 
 namespace mono::engine {
 
@@ -197,6 +198,16 @@ void Engine::write_error(Exchange& exchange, uint16_t status, std::string_view d
     std::string page = http::error_page(status, detail);
     if (exchange.head.head_method) page.resize(page.find("\r\n\r\n") + 4);
     link->connection.out.append_copy(page);
+}
+
+int Engine::share_socket(Exchange& exchange) {
+    Lock lock(mutex_);
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr) return -1;
+    if (!link->blocked && !flush_and_advance(*link)) return -1;
+    exchange.head.keep_alive = false;
+    exchange.response.forbid_keep_alive();
+    return os::duplicate(link->fd.get()).release();
 }
 
 void Engine::finish(Exchange& exchange) {

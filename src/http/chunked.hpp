@@ -25,8 +25,8 @@ class ChunkedDecoder {
     enum class Event : uint8_t { kNeedMore, kData, kEnd, kFailed };
     struct Step {
         Event event = Event::kNeedMore;
-        size_t consumed = 0;      // bytes of the input that are dealt with
-        std::string_view data;    // with kData: a piece of the input, never empty
+        size_t consumed = 0;    // bytes of the input that are dealt with
+        std::string_view data;  // with kData: a piece of the input, never empty
     };
 
     explicit ChunkedDecoder(const HeadRules& rules) : rules_(&rules) {}
@@ -37,6 +37,7 @@ class ChunkedDecoder {
 
     Error error() const { return error_; }
     uint64_t error_offset() const { return error_offset_; }  // from the body's first byte
+    uint64_t chunk_left() const { return remaining_; }       // announced and not yet delivered
     const std::vector<Trailer>& trailers() const { return trailers_; }
     void reset();
 
@@ -55,7 +56,7 @@ class ChunkedDecoder {
     uint64_t offset_ = 0;     // consumed so far
     uint64_t error_offset_ = 0;
     uint32_t trailer_bytes_ = 0;
-    std::string line_;        // the incomplete line
+    std::string line_;  // the incomplete line
     std::vector<Trailer> trailers_;
 };
 

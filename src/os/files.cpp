@@ -13,7 +13,6 @@ namespace {
 SinkStatus status_of(int error) {
     switch (error) {
         case EAGAIN:
-            return SinkStatus::kAgain;
         case ENOBUFS:
         case ENOMEM:
             return SinkStatus::kAgain;

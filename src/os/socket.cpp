@@ -5,7 +5,6 @@
 #include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <cerrno>
 
@@ -95,20 +94,6 @@ void shutdown_write(int fd) { ::shutdown(fd, SHUT_WR); }
 void reset_on_close(int fd) {
     linger abort_now{1, 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof abort_now);
-}
-
-PeerAddress local_address(int fd) {
-    sockaddr_storage storage{};
-    socklen_t length = sizeof storage;
-    if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
-    return address_of(storage);
-}
-
-bool is_unix_socket(int fd) {
-    sockaddr_storage storage{};
-    socklen_t length = sizeof storage;
-    return getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) == 0 &&
-           storage.ss_family == AF_UNIX;
 }
 
 }  // namespace mono::os

@@ -51,7 +51,5 @@ IoResult send_file(int fd, int file, uint64_t offset, uint64_t length);
 void shutdown_write(int fd);
 // The next close() sends RST instead of FIN: the peer must not take the answer for complete.
 void reset_on_close(int fd);
-PeerAddress local_address(int fd);
-bool is_unix_socket(int fd);
 
 }  // namespace mono::os

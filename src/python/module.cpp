@@ -9,7 +9,7 @@ int exec_module(PyObject* module) {
     using Add = int (*)(PyObject*);
     constexpr Add kParts[] = {add_settings_type,     add_supervisor_type,   add_scoreboard_type,
                               add_process_functions, add_file_wrapper_type, add_response_types,
-                              add_input_type,        add_engine_type};
+                              add_input_type,        add_client_socket_type, add_engine_type};
     for (Add add : kParts) {
         if (add(module) < 0) return -1;
     }
@@ -22,6 +22,7 @@ int traverse_module(PyObject* module, visitproc visit, void* arg) {
     Py_VISIT(state->write);
     Py_VISIT(state->early_hints);
     Py_VISIT(state->input);
+    Py_VISIT(state->client_socket);
     Py_VISIT(state->file_wrapper);
     return 0;
 }
@@ -32,6 +33,7 @@ int clear_module(PyObject* module) {
     Py_CLEAR(state->write);
     Py_CLEAR(state->early_hints);
     Py_CLEAR(state->input);
+    Py_CLEAR(state->client_socket);
     Py_CLEAR(state->file_wrapper);
     return 0;
 }

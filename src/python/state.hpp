@@ -11,6 +11,7 @@ struct ModuleState {
     PyTypeObject* write;
     PyTypeObject* early_hints;
     PyTypeObject* input;
+    PyTypeObject* client_socket;
     PyTypeObject* file_wrapper;
 };
 

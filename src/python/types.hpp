@@ -13,6 +13,7 @@ int add_process_functions(PyObject* module);  // process_fns.cpp: prctl, cpu and
 int add_file_wrapper_type(PyObject* module);  // file_wrapper.cpp: FileWrapper
 int add_response_types(PyObject* module);     // wsgi_response.cpp: start_response and its kin
 int add_input_type(PyObject* module);         // wsgi_input.cpp: wsgi.input
+int add_client_socket_type(PyObject* module);  // client_socket.cpp: gunicorn.socket
 int add_engine_type(PyObject* module);        // engine_type.cpp: Engine
 
 }  // namespace mono::python

@@ -14,17 +14,6 @@ bool check_bytes(PyObject* item) {
     return false;
 }
 
-// A list or tuple of bytes: the whole body is known. -1: not all are bytes.
-Py_ssize_t total_bytes(PyObject* sequence) {
-    Py_ssize_t total = 0;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); ++i) {
-        PyObject* item = PySequence_Fast_GET_ITEM(sequence, i);
-        if (!check_bytes(item)) return -1;
-        total += PyBytes_GET_SIZE(item);
-    }
-    return total;
-}
-
 }  // namespace
 
 bool WsgiCall::require_head(const session::Exchange& exchange) {
@@ -35,22 +24,24 @@ bool WsgiCall::require_head(const session::Exchange& exchange) {
 }
 
 bool WsgiCall::end_body(session::Exchange& exchange) {
+    if (objects_.socket_used() && exchange.response.head.empty()) return true;  // it did it all
     if (!require_head(exchange)) return false;
     int64_t known = exchange.response.begun() ? -1 : 0;
     return send_piece(objects_.write(), nullptr, known, true);
 }
 
-// PEP 3333 lets a server that knows the whole body add Content-Length.
+// PEP 3333, "Handling the Content-Length Header": of one item the server knows the length.
 bool WsgiCall::send_sequence(session::Exchange& exchange, PyObject* result) {
-    Py_ssize_t total = total_bytes(result);
-    if (total < 0 || !require_head(exchange)) return false;
     Py_ssize_t count = PySequence_Fast_GET_SIZE(result);
-    if (count == 0) return end_body(exchange);
     for (Py_ssize_t i = 0; i < count && !objects_.write()->gone; ++i) {
         PyObject* item = PySequence_Fast_GET_ITEM(result, i);
-        if (!send_piece(objects_.write(), item, total, i + 1 == count)) return false;
+        if (!check_bytes(item) || !require_head(exchange)) return false;
+        bool last = i + 1 == count;
+        if (PyBytes_GET_SIZE(item) == 0 && !last) continue;
+        int64_t known = count == 1 ? PyBytes_GET_SIZE(item) : -1;
+        if (!send_piece(objects_.write(), item, known, last)) return false;
     }
-    return true;
+    return count != 0 || end_body(exchange);
 }
 
 bool WsgiCall::send_iterable(session::Exchange& exchange, PyObject* result) {
@@ -105,7 +96,7 @@ bool WsgiCall::send_result(session::Exchange& exchange, PyObject* result) {
 
 // PEP 3333: called once, whatever happened before; an exception of its own never hides that one.
 bool WsgiCall::close(PyObject* result) {
-    if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return true;
+    if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return !PyErr_Occurred();
     SavedError before;
     Ref method(PyObject_GetAttrString(result, "close"));
     if (!method) {

@@ -10,7 +10,7 @@ namespace {
 constexpr const char* kKeyNames[] = {
     "REQUEST_METHOD", "RAW_URI",     "PATH_INFO",   "QUERY_STRING",    "SERVER_PROTOCOL",
     "SCRIPT_NAME",    "REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME",     "SERVER_PORT",
-    "wsgi.url_scheme", "wsgi.input", "wsgi.early_hints"};
+    "wsgi.url_scheme", "wsgi.input", "wsgi.early_hints", "gunicorn.socket"};
 constexpr std::string_view kMethodNames[] = {"GET", "POST",  "HEAD",   "PUT",
                                              "PATCH", "DELETE", "OPTIONS"};
 
@@ -190,7 +190,8 @@ Ref EnvironMaker::make(const session::Exchange& exchange, std::string_view scrip
                 add_peer(environ.get(), exchange) && add_fields(environ.get(), exchange) &&
                 (!listener.unix_socket || add_host_as_server(environ.get(), exchange)) &&
                 set(environ.get(), kInput, Ref::borrow(objects.input())) &&
-                set(environ.get(), kEarlyHints, Ref::borrow(objects.early_hints()));
+                set(environ.get(), kEarlyHints, Ref::borrow(objects.early_hints())) &&
+                set(environ.get(), kClientSocket, Ref::borrow(objects.client_socket()));
     return made ? std::move(environ) : Ref();
 }
 

@@ -31,6 +31,12 @@ struct EarlyHintsObject {
     WriteObject* write;
 };
 
+struct ClientSocketObject {
+    PyObject_HEAD
+    WriteObject* write;
+    PyObject* socket;  // nullptr until somebody asks
+};
+
 struct InputObject {
     PyObject_HEAD
     session::Exchange* exchange;
@@ -55,6 +61,12 @@ class CallObjects {
     PyObject* start_response() const { return start_response_.get(); }
     PyObject* early_hints() const { return early_hints_.get(); }
     PyObject* input() const { return input_.get(); }
+    PyObject* client_socket() const { return client_socket_.get(); }
+    // The application has talked to the client itself.
+    bool socket_used() const {
+        return client_socket_ &&
+               reinterpret_cast<ClientSocketObject*>(client_socket_.get())->socket != nullptr;
+    }
     WriteObject* write() const { return reinterpret_cast<WriteObject*>(write_.get()); }
 
   private:
@@ -66,6 +78,7 @@ class CallObjects {
     Ref start_response_;
     Ref early_hints_;
     Ref input_;
+    Ref client_socket_;
 };
 
 }  // namespace mono::python

@@ -255,8 +255,9 @@ int add_response_types(PyObject* module) {
 }
 
 bool CallObjects::reusable() const {
-    // write is held by us, start_response and early_hints.
-    return write_ && Py_REFCNT(write_.get()) == 3 && Py_REFCNT(start_response_.get()) == 1 &&
+    // write is held by us, start_response, early_hints and client_socket.
+    return write_ && Py_REFCNT(write_.get()) == 4 && Py_REFCNT(client_socket_.get()) == 1 &&
+           !socket_used() && Py_REFCNT(start_response_.get()) == 1 &&
            Py_REFCNT(early_hints_.get()) == 1 && Py_REFCNT(input_.get()) == 1;
 }
 
@@ -265,7 +266,8 @@ bool CallObjects::make() {
     start_response_ = make_object<StartResponseObject>(state_->start_response, call_start_response);
     early_hints_ = make_object<EarlyHintsObject>(state_->early_hints, call_early_hints);
     input_.reset(state_->input->tp_alloc(state_->input, 0));
-    if (!write_ || !start_response_ || !early_hints_ || !input_) {
+    client_socket_.reset(state_->client_socket->tp_alloc(state_->client_socket, 0));
+    if (!write_ || !start_response_ || !early_hints_ || !input_ || !client_socket_) {
         write_.reset();
         return false;
     }
@@ -273,6 +275,8 @@ bool CallObjects::make() {
     reinterpret_cast<StartResponseObject*>(start_response_.get())->write = write();
     Py_INCREF(write_.get());
     reinterpret_cast<EarlyHintsObject*>(early_hints_.get())->write = write();
+    Py_INCREF(write_.get());
+    reinterpret_cast<ClientSocketObject*>(client_socket_.get())->write = write();
     return true;
 }
 

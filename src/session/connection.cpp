@@ -92,6 +92,11 @@ Next Connection::head_complete(int64_t now_ms) {
     return begin_body(now_ms);
 }
 
+bool Connection::exceeds_limit(uint64_t present, uint64_t more) const {
+    uint64_t bound = context_.limits.body_bytes_max;
+    return bound != 0 && (present > bound || more > bound - present);
+}
+
 // The bytes behind the head are already in the exchange's buffer: they are the body's or, behind
 // the body, the next request's.
 Next Connection::begin_body(int64_t now_ms) {
@@ -106,7 +111,7 @@ Next Connection::begin_body(int64_t now_ms) {
     }
     uint64_t length = exchange.head.content_length;
     bool chunked = exchange.head.body == http::BodyKind::kChunked;
-    if (!chunked && limits.body_bytes_max != 0 && length > limits.body_bytes_max)
+    if (!chunked && exceeds_limit(0, length))
         return refuse(Error::kBodyTooLarge, head_length);
     phase_ = Phase::kBody;
     set_deadline(now_ms, limits.body_ms_max);
@@ -157,7 +162,9 @@ Next Connection::feed_chunked(std::string_view bytes, int64_t now_ms) {
         bytes.remove_prefix(step.consumed);
         switch (step.event) {
             case http::ChunkedDecoder::Event::kNeedMore:
-                return Next::kRead;
+                return exceeds_limit(exchange.body.size(), chunked_.chunk_left())
+                           ? refuse(Error::kBodyTooLarge, exchange.head.length)
+                           : Next::kRead;
             case http::ChunkedDecoder::Event::kFailed:
                 return refuse(chunked_.error(), exchange.head.length + chunked_.error_offset());
             case http::ChunkedDecoder::Event::kEnd:
@@ -166,8 +173,7 @@ Next Connection::feed_chunked(std::string_view bytes, int64_t now_ms) {
             case http::ChunkedDecoder::Event::kData:
                 break;
         }
-        uint64_t size = exchange.body.size() + step.data.size();
-        if (limits.body_bytes_max != 0 && size > limits.body_bytes_max)
+        if (exceeds_limit(exchange.body.size(), step.data.size()))
             return refuse(Error::kBodyTooLarge, exchange.head.length);
         if (!exchange.body.append(step.data, limits.body_memory_bytes_max, context_.spills))
             return refuse(Error::kStorageFull, exchange.head.length);

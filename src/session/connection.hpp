@@ -109,6 +109,7 @@ class Connection {
         deadline_ms_ = span_ms > 0 ? now_ms + span_ms : kNever;
     }
     http::Error check_script_name() const;
+    bool exceeds_limit(uint64_t present, uint64_t more) const;
 
     const ConnectionContext& context_;
     PeerInfo peer_;

@@ -18,12 +18,14 @@ void Response::begin(const http::RequestHead& request, const ResponseContext& co
     if (head.has_content_length()) {
         framing_ = Framing::kLength;
         left_ = head.content_length();
-    } else if (no_body_) {
-        framing_ = Framing::kNone;  // a HEAD answer must not guess what GET would say
+    } else if (head.status_forbids_body() || (no_body_ && known_length <= 0)) {
+        framing_ = Framing::kNone;  // an empty answer to HEAD does not tell what GET would give
     } else if (known_length >= 0) {
         framing_ = Framing::kLength;
         add_length_ = true;
         left_ = added_length_ = static_cast<uint64_t>(known_length);
+    } else if (no_body_) {
+        framing_ = Framing::kNone;
     } else if (request.at_least_1_1()) {
         framing_ = Framing::kChunked;
     } else {

@@ -1,0 +1,69 @@
+// environ["gunicorn.socket"]: the client's socket, for the few applications that want it. A real
+// socket object is made from a duplicate of the descriptor when an attribute is first asked for;
+// until then it costs nothing. From then on the connection ends with this request, because nobody
+// knows what the application has said or read on it.
+#include <unistd.h>
+
+#include "python/types.hpp"
+#include "python/wsgi_objects.hpp"
+
+namespace mono::python {
+namespace {
+
+ClientSocketObject* socket_of(PyObject* self) {
+    return reinterpret_cast<ClientSocketObject*>(self);
+}
+
+bool open_socket(ClientSocketObject* object) {
+    WriteObject* write = object->write;
+    if (write->exchange == nullptr) {
+        PyErr_SetString(PyExc_RuntimeError, "the client's socket was used after the request's end");
+        return false;
+    }
+    int fd = write->engine->share_socket(*write->exchange);
+    if (fd < 0) {
+        PyErr_SetString(PyExc_ConnectionResetError, "the client has closed the connection");
+        return false;
+    }
+    Ref helpers(PyImport_ImportModule("monoceros.http.client_socket"));
+    if (helpers) object->socket = PyObject_CallMethod(helpers.get(), "open_socket", "i", fd);
+    if (object->socket == nullptr) ::close(fd);
+    return object->socket != nullptr;
+}
+
+PyObject* get_attribute(PyObject* self, PyObject* name) {
+    ClientSocketObject* object = socket_of(self);
+    // What repr(), type checks and pickle probes ask for is the proxy's own.
+    if (PyUnicode_GET_LENGTH(name) > 1 && PyUnicode_READ_CHAR(name, 0) == '_')
+        return PyObject_GenericGetAttr(self, name);
+    if (object->socket == nullptr && !open_socket(object)) return nullptr;
+    return PyObject_GetAttr(object->socket, name);
+}
+
+void free_socket(PyObject* self) {
+    PyTypeObject* type = Py_TYPE(self);
+    Py_XDECREF(socket_of(self)->socket);
+    Py_XDECREF(reinterpret_cast<PyObject*>(socket_of(self)->write));
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyType_Slot slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(free_socket)},
+    {Py_tp_getattro, reinterpret_cast<void*>(get_attribute)},
+    {Py_tp_doc, const_cast<char*>("The client's socket, opened on first use.")},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"monoceros._core.ClientSocket", sizeof(ClientSocketObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+
+}  // namespace
+
+int add_client_socket_type(PyObject* module) {
+    PyObject* type = PyType_FromModuleAndSpec(module, &spec, nullptr);
+    state_of_module(module)->client_socket = reinterpret_cast<PyTypeObject*>(type);
+    return type == nullptr ? -1 : 0;
+}
+
+}  // namespace mono::python
