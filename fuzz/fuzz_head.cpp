@@ -65,8 +65,7 @@ void check_slices(const char* buffer, const http::RequestHead& head) {
         }
         require(ascii == field.ascii, "the ascii flag is wrong");
         require(field.known == http::classify(field.name.in(buffer)), "the known name is wrong");
-        require(field.underscore ==
-                    (field.name.in(buffer).find('_') != std::string_view::npos),
+        require(field.underscore == (field.name.in(buffer).find('_') != std::string_view::npos),
                 "the underscore flag is wrong");
     }
 }
@@ -79,7 +78,10 @@ std::string write_again(const char* buffer, const http::RequestHead& head) {
     text += static_cast<char>('0' + head.version_minor);
     text += "\r\n";
     for (const http::Field& field : head.fields)
-        text.append(field.name.in(buffer)).append(":").append(field.value.in(buffer)).append("\r\n");
+        text.append(field.name.in(buffer))
+            .append(":")
+            .append(field.value.in(buffer))
+            .append("\r\n");
     return text + "\r\n";
 }
 

@@ -47,7 +47,9 @@ void check_parts(const char* buffer, const http::RequestHead& head) {
             require(head.authority == head.target, "authority form is not the target");
             require(http::is_valid_host(target), "an invalid authority");
             break;
-        case http::TargetForm::kAsterisk: require(target == "*", "no asterisk"); break;
+        case http::TargetForm::kAsterisk:
+            require(target == "*", "no asterisk");
+            break;
     }
 }
 
@@ -93,8 +95,8 @@ void check_decode(std::string_view input) {
 void check_host(std::string_view input) {
     if (!http::is_valid_host(input)) return;
     for (const char byte : input)
-        require(byte > 0x20 && byte < 0x7F && std::string_view("/?#@\\\"<>^`{|}").find(byte) ==
-                                                  std::string_view::npos,
+        require(byte > 0x20 && byte < 0x7F &&
+                    std::string_view("/?#@\\\"<>^`{|}").find(byte) == std::string_view::npos,
                 "a byte that no host has");
 }
 

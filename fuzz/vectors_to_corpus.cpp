@@ -42,8 +42,10 @@ int main(int argc, char** argv) {
         const std::string name =
             vector.group + "_" + vector.file + "_" + std::to_string(vector.line);
         written &= write_file(out + "/head/" + name, vector.bytes);
-        if (chunked) written &= write_file(out + "/chunked/" + name, body_of(vector.bytes));
-        else written &= write_file(out + "/target/" + name, target_of(vector.bytes));
+        if (chunked)
+            written &= write_file(out + "/chunked/" + name, body_of(vector.bytes));
+        else
+            written &= write_file(out + "/target/" + name, target_of(vector.bytes));
         ++count;
     }
     for (const std::string& problem : problems) std::fprintf(stderr, "%s\n", problem.c_str());

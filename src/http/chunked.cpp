@@ -155,9 +155,8 @@ size_t ChunkedDecoder::take_line(std::string_view input) {
         offset_ += piece.size();
         line_.append(piece);
         if (line_.size() >= line_max) {
-            fail(phase_ == Phase::kTrailer ? Error::kTrailersTooLong
-                                                 : Error::kChunkLineTooLong,
-                       line_start + line_max);
+            fail(phase_ == Phase::kTrailer ? Error::kTrailersTooLong : Error::kChunkLineTooLong,
+                 line_start + line_max);
         }
         return piece.size();
     }

@@ -10,47 +10,47 @@ namespace mono::http {
 enum class Error : uint8_t {
     kNone,
     // Request line
-    kBareLf,                 // a line ends in LF without CR
-    kBareCr,                 // CR inside a line
-    kRequestLineMalformed,   // not METHOD SP TARGET SP VERSION
-    kRequestLineTooLong,     // 414
+    kBareLf,                // a line ends in LF without CR
+    kBareCr,                // CR inside a line
+    kRequestLineMalformed,  // not METHOD SP TARGET SP VERSION
+    kRequestLineTooLong,    // 414
     kMethodInvalid,
     kTargetInvalid,
     kVersionInvalid,
     // Header block
-    kTooManyFields,          // 431
-    kFieldTooLong,           // 431
-    kHeadTooLong,            // 431
-    kFieldNameInvalid,       // not a token, or blank before the colon
+    kTooManyFields,     // 431
+    kFieldTooLong,      // 431
+    kHeadTooLong,       // 431
+    kFieldNameInvalid,  // not a token, or blank before the colon
     kFieldColonMissing,
-    kFieldValueInvalid,      // control bytes
+    kFieldValueInvalid,  // control bytes
     kObsoleteFolding,
-    kUnderscoreRefused,      // header_map = refuse
-    kDuplicateField,         // Host, Content-Type
+    kUnderscoreRefused,  // header_map = refuse
+    kDuplicateField,     // Host, Content-Type
     kHostInvalid,
-    kHostMissing,            // HTTP/1.1 without Host (only where the rules demand it)
-    kSchemeConflict,         // secure_scheme_headers disagree
+    kHostMissing,     // HTTP/1.1 without Host (only where the rules demand it)
+    kSchemeConflict,  // secure_scheme_headers disagree
     // Framing
-    kContentLengthInvalid,   // sign, blank, list, non-digit, beyond 64 bits
+    kContentLengthInvalid,  // sign, blank, list, non-digit, beyond 64 bits
     kContentLengthRepeated,
     kTransferEncodingUnknown,  // 501
     kTransferEncodingInvalid,  // not ending in chunked, chunked twice, HTTP/1.0
     kLengthAndChunked,
-    kExpectationUnknown,     // 417
+    kExpectationUnknown,  // 417
     // Chunked body
-    kChunkSizeInvalid,       // no digits, other characters, beyond 64 bits
+    kChunkSizeInvalid,  // no digits, other characters, beyond 64 bits
     kChunkExtensionInvalid,
     kChunkLineTooLong,
-    kChunkEndInvalid,        // data not followed by CRLF
+    kChunkEndInvalid,  // data not followed by CRLF
     kTrailerInvalid,
     kTrailerForbidden,
-    kTrailersTooLong,        // 431
+    kTrailersTooLong,  // 431
     // Limits and time
-    kBodyTooLarge,           // 413
-    kHeadTimeout,            // 408
-    kBodyTimeout,            // 408
-    kScriptNameMismatch,     // SCRIPT_NAME is not a prefix of the path
-    kStorageFull,            // 503: a body could be stored neither in memory nor on disk
+    kBodyTooLarge,        // 413
+    kHeadTimeout,         // 408
+    kBodyTimeout,         // 408
+    kScriptNameMismatch,  // SCRIPT_NAME is not a prefix of the path
+    kStorageFull,         // 503: a body could be stored neither in memory nor on disk
     kCount,
 };
 

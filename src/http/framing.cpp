@@ -107,16 +107,9 @@ Error take_field(const char* buffer, const Field& field, Collected& collected, u
 }
 
 // RFC 9112 section 6.3, without its lenient readings.
-Error decide_body(const Collected& collected, RequestHead& head) {
-    if (collected.transfer_encoding) {
-        if (!collected.chunked || !head.at_least_1_1()) return Error::kTransferEncodingInvalid;
-        if (collected.content_length) return Error::kLengthAndChunked;
-        head.body = BodyKind::kChunked;
-        return Error::kNone;
-    }
-    head.body = collected.content_length && head.content_length != 0 ? BodyKind::kLength
-                                                                     : BodyKind::kNone;
-    return Error::kNone;
+Error judge_transfer_encoding(const Collected& collected, const RequestHead& head) {
+    if (!collected.chunked || !head.at_least_1_1()) return Error::kTransferEncodingInvalid;
+    return collected.content_length ? Error::kLengthAndChunked : Error::kNone;
 }
 
 }  // namespace
@@ -129,8 +122,12 @@ FramingError apply_framing(const char* buffer, RequestHead& head) {
         const Error error = take_field(buffer, field, collected, head.content_length);
         if (error != Error::kNone) return {error, field.name.offset};
     }
-    const Error error = decide_body(collected, head);
-    if (error != Error::kNone) return {error, collected.transfer_encoding->name.offset};
+    head.body = head.content_length != 0 ? BodyKind::kLength : BodyKind::kNone;
+    if (const Field* field = collected.transfer_encoding) {
+        const Error error = judge_transfer_encoding(collected, head);
+        if (error != Error::kNone) return {error, field->name.offset};
+        head.body = BodyKind::kChunked;
+    }
 
     const bool modern = head.at_least_1_1();
     head.keep_alive = !collected.close && !collected.compressed &&

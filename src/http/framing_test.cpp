@@ -22,7 +22,9 @@ FramingError run(std::string text, RequestHead& head) {
 TEST(ApplyFraming, LeavesNothingOfTheRequestBefore) {
     RequestHead head;
     ASSERT_EQ(run("POST / HTTP/1.1\r\nContent-Length: 7\r\nExpect: 100-continue\r\n"
-                  "Connection: upgrade\r\nUpgrade: x\r\n\r\n", head).error,
+                  "Connection: upgrade\r\nUpgrade: x\r\n\r\n",
+                  head)
+                  .error,
               Error::kNone);
     EXPECT_EQ(head.body, BodyKind::kLength);
     EXPECT_EQ(head.content_length, 7U);

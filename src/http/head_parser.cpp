@@ -132,18 +132,18 @@ ParseStatus HeadParser::fail(Error error, uint32_t offset) {
 inline uint32_t HeadParser::line_bound() const {
     const uint64_t head_max = rules_->head_bytes_max;
     if (phase_ == Phase::kFields)
-        return static_cast<uint32_t>(std::min(line_start_ + uint64_t{rules_->field_bound()},
-                                              head_max));
+        return static_cast<uint32_t>(
+            std::min(line_start_ + uint64_t{rules_->field_bound()}, head_max));
     if (rules_->line_bytes_max == 0) return rules_->head_bytes_max;
-    return static_cast<uint32_t>(std::min(line_start_ + uint64_t{rules_->line_bytes_max} + 2,
-                                          head_max));
+    return static_cast<uint32_t>(
+        std::min(line_start_ + uint64_t{rules_->line_bytes_max} + 2, head_max));
 }
 
 // Names the limit that was met, and the first byte too many.
 ParseStatus HeadParser::fail_bound() {
     const bool request_line = phase_ == Phase::kRequestLine;
-    const uint64_t own = request_line ? uint64_t{rules_->line_bytes_max} + 2
-                                      : uint64_t{rules_->field_bound()};
+    const uint64_t own =
+        request_line ? uint64_t{rules_->line_bytes_max} + 2 : uint64_t{rules_->field_bound()};
     const uint64_t end = line_start_ + own;
     if ((request_line && rules_->line_bytes_max == 0) || end > rules_->head_bytes_max)
         return fail(Error::kHeadTooLong, rules_->head_bytes_max);
@@ -187,9 +187,9 @@ ParseStatus HeadParser::parse(char* buffer, uint32_t length, RequestHead& head) 
             if (status == ParseStatus::kNeedMore) return status;
             if (scanned_ == lf_at + 1) continue;  // the field goes on
         }
-        const ParseStatus status =
-            phase_ == Phase::kRequestLine ? end_request_line(buffer, lf_at, head)
-                                          : end_field(buffer, lf_at, head);
+        const ParseStatus status = phase_ == Phase::kRequestLine
+                                       ? end_request_line(buffer, lf_at, head)
+                                       : end_field(buffer, lf_at, head);
         if (status != ParseStatus::kNeedMore) return status;
         line_start_ = scanned_ = lf_at + 1;
     }
@@ -197,8 +197,8 @@ ParseStatus HeadParser::parse(char* buffer, uint32_t length, RequestHead& head) 
 
 // Whether a field is over is known from the first byte after its line only.
 ParseStatus HeadParser::look_ahead(const char* buffer, uint32_t length, uint32_t lf) {
-    const bool empty_line = lf - line_start_ <= 1 && buffer[line_start_] != ' ' &&
-                            buffer[line_start_] != '\t';
+    const bool empty_line =
+        lf - line_start_ <= 1 && buffer[line_start_] != ' ' && buffer[line_start_] != '\t';
     if (empty_line) return ParseStatus::kComplete;
     if (lf + 1 == length) {
         scanned_ = lf;  // found again at once when there is more

@@ -17,20 +17,18 @@ enum class HeaderMap : uint8_t { kDrop, kRefuse, kDangerous };
 
 // From settings; one immutable instance an engine.
 struct HeadRules {
-    uint32_t line_bytes_max = 4094;    // request line without CRLF; 0 = head_bytes_max
+    uint32_t line_bytes_max = 4094;  // request line without CRLF; 0 = head_bytes_max
     uint32_t fields_max = 100;
     // One field line with CRLF, folded parts included; also a chunk's line. 0 = head_bytes_max
     uint32_t field_bytes_max = 8190;
-    uint32_t head_bytes_max = 65536;   // the whole head
+    uint32_t head_bytes_max = 65536;  // the whole head
     bool permit_obsolete_folding = false;
     bool strip_header_spaces = false;
     bool permit_unconventional_http_method = false;
     bool permit_unconventional_http_version = false;
     bool casefold_http_method = false;  // upper-cases the method in place
 
-    uint32_t field_bound() const {
-        return field_bytes_max == 0 ? head_bytes_max : field_bytes_max;
-    }
+    uint32_t field_bound() const { return field_bytes_max == 0 ? head_bytes_max : field_bytes_max; }
 };
 
 enum class ParseStatus : uint8_t { kNeedMore, kComplete, kFailed };
@@ -52,8 +50,8 @@ class HeadParser {
   private:
     enum class Phase : uint8_t { kLeadingCrlf, kRequestLine, kFields, kComplete, kFailed };
 
-    uint32_t line_bound() const;     // the line's LF must stand before this offset
-    ParseStatus fail_bound();        // it does not
+    uint32_t line_bound() const;  // the line's LF must stand before this offset
+    ParseStatus fail_bound();     // it does not
     ParseStatus skip_leading_crlf(const char* buffer, uint32_t length);
     ParseStatus look_ahead(const char* buffer, uint32_t length, uint32_t lf);
     // kNeedMore: go on with the next line.

@@ -36,9 +36,9 @@ struct RequestHead {
 
     // By target
     TargetForm form = TargetForm::kOrigin;
-    base::Slice path;       // still percent-encoded; "*" for the asterisk form
-    base::Slice query;      // without "?"
-    base::Slice authority;  // of the absolute and authority forms
+    base::Slice path;        // still percent-encoded; "*" for the asterisk form
+    base::Slice query;       // without "?"
+    base::Slice authority;   // of the absolute and authority forms
     bool path_plain = true;  // the path holds no "%": it needs no decoding
 
     // By framing
@@ -46,7 +46,7 @@ struct RequestHead {
     uint64_t content_length = 0;  // with BodyKind::kLength
     bool keep_alive = false;      // what the request asks for and the version permits
     bool expect_continue = false;
-    bool upgrade = false;         // Connection lists "upgrade" and Upgrade is present
+    bool upgrade = false;  // Connection lists "upgrade" and Upgrade is present
 
     bool at_least_1_1() const {
         return version_major > 1 || (version_major == 1 && version_minor >= 1);

@@ -11,17 +11,15 @@ constexpr size_t kNames = static_cast<size_t>(KnownField::kCount);
 constexpr size_t kNameBytesMax = 25;  // upgrade-insecure-requests
 constexpr size_t kNameBytesMin = 2;   // te
 
-constexpr std::array<std::string_view, kNames> kWire = {
-    "",
+constexpr std::array<std::string_view, kNames> kWire = {"",
 #define MONO_ROW(enumerator, wire, environ) wire,
-    MONO_KNOWN_FIELDS(MONO_ROW)
+                                                        MONO_KNOWN_FIELDS(MONO_ROW)
 #undef MONO_ROW
 };
 
-constexpr std::array<std::string_view, kNames> kEnviron = {
-    "",
+constexpr std::array<std::string_view, kNames> kEnviron = {"",
 #define MONO_ROW(enumerator, wire, environ) environ,
-    MONO_KNOWN_FIELDS(MONO_ROW)
+                                                           MONO_KNOWN_FIELDS(MONO_ROW)
 #undef MONO_ROW
 };
 
@@ -32,8 +30,8 @@ constexpr size_t kSlots = 512;
 constexpr uint32_t hash(std::string_view name, uint32_t multiplier) {
     const auto folded = [&name](size_t at) { return uint32_t{uint8_t(name[at])} | 0x20U; };
     const size_t size = name.size();
-    const uint32_t key = folded(0) | folded(size / 2) << 8 | folded(size - 2) << 16 |
-                         folded(size - 1) << 24;
+    const uint32_t key =
+        folded(0) | folded(size / 2) << 8 | folded(size - 2) << 16 | folded(size - 1) << 24;
     return ((key ^ static_cast<uint32_t>(size)) * multiplier) >> 23;
 }
 

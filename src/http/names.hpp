@@ -9,52 +9,52 @@
 namespace mono::http {
 
 // X(enumerator, lower-case wire name, environ key)
-#define MONO_KNOWN_FIELDS(X)                                                       \
-    X(kHost, "host", "HTTP_HOST")                                                  \
-    X(kContentLength, "content-length", "CONTENT_LENGTH")                          \
-    X(kContentType, "content-type", "CONTENT_TYPE")                                \
-    X(kTransferEncoding, "transfer-encoding", "HTTP_TRANSFER_ENCODING")            \
-    X(kConnection, "connection", "HTTP_CONNECTION")                                \
-    X(kExpect, "expect", "HTTP_EXPECT")                                            \
-    X(kUpgrade, "upgrade", "HTTP_UPGRADE")                                         \
-    X(kTe, "te", "HTTP_TE")                                                        \
-    X(kTrailer, "trailer", "HTTP_TRAILER")                                         \
-    X(kKeepAlive, "keep-alive", "HTTP_KEEP_ALIVE")                                 \
-    X(kAuthorization, "authorization", "HTTP_AUTHORIZATION")                       \
-    X(kAccept, "accept", "HTTP_ACCEPT")                                            \
-    X(kAcceptCharset, "accept-charset", "HTTP_ACCEPT_CHARSET")                     \
-    X(kAcceptEncoding, "accept-encoding", "HTTP_ACCEPT_ENCODING")                  \
-    X(kAcceptLanguage, "accept-language", "HTTP_ACCEPT_LANGUAGE")                  \
-    X(kUserAgent, "user-agent", "HTTP_USER_AGENT")                                 \
-    X(kCookie, "cookie", "HTTP_COOKIE")                                            \
-    X(kReferer, "referer", "HTTP_REFERER")                                         \
-    X(kOrigin, "origin", "HTTP_ORIGIN")                                            \
-    X(kCacheControl, "cache-control", "HTTP_CACHE_CONTROL")                        \
-    X(kPragma, "pragma", "HTTP_PRAGMA")                                            \
-    X(kDnt, "dnt", "HTTP_DNT")                                                     \
-    X(kRange, "range", "HTTP_RANGE")                                               \
-    X(kIfMatch, "if-match", "HTTP_IF_MATCH")                                       \
-    X(kIfNoneMatch, "if-none-match", "HTTP_IF_NONE_MATCH")                         \
-    X(kIfModifiedSince, "if-modified-since", "HTTP_IF_MODIFIED_SINCE")             \
+#define MONO_KNOWN_FIELDS(X)                                                                   \
+    X(kHost, "host", "HTTP_HOST")                                                              \
+    X(kContentLength, "content-length", "CONTENT_LENGTH")                                      \
+    X(kContentType, "content-type", "CONTENT_TYPE")                                            \
+    X(kTransferEncoding, "transfer-encoding", "HTTP_TRANSFER_ENCODING")                        \
+    X(kConnection, "connection", "HTTP_CONNECTION")                                            \
+    X(kExpect, "expect", "HTTP_EXPECT")                                                        \
+    X(kUpgrade, "upgrade", "HTTP_UPGRADE")                                                     \
+    X(kTe, "te", "HTTP_TE")                                                                    \
+    X(kTrailer, "trailer", "HTTP_TRAILER")                                                     \
+    X(kKeepAlive, "keep-alive", "HTTP_KEEP_ALIVE")                                             \
+    X(kAuthorization, "authorization", "HTTP_AUTHORIZATION")                                   \
+    X(kAccept, "accept", "HTTP_ACCEPT")                                                        \
+    X(kAcceptCharset, "accept-charset", "HTTP_ACCEPT_CHARSET")                                 \
+    X(kAcceptEncoding, "accept-encoding", "HTTP_ACCEPT_ENCODING")                              \
+    X(kAcceptLanguage, "accept-language", "HTTP_ACCEPT_LANGUAGE")                              \
+    X(kUserAgent, "user-agent", "HTTP_USER_AGENT")                                             \
+    X(kCookie, "cookie", "HTTP_COOKIE")                                                        \
+    X(kReferer, "referer", "HTTP_REFERER")                                                     \
+    X(kOrigin, "origin", "HTTP_ORIGIN")                                                        \
+    X(kCacheControl, "cache-control", "HTTP_CACHE_CONTROL")                                    \
+    X(kPragma, "pragma", "HTTP_PRAGMA")                                                        \
+    X(kDnt, "dnt", "HTTP_DNT")                                                                 \
+    X(kRange, "range", "HTTP_RANGE")                                                           \
+    X(kIfMatch, "if-match", "HTTP_IF_MATCH")                                                   \
+    X(kIfNoneMatch, "if-none-match", "HTTP_IF_NONE_MATCH")                                     \
+    X(kIfModifiedSince, "if-modified-since", "HTTP_IF_MODIFIED_SINCE")                         \
     X(kUpgradeInsecureRequests, "upgrade-insecure-requests", "HTTP_UPGRADE_INSECURE_REQUESTS") \
-    X(kSecFetchSite, "sec-fetch-site", "HTTP_SEC_FETCH_SITE")                      \
-    X(kSecFetchMode, "sec-fetch-mode", "HTTP_SEC_FETCH_MODE")                      \
-    X(kSecFetchDest, "sec-fetch-dest", "HTTP_SEC_FETCH_DEST")                      \
-    X(kSecFetchUser, "sec-fetch-user", "HTTP_SEC_FETCH_USER")                      \
-    X(kSecChUa, "sec-ch-ua", "HTTP_SEC_CH_UA")                                     \
-    X(kSecChUaMobile, "sec-ch-ua-mobile", "HTTP_SEC_CH_UA_MOBILE")                 \
-    X(kSecChUaPlatform, "sec-ch-ua-platform", "HTTP_SEC_CH_UA_PLATFORM")           \
-    X(kPriority, "priority", "HTTP_PRIORITY")                                      \
-    X(kVia, "via", "HTTP_VIA")                                                     \
-    X(kForwarded, "forwarded", "HTTP_FORWARDED")                                   \
-    X(kXForwardedFor, "x-forwarded-for", "HTTP_X_FORWARDED_FOR")                   \
-    X(kXForwardedProto, "x-forwarded-proto", "HTTP_X_FORWARDED_PROTO")             \
-    X(kXForwardedHost, "x-forwarded-host", "HTTP_X_FORWARDED_HOST")                \
-    X(kXForwardedPort, "x-forwarded-port", "HTTP_X_FORWARDED_PORT")                \
-    X(kXRealIp, "x-real-ip", "HTTP_X_REAL_IP")                                     \
-    X(kXRequestId, "x-request-id", "HTTP_X_REQUEST_ID")                            \
-    X(kXRequestedWith, "x-requested-with", "HTTP_X_REQUESTED_WITH")                \
-    X(kXCsrfToken, "x-csrftoken", "HTTP_X_CSRFTOKEN")                              \
+    X(kSecFetchSite, "sec-fetch-site", "HTTP_SEC_FETCH_SITE")                                  \
+    X(kSecFetchMode, "sec-fetch-mode", "HTTP_SEC_FETCH_MODE")                                  \
+    X(kSecFetchDest, "sec-fetch-dest", "HTTP_SEC_FETCH_DEST")                                  \
+    X(kSecFetchUser, "sec-fetch-user", "HTTP_SEC_FETCH_USER")                                  \
+    X(kSecChUa, "sec-ch-ua", "HTTP_SEC_CH_UA")                                                 \
+    X(kSecChUaMobile, "sec-ch-ua-mobile", "HTTP_SEC_CH_UA_MOBILE")                             \
+    X(kSecChUaPlatform, "sec-ch-ua-platform", "HTTP_SEC_CH_UA_PLATFORM")                       \
+    X(kPriority, "priority", "HTTP_PRIORITY")                                                  \
+    X(kVia, "via", "HTTP_VIA")                                                                 \
+    X(kForwarded, "forwarded", "HTTP_FORWARDED")                                               \
+    X(kXForwardedFor, "x-forwarded-for", "HTTP_X_FORWARDED_FOR")                               \
+    X(kXForwardedProto, "x-forwarded-proto", "HTTP_X_FORWARDED_PROTO")                         \
+    X(kXForwardedHost, "x-forwarded-host", "HTTP_X_FORWARDED_HOST")                            \
+    X(kXForwardedPort, "x-forwarded-port", "HTTP_X_FORWARDED_PORT")                            \
+    X(kXRealIp, "x-real-ip", "HTTP_X_REAL_IP")                                                 \
+    X(kXRequestId, "x-request-id", "HTTP_X_REQUEST_ID")                                        \
+    X(kXRequestedWith, "x-requested-with", "HTTP_X_REQUESTED_WITH")                            \
+    X(kXCsrfToken, "x-csrftoken", "HTTP_X_CSRFTOKEN")                                          \
     X(kTraceparent, "traceparent", "HTTP_TRACEPARENT")
 
 enum class KnownField : uint8_t {

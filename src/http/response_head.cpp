@@ -31,19 +31,29 @@ Kind kind_if(std::string_view name, std::string_view wanted, Kind kind) {
 // What belongs to the connection is the server's (RFC 9110 section 7.6.1, PEP 3333).
 Kind kind_of(std::string_view name) {
     switch (name.size()) {
-        case 2: return kind_if(name, "te", Kind::kDropped);
-        case 4: return kind_if(name, "date", Kind::kDropped);
-        case 6: return kind_if(name, "server", Kind::kDropped);
-        case 7: return kind_if(name, "upgrade", Kind::kUpgrade);
-        case 8: return kind_if(name, "trailers", Kind::kDropped);
+        case 2:
+            return kind_if(name, "te", Kind::kDropped);
+        case 4:
+            return kind_if(name, "date", Kind::kDropped);
+        case 6:
+            return kind_if(name, "server", Kind::kDropped);
+        case 7:
+            return kind_if(name, "upgrade", Kind::kUpgrade);
+        case 8:
+            return kind_if(name, "trailers", Kind::kDropped);
         case 10:
             if (equals_ignoring_case(name, "connection")) return Kind::kConnection;
             return kind_if(name, "keep-alive", Kind::kDropped);
-        case 14: return kind_if(name, "content-length", Kind::kContentLength);
-        case 17: return kind_if(name, "transfer-encoding", Kind::kDropped);
-        case 18: return kind_if(name, "proxy-authenticate", Kind::kDropped);
-        case 19: return kind_if(name, "proxy-authorization", Kind::kDropped);
-        default: return Kind::kPlain;
+        case 14:
+            return kind_if(name, "content-length", Kind::kContentLength);
+        case 17:
+            return kind_if(name, "transfer-encoding", Kind::kDropped);
+        case 18:
+            return kind_if(name, "proxy-authenticate", Kind::kDropped);
+        case 19:
+            return kind_if(name, "proxy-authorization", Kind::kDropped);
+        default:
+            return Kind::kPlain;
     }
 }
 
@@ -147,12 +157,23 @@ constexpr Phrase kPhrases[] = {
 void append_escaped(std::string& out, std::string_view text) {
     for (const char byte : text) {
         switch (byte) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            case '\'': out += "&#39;"; break;
-            default: out += byte;
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            case '\'':
+                out += "&#39;";
+                break;
+            default:
+                out += byte;
         }
     }
 }
@@ -161,11 +182,14 @@ void append_escaped(std::string& out, std::string_view text) {
 
 std::string_view describe(HeadFault fault) {
     switch (fault) {
-        case HeadFault::kNone: return "no fault";
+        case HeadFault::kNone:
+            return "no fault";
         case HeadFault::kStatusInvalid:
             return "the status is not three digits, a space and a reason";
-        case HeadFault::kNameInvalid: return "a header name is not a token";
-        case HeadFault::kValueInvalid: return "a header value holds a control character";
+        case HeadFault::kNameInvalid:
+            return "a header name is not a token";
+        case HeadFault::kValueInvalid:
+            return "a header value holds a control character";
         case HeadFault::kContentLengthInvalid:
             return "Content-Length is not a decimal number, or is given twice";
     }
@@ -197,8 +221,10 @@ HeadFault ResponseHead::add(std::string_view name, std::string_view value) {
     value = trim(value);
     if (!is_text(value)) return HeadFault::kValueInvalid;
     switch (kind_of(name)) {
-        case Kind::kPlain: break;
-        case Kind::kDropped: return HeadFault::kNone;
+        case Kind::kPlain:
+            break;
+        case Kind::kDropped:
+            return HeadFault::kNone;
         case Kind::kConnection:
             upgrade_ |= equals_ignoring_case(value, "upgrade");
             return HeadFault::kNone;
@@ -229,8 +255,9 @@ HeadFault ResponseHead::add(std::string_view name, std::string_view value) {
 }
 
 size_t ResponseHead::size_max(const Context& context) const {
-    constexpr size_t kFixed = sizeof("HTTP/1.1  \r\nServer: \r\nDate: \r\nConnection: \r\n"
-                                     "Transfer-Encoding: chunked\r\nContent-Length: \r\n\r\n") +
+    constexpr size_t kFixed = sizeof(
+                                  "HTTP/1.1  \r\nServer: \r\nDate: \r\nConnection: \r\n"
+                                  "Transfer-Encoding: chunked\r\nContent-Length: \r\n\r\n") +
                               kDecimalBytesMax;
     return kFixed + status_line_.size() + fields_.size() + context.server.size() +
            context.date.size() + context.connection.size();
@@ -238,8 +265,8 @@ size_t ResponseHead::size_max(const Context& context) const {
 
 size_t ResponseHead::write(const Context& context, char* out) const {
     Writer writer(out);
-    const char version[] = {'H', 'T', 'T', 'P', '/', '1', '.',
-                            static_cast<char>('0' + context.version_minor), ' '};
+    const char version[] = {
+        'H', 'T', 'T', 'P', '/', '1', '.', static_cast<char>('0' + context.version_minor), ' '};
     writer.text({version, sizeof(version)});
     writer.text(status_line_);
     // RFC 9112 section 4: the space stands even where the reason is missing.

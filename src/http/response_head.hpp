@@ -41,14 +41,14 @@ class ResponseHead {
     bool status_forbids_body() const { return status_ < 200 || status_ == 204 || status_ == 304; }
 
     struct Context {
-        uint8_t version_minor = 1;        // the request's
-        std::string_view server;          // value of Server; empty = no field
-        std::string_view date;            // value of Date, 29 bytes; empty = no field
-        std::string_view connection;      // "close", "keep-alive" or "upgrade"; empty = no field
-        bool chunked = false;             // adds Transfer-Encoding
-        bool drop_content_length = false; // 1xx and 204
-        bool add_content_length = false;  // the server knows it and the application gave none
-        uint64_t content_length = 0;      // with add_content_length
+        uint8_t version_minor = 1;         // the request's
+        std::string_view server;           // value of Server; empty = no field
+        std::string_view date;             // value of Date, 29 bytes; empty = no field
+        std::string_view connection;       // "close", "keep-alive" or "upgrade"; empty = no field
+        bool chunked = false;              // adds Transfer-Encoding
+        bool drop_content_length = false;  // 1xx and 204
+        bool add_content_length = false;   // the server knows it and the application gave none
+        uint64_t content_length = 0;       // with add_content_length
     };
     // Upper bound of what write() appends.
     size_t size_max(const Context& context) const;
@@ -59,7 +59,7 @@ class ResponseHead {
     std::string status_line_;
     std::string fields_;
     uint64_t content_length_ = 0;
-    uint32_t content_length_at_ = 0;   // where its line begins in fields_
+    uint32_t content_length_at_ = 0;  // where its line begins in fields_
     uint32_t content_length_size_ = 0;
     uint16_t status_ = 0;
     bool has_content_length_ = false;

@@ -84,8 +84,9 @@ TEST(ResponseHead, ContentLengthMustBeOneNumber) {
 
 TEST(ResponseHead, TheServersOwnFieldsAreDropped) {
     ResponseHead head;
-    for (const char* name : {"Connection", "KEEP-alive", "Proxy-Authenticate", "Proxy-Authorization",
-                             "TE", "Trailers", "Transfer-Encoding", "Upgrade", "Server", "date"})
+    for (const char* name :
+         {"Connection", "KEEP-alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailers",
+          "Transfer-Encoding", "Upgrade", "Server", "date"})
         EXPECT_EQ(head.add(name, "x"), HeadFault::kNone) << name;
     EXPECT_EQ(head.fields(), "");
     EXPECT_FALSE(head.upgrade());
@@ -124,11 +125,12 @@ TEST(ResponseHead, RefusesHeaderInjection) {
 
 TEST(ResponseHead, StatusGrammar) {
     ResponseHead head;
-    for (const char* status : {"", "2", "20", "2000", "20 OK", "200OK", "200\tOK", "200\r\n", "abc OK",
-                               "+20 OK", " 200 OK", "000 No", "099 No", "2 0 OK"})
+    for (const char* status : {"", "2", "20", "2000", "20 OK", "200OK", "200\tOK", "200\r\n",
+                               "abc OK", "+20 OK", " 200 OK", "000 No", "099 No", "2 0 OK"})
         EXPECT_EQ(head.set_status(status), HeadFault::kStatusInvalid) << status;
     EXPECT_TRUE(head.empty());
-    for (const char* status : {"100 Continue", "200", "200 ", "299 \xe9t\xe9", "999 Any thing\there"})
+    for (const char* status :
+         {"100 Continue", "200", "200 ", "299 \xe9t\xe9", "999 Any thing\there"})
         EXPECT_EQ(head.set_status(status), HeadFault::kNone) << status;
     EXPECT_EQ(head.status(), 999);
     EXPECT_FALSE(head.empty());
@@ -136,9 +138,14 @@ TEST(ResponseHead, StatusGrammar) {
 
 TEST(ResponseHead, WhichStatusHasNoBody) {
     ResponseHead head;
-    for (const auto& [status, forbids] :
-         {std::pair{"100", true}, {"199", true}, {"200", false}, {"204", true}, {"205", false},
-          {"304", true}, {"303", false}, {"404", false}}) {
+    for (const auto& [status, forbids] : {std::pair{"100", true},
+                                          {"199", true},
+                                          {"200", false},
+                                          {"204", true},
+                                          {"205", false},
+                                          {"304", true},
+                                          {"303", false},
+                                          {"404", false}}) {
         ASSERT_EQ(head.set_status(status), HeadFault::kNone);
         EXPECT_EQ(head.status_forbids_body(), forbids) << status;
     }
@@ -169,9 +176,10 @@ TEST(ErrorPage, IsWholeAndEscaped) {
     const size_t end = page.find("\r\n\r\n");
     ASSERT_NE(end, std::string::npos);
     const std::string body = page.substr(end + 4);
-    EXPECT_EQ(page.substr(0, end), "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
-                                   "Content-Type: text/html\r\nContent-Length: " +
-                                       std::to_string(body.size()));
+    EXPECT_EQ(page.substr(0, end),
+              "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+              "Content-Type: text/html\r\nContent-Length: " +
+                  std::to_string(body.size()));
     EXPECT_NE(body.find("<title>Bad Request</title>"), std::string::npos);
     EXPECT_NE(body.find("<h1>Bad Request</h1>"), std::string::npos);
     EXPECT_NE(body.find("&lt;b&gt; &amp; &quot;q&quot; &#39;a&#39;"), std::string::npos);

@@ -186,10 +186,10 @@ size_t percent_decode(std::string_view encoded, char* out) {
     char* const begin = out;
     size_t at = 0;
     while (at < encoded.size()) {
-        const auto* percent = static_cast<const char*>(
-            std::memchr(encoded.data() + at, '%', encoded.size() - at));
-        const size_t stop = percent ? static_cast<size_t>(percent - encoded.data())
-                                    : encoded.size();
+        const auto* percent =
+            static_cast<const char*>(std::memchr(encoded.data() + at, '%', encoded.size() - at));
+        const size_t stop =
+            percent ? static_cast<size_t>(percent - encoded.data()) : encoded.size();
         std::memmove(out, encoded.data() + at, stop - at);  // `out` may be `encoded` itself
         out += stop - at;
         at = stop;

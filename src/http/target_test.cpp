@@ -57,8 +57,7 @@ TEST(IsValidHost, BytesOfANameAreThoseOfRfc3986) {
         const bool alphanumeric = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
                                   (byte >= 'A' && byte <= 'Z');
         const bool expected = alphanumeric || allowed.find(byte) != std::string_view::npos;
-        EXPECT_EQ(is_valid_host(std::string("a") + byte + "b"), expected)
-            << number;
+        EXPECT_EQ(is_valid_host(std::string("a") + byte + "b"), expected) << number;
     }
 }
 

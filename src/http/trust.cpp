@@ -84,9 +84,12 @@ enum class Fate : uint8_t { kKeep, kDrop, kRefuse };
 
 Fate decide_underscore(HeaderMap header_map) {
     switch (header_map) {
-        case HeaderMap::kDrop: return Fate::kDrop;
-        case HeaderMap::kRefuse: return Fate::kRefuse;
-        case HeaderMap::kDangerous: return Fate::kKeep;
+        case HeaderMap::kDrop:
+            return Fate::kDrop;
+        case HeaderMap::kRefuse:
+            return Fate::kRefuse;
+        case HeaderMap::kDangerous:
+            return Fate::kKeep;
     }
     return Fate::kRefuse;
 }
@@ -125,8 +128,7 @@ TrustVerdict apply_trust(const TrustRules& rules, bool peer_trusted, const char*
         const Field& field = head.fields[at];
         const std::string_view name = field.name.in(buffer);
         if (peer_trusted) {
-            const Error error =
-                read_scheme(rules, name, field.value.in(buffer), verdict.scheme);
+            const Error error = read_scheme(rules, name, field.value.in(buffer), verdict.scheme);
             if (error != Error::kNone) {
                 verdict.fault = {error, field.name.offset};
                 return verdict;

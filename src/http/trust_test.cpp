@@ -28,7 +28,8 @@ TEST(NetworkSet, Addresses) {
 }
 
 TEST(NetworkSet, NetworksEndWhereTheyEnd) {
-    const NetworkSet set = set_of({"10.0.0.0/8", "192.168.4.0/22", "2001:db8::/33", "192.0.2.7/32"});
+    const NetworkSet set =
+        set_of({"10.0.0.0/8", "192.168.4.0/22", "2001:db8::/33", "192.0.2.7/32"});
     EXPECT_TRUE(set.contains("10.255.255.255"));
     EXPECT_FALSE(set.contains("11.0.0.0"));
     EXPECT_FALSE(set.contains("9.255.255.255"));
@@ -69,9 +70,9 @@ TEST(NetworkSet, EveryoneAndNobody) {
 TEST(NetworkSet, ZonesAreIgnored) { EXPECT_TRUE(set_of({"fe80::/10"}).contains("fe80::1%eth0")); }
 
 TEST(NetworkSet, MistakesAreSentences) {
-    for (const char* item : {"localhost", "", "1.2.3", "1.2.3.4.5", "1.2.3.4/33", "::/129",
-                             "1.2.3.4/", "1.2.3.4/-1", "1.2.3.4/x", "10.0.0.1/8", "::1/64", "1.2.3.4 ",
-                             "**"}) {
+    for (const char* item :
+         {"localhost", "", "1.2.3", "1.2.3.4.5", "1.2.3.4/33", "::/129", "1.2.3.4/", "1.2.3.4/-1",
+          "1.2.3.4/x", "10.0.0.1/8", "::1/64", "1.2.3.4 ", "**"}) {
         const base::Result<NetworkSet> set = NetworkSet::parse({"127.0.0.1", item});
         ASSERT_FALSE(set.ok()) << item;
         EXPECT_NE(set.sentence().find("'" + std::string(item) + "'"), std::string::npos);

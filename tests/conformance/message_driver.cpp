@@ -21,32 +21,45 @@ std::vector<std::string> split_list(std::string_view list) {
 }
 
 bool set_number(http::HeadRules& head, std::string_view key, uint32_t number) {
-    if (key == "limit_request_line") head.line_bytes_max = number;
-    else if (key == "limit_request_fields") head.fields_max = number;
-    else if (key == "limit_request_field_size") head.field_bytes_max = number;
-    else if (key == "limit_request_head") head.head_bytes_max = number;
-    else return false;
+    if (key == "limit_request_line")
+        head.line_bytes_max = number;
+    else if (key == "limit_request_fields")
+        head.fields_max = number;
+    else if (key == "limit_request_field_size")
+        head.field_bytes_max = number;
+    else if (key == "limit_request_head")
+        head.head_bytes_max = number;
+    else
+        return false;
     return true;
 }
 
 bool set_flag(http::HeadRules& head, std::string_view key, bool flag) {
-    if (key == "permit_obsolete_folding") head.permit_obsolete_folding = flag;
-    else if (key == "strip_header_spaces") head.strip_header_spaces = flag;
+    if (key == "permit_obsolete_folding")
+        head.permit_obsolete_folding = flag;
+    else if (key == "strip_header_spaces")
+        head.strip_header_spaces = flag;
     else if (key == "permit_unconventional_http_method")
         head.permit_unconventional_http_method = flag;
     else if (key == "permit_unconventional_http_version")
         head.permit_unconventional_http_version = flag;
-    else if (key == "casefold_http_method") head.casefold_http_method = flag;
-    else return false;
+    else if (key == "casefold_http_method")
+        head.casefold_http_method = flag;
+    else
+        return false;
     return true;
 }
 
 std::string_view form_name(http::TargetForm form) {
     switch (form) {
-        case http::TargetForm::kOrigin: return "origin";
-        case http::TargetForm::kAbsolute: return "absolute";
-        case http::TargetForm::kAuthority: return "authority";
-        case http::TargetForm::kAsterisk: return "asterisk";
+        case http::TargetForm::kOrigin:
+            return "origin";
+        case http::TargetForm::kAbsolute:
+            return "absolute";
+        case http::TargetForm::kAuthority:
+            return "authority";
+        case http::TargetForm::kAsterisk:
+            return "asterisk";
     }
     return "";
 }
@@ -61,8 +74,7 @@ std::string field_line(std::string_view name, std::string_view value) {
 std::string_view key_of(std::string_view line) { return line.substr(0, line.find(' ')); }
 
 bool is_detail(std::string_view key) {
-    return key == "path" || key == "query" || key == "form" || key == "authority" ||
-           key == "field";
+    return key == "path" || key == "query" || key == "form" || key == "authority" || key == "field";
 }
 
 // The lines of one message: from `request` to before the next.
@@ -135,7 +147,8 @@ void MessageDriver::finish() {
 
 bool MessageDriver::turn() {
     switch (phase_) {
-        case Phase::kHead: return size_ != 0 && read_head();
+        case Phase::kHead:
+            return size_ != 0 && read_head();
         case Phase::kLength: {
             const auto taken = static_cast<size_t>(std::min<uint64_t>(remaining_, size_));
             data_.append(buffer_.get(), taken);
@@ -144,8 +157,10 @@ bool MessageDriver::turn() {
             if (remaining_ == 0) end_message();
             return remaining_ == 0;
         }
-        case Phase::kChunked: return read_chunked();
-        case Phase::kOver: return false;
+        case Phase::kChunked:
+            return read_chunked();
+        case Phase::kOver:
+            return false;
     }
     return false;
 }
@@ -175,9 +190,15 @@ bool MessageDriver::read_head() {
     remaining_ = head_.content_length;
     decoder_.reset();
     switch (head_.body) {
-        case http::BodyKind::kNone: end_message(); break;
-        case http::BodyKind::kLength: phase_ = Phase::kLength; break;
-        case http::BodyKind::kChunked: phase_ = Phase::kChunked; break;
+        case http::BodyKind::kNone:
+            end_message();
+            break;
+        case http::BodyKind::kLength:
+            phase_ = Phase::kLength;
+            break;
+        case http::BodyKind::kChunked:
+            phase_ = Phase::kChunked;
+            break;
     }
     return true;
 }
@@ -213,8 +234,10 @@ bool MessageDriver::read_chunked() {
     data_ += step.data;
     drop(step.consumed);
     switch (step.event) {
-        case http::ChunkedDecoder::Event::kNeedMore: return false;
-        case http::ChunkedDecoder::Event::kData: return true;
+        case http::ChunkedDecoder::Event::kNeedMore:
+            return false;
+        case http::ChunkedDecoder::Event::kData:
+            return true;
         case http::ChunkedDecoder::Event::kEnd:
             if (!data_.empty()) note("data", std::exchange(data_, {}));
             for (const http::Trailer& trailer : decoder_.trailers())
@@ -237,8 +260,8 @@ void MessageDriver::note(std::string_view key, std::string_view value) {
 
 void MessageDriver::note_error(http::Error error, uint64_t offset) {
     const http::ErrorInfo& info = http::describe(error);
-    note("error", std::string(info.rule) + " " + std::to_string(info.status) + " " +
-                      std::to_string(offset));
+    note("error",
+         std::string(info.rule) + " " + std::to_string(info.status) + " " + std::to_string(offset));
     phase_ = Phase::kOver;
 }
 

@@ -37,12 +37,23 @@ bool unescape_repeat(std::string_view text, size_t& at, std::string& out) {
 
 bool unescape_one(std::string_view text, size_t& at, std::string& out) {
     switch (text[at]) {
-        case 'r': out += '\r'; return true;
-        case 'n': out += '\n'; return true;
-        case 't': out += '\t'; return true;
-        case '0': out += '\0'; return true;
-        case '\\': out += '\\'; return true;
-        case '{': return unescape_repeat(text, at, out);
+        case 'r':
+            out += '\r';
+            return true;
+        case 'n':
+            out += '\n';
+            return true;
+        case 't':
+            out += '\t';
+            return true;
+        case '0':
+            out += '\0';
+            return true;
+        case '\\':
+            out += '\\';
+            return true;
+        case '{':
+            return unescape_repeat(text, at, out);
         case 'x': {
             if (text.size() - at < 3) return false;
             const int high = hex_digit(text[at + 1]);
@@ -52,7 +63,8 @@ bool unescape_one(std::string_view text, size_t& at, std::string& out) {
             at += 2;
             return true;
         }
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -60,8 +72,10 @@ enum class Block : uint8_t { kProse, kHttp, kSettings, kEvents };
 
 bool take_line(Block block, std::string_view line, VectorCase& current) {
     switch (block) {
-        case Block::kProse: return true;
-        case Block::kHttp: return unescape(line, current.bytes);
+        case Block::kProse:
+            return true;
+        case Block::kHttp:
+            return unescape(line, current.bytes);
         case Block::kSettings: {
             const size_t space = std::min(line.find(' '), line.size());
             current.settings.emplace_back(line.substr(0, space),
@@ -97,11 +111,21 @@ std::string escape(std::string_view bytes) {
     for (const char byte : bytes) {
         const auto value = static_cast<uint8_t>(byte);
         switch (byte) {
-            case '\r': out += "\\r"; break;
-            case '\n': out += "\\n"; break;
-            case '\t': out += "\\t"; break;
-            case '\0': out += "\\0"; break;
-            case '\\': out += "\\\\"; break;
+            case '\r':
+                out += "\\r";
+                break;
+            case '\n':
+                out += "\\n";
+                break;
+            case '\t':
+                out += "\\t";
+                break;
+            case '\0':
+                out += "\\0";
+                break;
+            case '\\':
+                out += "\\\\";
+                break;
             default:
                 if (value >= 0x20 && value < 0x7F) {
                     out += byte;
@@ -136,11 +160,16 @@ std::string parse_vectors(std::string_view text, const VectorCase& origin,
             const std::string_view kind = line.substr(3);
             if (!current) return mistake("a block before the first title");
             if ((block == Block::kProse) == kind.empty()) return mistake("a stray fence");
-            if (kind.empty()) block = Block::kProse;
-            else if (kind == "http") block = Block::kHttp;
-            else if (kind == "settings") block = Block::kSettings;
-            else if (kind == "events") block = Block::kEvents;
-            else return mistake("a block that is not http, settings or events");
+            if (kind.empty())
+                block = Block::kProse;
+            else if (kind == "http")
+                block = Block::kHttp;
+            else if (kind == "settings")
+                block = Block::kSettings;
+            else if (kind == "events")
+                block = Block::kEvents;
+            else
+                return mistake("a block that is not http, settings or events");
         } else if (current && !take_line(block, line, *current)) {
             return mistake("an unknown escape");
         }

@@ -28,8 +28,7 @@ std::string escape(std::string_view bytes);
 std::string parse_vectors(std::string_view text, const VectorCase& origin,
                           std::vector<VectorCase>& cases);
 // Every *.md under `folder` but README.md, sorted by path; mistakes are appended to `problems`.
-std::vector<VectorCase> load_vectors(const std::string& folder,
-                                     std::vector<std::string>& problems);
+std::vector<VectorCase> load_vectors(const std::string& folder, std::vector<std::string>& problems);
 
 bool read_file(const std::string& path, std::string& out);
 

@@ -37,7 +37,8 @@ Loaded load() {
     return loaded;
 }
 
-std::vector<std::string> run(const DriverRules& rules, const std::vector<std::string_view>& pieces) {
+std::vector<std::string> run(const DriverRules& rules,
+                             const std::vector<std::string_view>& pieces) {
     MessageDriver driver(rules);
     for (const std::string_view piece : pieces) driver.feed(piece);
     driver.finish();
@@ -72,10 +73,11 @@ TEST_P(Vectors, EverySplit) {
 }
 
 std::string name_of(const testing::TestParamInfo<VectorCase>& info) {
-    std::string name = info.param.group + "_" + info.param.file + "_" +
-                       std::to_string(info.param.line);
+    std::string name =
+        info.param.group + "_" + info.param.file + "_" + std::to_string(info.param.line);
     std::replace_if(
-        name.begin(), name.end(), [](char byte) { return !std::isalnum(byte) && byte != '_'; }, '_');
+        name.begin(), name.end(), [](char byte) { return !std::isalnum(byte) && byte != '_'; },
+        '_');
     return name;
 }
 
@@ -120,7 +122,9 @@ TEST(VectorFiles, RaiseEveryRule) {
 TEST(VectorFormat, EscapesAndRepeats) {
     std::string out;
     ASSERT_TRUE(unescape(R"(a\r\n\t\0\\\x7f\{ab*3}\{\xff*2})", out));
-    EXPECT_EQ(out, std::string("a\r\n\t\0\\\x7f" "ababab\xff\xff", 15));
+    EXPECT_EQ(out, std::string("a\r\n\t\0\\\x7f"
+                               "ababab\xff\xff",
+                               15));
     EXPECT_EQ(escape(out), R"(a\r\n\t\0\\\x7Fababab\xFF\xFF)");
     for (const char* wrong : {R"(\q)", R"(\)", R"(\x1)", R"(\{a})", R"(\{a*})", R"(\{a*x})"})
         EXPECT_FALSE(unescape(wrong, out)) << wrong;
