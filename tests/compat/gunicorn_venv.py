@@ -1,0 +1,25 @@
+"""A Python that has gunicorn 27: the one in MONO_GUNICORN_PYTHON, or of a venv made here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+VERSION = "27.0.1"
+VENV = Path(__file__).resolve().parents[2] / "build" / "compat-venv"
+
+
+def gunicorn_python() -> str:
+    """Its path. The venv is made once; a failure fails the tests, it does not skip them."""
+    given = os.environ.get("MONO_GUNICORN_PYTHON")
+    if given:
+        return given
+    python = VENV / "bin" / "python"
+    if not (VENV / "bin" / "gunicorn").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "--quiet", f"gunicorn=={VERSION}"], check=True
+        )
+    return str(python)
