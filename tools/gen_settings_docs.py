@@ -46,7 +46,7 @@ KINDS = {
 }
 
 
-def kind_of(row: _core.Row) -> str:
+def kind_of(row: _core._Row) -> str:
     kind, domain = row[5], row[7]
     if kind == "enum":
         return "one of " + ", ".join(f"`{choice}`" for choice in domain.split("|"))
@@ -56,7 +56,7 @@ def kind_of(row: _core.Row) -> str:
     return KINDS[kind]
 
 
-def entry(row: _core.Row) -> str:
+def entry(row: _core._Row) -> str:
     name, _, _, flags, metavar, kind, default, _, doc, _, ready, note = row
     lines = [f"### {name}", ""]
     if flags:
@@ -75,7 +75,7 @@ def entry(row: _core.Row) -> str:
 
 
 def page() -> str:
-    sections: dict[str, list[_core.Row]] = {}
+    sections: dict[str, list[_core._Row]] = {}
     for row in _core.settings_table():
         sections.setdefault(row[2], []).append(row)
     parts = [HEAD]

@@ -37,7 +37,7 @@ class SettingMeta(type):
         body.setdefault("short", desc.strip().partition("\n")[0])
         made = super().__new__(cls, name, bases, body)
         if register and body.get("name"):
-            made.order = len(_core.settings_table()) + len(_registered)  # type: ignore[attr-defined]
+            setattr(made, "order", len(_core.settings_table()) + len(_registered))  # noqa: B010
             _registered.append(made)  # type: ignore[arg-type]
         return made
 
@@ -117,7 +117,7 @@ class TableSetting(Setting, register=False):
         self._values[self.name] = validators.check(self.name, kind, val)
 
 
-def _class_of(row: _core.Row) -> type[Setting]:
+def _class_of(row: _core._Row) -> type[Setting]:
     """The class for a row, made once and kept under its public name in this module."""
     name, klass, section, flags, metavar, kind, default, _, doc = row[:9]
     made = globals().get(klass)

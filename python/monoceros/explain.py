@@ -30,7 +30,7 @@ def report(cfg: Config) -> str:
     return "\n".join(parts)
 
 
-def _paragraph(cfg: Config, row: _core.Row) -> str:
+def _paragraph(cfg: Config, row: _core._Row) -> str:
     name, doc, ready, note = row[0], row[8], row[10], row[11]
     lines = [f"{name} = {cfg.values[name]!r}"]
     lines.append(f"    from: {cfg.sources.get(name, 'default')}")

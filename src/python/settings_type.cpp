@@ -30,7 +30,7 @@ bool to_view(PyObject* unicode, std::string_view& view) {
     return true;
 }
 
-PyObject* raise(PyObject* kind, std::string_view sentence) {
+PyObject* refuse(PyObject* kind, std::string_view sentence) {
     Ref text(to_unicode(sentence));
     if (text) PyErr_SetObject(kind, text.get());
     return nullptr;
@@ -78,7 +78,7 @@ PyObject* default_object(const Row& row) {
             break;
     }
     auto value = config::parse(row, row.fallback);
-    return value ? value_object(value.value()) : raise(PyExc_SystemError, value.sentence());
+    return value ? value_object(value.value()) : refuse(PyExc_SystemError, value.sentence());
 }
 
 const char* name_of(config::Kind kind) {
@@ -210,7 +210,7 @@ PyObject* setting_values(PyObject*, PyObject*) {
         Value value;
         if (row.fallback != nullptr) {
             auto parsed = config::parse(row, row.fallback);
-            if (!parsed) return raise(PyExc_SystemError, parsed.sentence());
+            if (!parsed) return refuse(PyExc_SystemError, parsed.sentence());
             value = std::move(parsed.value());
         }
         Ref object(value_object(value));
@@ -227,7 +227,7 @@ PyObject* parse_setting(PyObject*, PyObject* args) {
     const Row* row = row_called(name);
     if (row == nullptr || !to_view(given, text)) return nullptr;
     auto value = config::parse(*row, text);
-    return value ? value_object(value.value()) : raise(PyExc_ValueError, value.sentence());
+    return value ? value_object(value.value()) : refuse(PyExc_ValueError, value.sentence());
 }
 
 PyObject* find_flag(PyObject*, PyObject* flag) {
@@ -262,7 +262,7 @@ PyObject* parse_network(PyObject*, PyObject* given) {
     std::string_view text;
     if (!to_view(given, text)) return nullptr;
     auto network = config::parse_network(text);
-    return network ? to_unicode(network.value()) : raise(PyExc_ValueError, network.sentence());
+    return network ? to_unicode(network.value()) : refuse(PyExc_ValueError, network.sentence());
 }
 
 PyObject* parse_address(PyObject*, PyObject* args) {
@@ -272,7 +272,7 @@ PyObject* parse_address(PyObject*, PyObject* args) {
     std::string_view text;
     if (!to_view(given, text)) return nullptr;
     auto parsed = config::parse_bind(text, port);
-    if (!parsed) return raise(PyExc_ValueError, parsed.sentence());
+    if (!parsed) return refuse(PyExc_ValueError, parsed.sentence());
     const config::BindAddress& address = parsed.value();
     switch (address.family) {
         case config::BindAddress::Family::kUnix:
@@ -304,7 +304,7 @@ bool assign(int64_t& member, const char* name, PyObject* given) {
     if (value == -1 && PyErr_Occurred() != nullptr) return false;
     const std::string sentence = config::out_of_range(*config::find(name), value);
     if (!sentence.empty()) {
-        raise(PyExc_ValueError, sentence);
+        refuse(PyExc_ValueError, sentence);
         return false;
     }
     member = value;
@@ -357,7 +357,7 @@ bool assign_row(T& member, config::Kind kind, const char* name, PyObject* given)
         for (size_t i = 0; kind == config::Kind::kNetworks && i < member.size(); ++i) {
             auto network = config::parse_network(member[i]);
             if (!network) {
-                raise(PyExc_ValueError, std::string(name) + ": " + network.sentence());
+                refuse(PyExc_ValueError, std::string(name) + ": " + network.sentence());
                 return false;
             }
             member[i] = network.value();

@@ -262,7 +262,7 @@ def test_freeze_gives_the_core_what_was_set(cfg: Config) -> None:
     assert frozen.sendfile is False
     assert frozen.secure_scheme_headers["X-FORWARDED-PROTO"] == "https"
     with pytest.raises(AttributeError):
-        frozen.keepalive = 4
+        frozen.keepalive = 4  # type: ignore[attr-defined]
 
 
 def test_settings_not_built_yet_are_named(cfg: Config) -> None:
