@@ -52,7 +52,7 @@ fmt: setup  ## Format C++ and Python in place
 fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
 	@tools/setup.sh packages test
 	@cmake --preset fuzz > /dev/null
-	@cmake --build --preset fuzz
+	@cmake --build --preset fuzz --target fuzz/all
 	@tools/fuzz.sh build/fuzz/fuzz $(FUZZ_SECONDS)
 
 test-pythons: setup  ## Build the wheel and try it under every Python >= 3.10 found

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Reads clang-tidy's output, prints the findings (a header's once), and fails if there are any.
-findings=$(grep -A 3 -E '^/.*(warning|error):' |
+escape=$(printf '\033')
+findings=$(sed "s/$escape\[[0-9;]*m//g" | grep -A 3 -E '^/.*(warning|error):' |
     awk '/(warning|error):/ { skip = seen[$0]++ } !skip')
 [ -z "$findings" ] && exit 0
 printf '%s\n' "$findings"

@@ -37,7 +37,7 @@ void format_local(int64_t unix_second, std::string& out) {
     out.assign("[");
     append_padded(local.tm_mday, 2, out);
     out.push_back('/');
-    out.append(kMonths + 3 * local.tm_mon, 3);
+    out.append(kMonths + ptrdiff_t{3} * local.tm_mon, 3);
     out.push_back('/');
     append_padded(local.tm_year + 1900, 4, out);
     out.push_back(':');

@@ -25,9 +25,9 @@
 namespace mono::log {
 
 struct AccessLogOptions {
-    std::string path;                // "-", /dev/stdout: fd 1; /dev/stderr: fd 2
-    size_t flush_bytes = 32 * 1024;  // append() flushes by itself from here on
-    size_t backlog_bytes_max = 1024 * 1024;
+    std::string path;                        // "-", /dev/stdout: fd 1; /dev/stderr: fd 2
+    size_t flush_bytes = size_t{32} * 1024;  // append() flushes by itself from here on
+    size_t backlog_bytes_max = size_t{1024} * 1024;
 };
 
 class AccessLog {
