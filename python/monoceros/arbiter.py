@@ -204,9 +204,12 @@ class Arbiter:
         """The master's life. Ends by SystemExit with the server's exit code."""
         try:
             self.start()
+        except HaltServer as error:
+            self._abandon_start()
+            self._override = error
+            self._leave()
         except BaseException:
-            if os.getpid() == self.pid:
-                self._abandon_start()
+            self._abandon_start()
             raise
         util._setproctitle(f"master [{self.proc_name}]")
         assert self.supervisor is not None
@@ -220,8 +223,6 @@ class Arbiter:
                 self._pass()
         except SystemExit:
             raise  # a worker that ends, or a hook that leaves on purpose
-        except HaltServer as error:
-            self.halt(error.reason, error.exit_status)
         except Exception:
             self.log.exception("Unhandled exception in the master")
             self._last_resort()
@@ -311,9 +312,18 @@ class Arbiter:
         try:
             while self._todo:
                 name, *args = self._todo.pop(0)
-                getattr(self, f"_do_{name}")(*args)
+                self._perform(name, args)
         finally:
             self._busy = False
+
+    def _perform(self, name: str, args: list[Any]) -> None:
+        assert self.supervisor is not None
+        try:
+            getattr(self, f"_do_{name}")(*args)
+        except HaltServer as error:
+            if self._override is None:
+                self._override = error
+            self._todo.extend(self.supervisor.signal(signal.SIGTERM))
 
     def _do_log(self, level: int, text: str) -> None:
         getattr(self.log, self.LEVELS[level])(text)
@@ -402,6 +412,12 @@ class Arbiter:
             if os.getppid() != worker.ppid:
                 sys.exit(0)
             self._serve(worker)
+        except SystemExit:
+            raise
+        except BaseException:
+            # Even the log failed. The master's handlers further up are not for a worker.
+            sys.excepthook(*sys.exc_info())
+            sys.exit(255)
         finally:
             # It is on its way: a second TERM must not cut its last steps short. (The interpreter
             # puts default actions in the place of handlers when it ends, but leaves SIG_IGN.)
