@@ -65,6 +65,12 @@ def test_version_1(cgroup: Cgroup) -> None:
     assert sizing.memory_limit(*cgroup.args) is None
 
 
+def test_a_quota_below_the_affinity_mask_decides(cgroup: Cgroup) -> None:
+    cgroup.write("cpu.max", "30000 100000")
+    assert sizing.advise("gthread", *cgroup.args).workers == 1
+    assert sizing.advise("sync", *cgroup.args).workers == 3
+
+
 def test_unlimited_version_1(cgroup: Cgroup) -> None:
     cgroup.write("cpu/cpu.cfs_quota_us", "-1")
     cgroup.write("cpu/cpu.cfs_period_us", "100000")
