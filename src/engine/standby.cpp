@@ -14,6 +14,7 @@ namespace mono::engine {
 namespace {
 
 constexpr int kTickMs = 1;
+constexpr int kPoliteTicks = 3;
 constexpr int kIdleTicksMax = 20;  // then it sleeps until a request is handed out
 
 }  // namespace
@@ -54,7 +55,10 @@ void Engine::run_standby() {
         lock.unlock();
         timespec tick{0, kTickMs * 1'000'000};
         nanosleep(&tick, nullptr);
-        lock.lock();
+        // Whoever holds the lock is at work; blocking on it would cost that thread a futex call.
+        for (int tries = 0; tries < kPoliteTicks && !lock.try_lock(); ++tries)
+            nanosleep(&tick, nullptr);
+        if (!lock.owns_lock()) lock.lock();
         idle_ticks = busy_ == 0 ? idle_ticks + 1 : 0;
         now_ms_ = base::monotonic_ms();
         if (!held_.empty()) flush_held();

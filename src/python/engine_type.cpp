@@ -11,6 +11,8 @@
 namespace mono::python {
 namespace {
 
+constexpr int64_t kBusyTurnMs = 100;  // under load the worker's heart beats that often
+
 struct EngineParts {
     explicit EngineParts(const ModuleState* module_state) : state(*module_state) {}
 
@@ -173,7 +175,8 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
     Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get()};
     CallObjects objects(&parts.state);
     WsgiCall call(*parts.engine, parts.environs, objects, parts.state, callbacks);
-    int64_t end_ms = base::monotonic_ms() + timeout_ms;
+    int64_t begin_ms = base::monotonic_ms();
+    int64_t end_ms = begin_ms + timeout_ms;
     long answered = 0;
     parts.interrupted.store(false, std::memory_order_relaxed);
     while (!parts.interrupted.load(std::memory_order_relaxed)) {
@@ -189,7 +192,7 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
         if (!go_on || PyErr_CheckSignals() < 0) return nullptr;
         if (limit > 0 && answered >= limit) break;
         if (parts.engine->needs_attention()) break;
-        if ((answered & 63) == 0 && base::monotonic_ms() >= end_ms) break;
+        if (base::monotonic_ms() - begin_ms >= kBusyTurnMs) break;
     }
     if (parts.engine->needs_attention()) release_owners(parts);
     return PyLong_FromLong(answered);
