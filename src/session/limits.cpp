@@ -20,7 +20,7 @@ http::HeadRules head_rules(const config::Settings& settings) {
     int64_t head = settings.limit_request_head;
     rules.line_bytes_max = bounded(line, kFieldBytesDefault);
     rules.fields_max = fields == 0 ? kFieldsMax : bounded(fields, kFieldsMax);
-    rules.field_bytes_max = size == 0 ? kFieldBytesDefault : bounded(size, INT32_MAX);
+    rules.field_bytes_max = bounded(size, INT32_MAX);
     rules.head_bytes_max = head == 0 ? INT32_MAX : bounded(head, INT32_MAX);
     rules.permit_obsolete_folding = settings.permit_obsolete_folding;
     rules.strip_header_spaces = settings.strip_header_spaces;
