@@ -10,6 +10,7 @@ from monoceros import systemd
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+
     from monoceros.arbiter import Arbiter
 else:
     import _signal as signal  # signal itself imports enum and more

@@ -203,9 +203,7 @@ def _inherit(fd: int, conf: Config, log: Logger) -> BaseSocket:
     return kinds[family](address, conf, log, fd=fd)
 
 
-def create_sockets(
-    conf: Config, log: Logger, fds: Iterable[int] | None = None
-) -> list[BaseSocket]:
+def create_sockets(conf: Config, log: Logger, fds: Iterable[int] | None = None) -> list[BaseSocket]:
     """The listeners of a configuration: from fds if given, else from its addresses.
 
     SystemExit(1) after five attempts, one second apart; ValueError for a missing certificate

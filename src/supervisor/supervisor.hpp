@@ -33,8 +33,9 @@ class Supervisor {
     static constexpr int64_t kConfirmMs = 500;
     // Waking this much later than asked means that the master itself did not run.
     static constexpr int64_t kStallMs = 2'000;
-    // While workers boot, look this often even if their call should get lost.
-    static constexpr int64_t kBootPollMs = 1'000;
+    // While workers boot, look this often even if their call should get lost; while they end,
+    // so that a paused machine is noticed before their time has run out.
+    static constexpr int64_t kPollMs = 1'000;
     // After KILL was sent to all: how long the exits are awaited before the master leaves anyway.
     static constexpr int64_t kGiveUpMs = 5'000;
 

@@ -84,10 +84,10 @@ void Supervisor::kill_overdue() {
 int64_t Supervisor::worker_wake(const Worker& worker) const {
     int64_t wake = kNever;
     if (worker.state == State::kRetiring || worker.state == State::kAborting) {
-        wake = worker.deadline_ms;
+        wake = std::min(worker.deadline_ms, now_ms_ + kPollMs);
     }
     if (stopping(phase_)) return wake;
-    if (worker.state == State::kBooting) wake = now_ms_ + kBootPollMs;
+    if (worker.state == State::kBooting) wake = now_ms_ + kPollMs;
     if (!watched(worker)) return wake;
     const int64_t judge_ms = worker.suspect_ms == 0 ? silent_since(worker) + options_.timeout_ms + 1
                                                     : worker.suspect_ms + kConfirmMs;
@@ -96,7 +96,7 @@ int64_t Supervisor::worker_wake(const Worker& worker) const {
 
 int64_t Supervisor::compute_wake() const {
     if (phase_ == Phase::kIdle || phase_ == Phase::kHalted) return kNever;
-    int64_t wake = stopping(phase_) ? stop_deadline_ms_ : kNever;
+    int64_t wake = stopping(phase_) ? std::min(stop_deadline_ms_, now_ms_ + kPollMs) : kNever;
     for (const Worker& worker : table_.all()) wake = std::min(wake, worker_wake(worker));
     if (stopping(phase_)) return wake;
     const bool waits_for_backoff = missing_workers() && !backoff_.open(now_ms_);

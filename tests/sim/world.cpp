@@ -39,10 +39,12 @@ World::World(uint64_t seed)
     : seed_(seed),
       random_(seed),
       climate_(draw_climate(random_)),
+      prompt_(climate_.late_answers == 0),
       options_(random_options()),
       supervisor_(options_, kSlots),
       now_ms_(between(1, kHourMs)),
-      largest_target_(supervisor_.target()) {}
+      largest_target_(supervisor_.target()),
+      least_graceful_ms_(options_.graceful_timeout_ms) {}
 
 bool World::chance(double probability) {
     return std::uniform_real_distribution<double>(0, 1)(random_) < probability;
@@ -99,7 +101,7 @@ std::optional<std::string> World::run(int steps) {
 void World::advance() {
     if (chance(climate_.stall)) {
         // The machine slept: the clock jumps and nobody has run meanwhile.
-        now_ms_ += between(3, 6'000) * 1'000;
+        now_ms_ += between(4, 6'000) * 1'000;  // shorter ones pass for a loaded machine
         seen["stall"]++;
         return tick();
     }
@@ -108,7 +110,7 @@ void World::advance() {
     const int64_t until = chance(0.7) ? std::min(wake, now_ms_ + 60'000) : std::min(wake, idle);
     live_until(std::max(until, now_ms_));
     // A loaded machine wakes us a little late.
-    if (chance(0.2)) now_ms_ += between(0, 300);
+    if (chance(0.2)) live_until(now_ms_ + between(0, 300));
     tick();
 }
 
@@ -129,6 +131,7 @@ void World::live_until(int64_t until_ms) {
         }
         if (process.dies_at_ms <= until_ms) dead.push_back(pid);
     }
+    ran_ms_ += until_ms - now_ms_;
     now_ms_ = until_ms;
     for (int pid : dead) {
         zombies_[pid] = alive_[pid].status;
@@ -271,12 +274,15 @@ void World::do_kill(const Action& action) {
     const auto found = alive_.find(action.pid);
     if (found == alive_.end()) {
         // It died, and is not reaped yet; or it was reaped while this action waited its turn.
-        const bool late = climate_.late_answers > 0;
-        if (!zombies_.contains(action.pid) && !late) broken("a signal to an unknown pid");
+        if (!zombies_.contains(action.pid) && prompt_) broken("a signal to an unknown pid");
         return;
     }
     Process& process = found->second;
     if (action.number == SIGTERM && ++terms_[action.pid] > 1) broken("TERM sent twice");
+    if (prompt_) check_kill(process, action.number);
+    if (action.number == SIGTERM && process.told_ran_ms < 0) process.told_ran_ms = ran_ms_;
+    process.aborted |= action.number == SIGABRT;
+    quit_sent_ |= action.number == SIGQUIT;
     const int64_t drain = between(0, climate_.drain_ms);
     if (action.number == SIGKILL) {
         process.dies_at_ms = now_ms_;
@@ -292,6 +298,18 @@ void World::do_kill(const Action& action) {
     }
 }
 
+// Nobody is hurt who had no chance: time in which the machine slept does not count.
+void World::check_kill(const Process& process, int number) {
+    if (number == SIGABRT && process.ready && !process.hung) {
+        broken("a healthy worker is aborted");
+    }
+    const bool graceful = number == SIGKILL && process.told_ran_ms >= 0 && !process.aborted;
+    if (graceful && !quit_sent_ && ran_ms_ - process.told_ran_ms < least_graceful_ms_) {
+        broken("a worker is killed after " + std::to_string(ran_ms_ - process.told_ran_ms) +
+               " of its " + std::to_string(least_graceful_ms_) + " ms of grace");
+    }
+}
+
 void World::do_reload() {
     if (chance(climate_.reload_fails)) {
         seen["reload failed"]++;
@@ -299,6 +317,7 @@ void World::do_reload() {
     }
     seen["reload"]++;
     options_ = random_options();
+    least_graceful_ms_ = std::min(least_graceful_ms_, options_.graceful_timeout_ms);
     largest_target_ = std::max(largest_target_, options_.workers);
     give({.kind = EventKind::kReloaded, .options = options_});
 }

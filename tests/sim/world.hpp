@@ -51,6 +51,8 @@ class World {
         bool hung = false;
         bool deaf = false;
         int64_t beat_ms = 0;
+        int64_t told_ran_ms = -1;  // ran_ms_ at its first TERM
+        bool aborted = false;
     };
 
     void advance();
@@ -62,6 +64,7 @@ class World {
     void do_fork(const supervisor::Action& action);
     void do_kill(const supervisor::Action& action);
     void do_reload();
+    void check_kill(const Process& process, int number);
     void random_signal();
     void reap();
     void finish();
@@ -77,11 +80,15 @@ class World {
     uint64_t seed_;
     std::mt19937_64 random_;
     Climate climate_;
+    bool prompt_;  // actions are performed at once, in this whole history
     supervisor::Options options_;
     supervisor::Supervisor supervisor_;
     int64_t now_ms_;
     int next_pid_ = 1'000;
     uint32_t largest_target_;
+    int64_t ran_ms_ = 0;  // time in which the machine was awake
+    int64_t least_graceful_ms_;
+    bool quit_sent_ = false;
     bool halted_ = false;
     int halt_code_ = 0;
     bool boot_code_seen_ = false;

@@ -175,7 +175,7 @@ class Server:
         """Waits for the workers to exist and for one of them to answer."""
         workers = self.wait_workers(number)
         try:
-            until(lambda: self.answers())
+            until(self.answers)
         except AssertionError:
             raise AssertionError(f"no answer; {self.log()}") from None
         return workers

@@ -36,7 +36,7 @@ class Worker:
     ]
     PIPE: list[int] = []
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the order is the one that worker classes are called with
         self,
         age: int,
         ppid: int,
