@@ -44,7 +44,7 @@ def test_form_too_long(site: str) -> None:
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 5_000_000])
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 1_000_000])
 @pytest.mark.parametrize("filler", ["random", "newlines"])
 def test_upload(site: str, size: int, filler: str) -> None:
     data = os.urandom(size) if filler == "random" else (b"\r\n-" * size)[:size]

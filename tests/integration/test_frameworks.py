@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -101,7 +102,7 @@ def test_form(site: Site, session: requests.Session) -> None:
 
 
 def test_json(site: Site, session: requests.Session) -> None:
-    value = {"list": [1, 2.5, None, "\u20ac"], "deep": {"a": {"b": True}}}
+    value: Any = {"list": [1, 2.5, None, "\u20ac"], "deep": {"a": {"b": True}}}
     answer = session.post(f"{site.url}/json", json=value, timeout=10)
     assert answer.json() == {"got": value}
 

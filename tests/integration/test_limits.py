@@ -150,6 +150,17 @@ def test_refusal_has_one_access_line(limited: Server, name: str) -> None:
     assert [line.split('"')[2].split()[0] for line in lines] == [str(status), "200"]
 
 
+@pytest.mark.beyond("lingers two seconds in its main loop")
+def test_refused_client_that_stays_costs_nothing(limited: Server) -> None:
+    """Whoever keeps the refused connection open on his side holds nobody up."""
+    with Client(limited.address) as stays:
+        stays.send(REFUSALS["two-words"][1])
+        assert stays.response().status == 400
+        started = time.monotonic()
+        assert fetch(limited.address, "/hello").body == b"hello"
+        assert time.monotonic() - started < 1
+
+
 @pytest.mark.beyond("counts without end", strict=False)
 @pytest.mark.parametrize("name", BEYOND_64_BITS)
 def test_beyond_64_bits(limited: Server, name: str) -> None:
@@ -210,9 +221,8 @@ def test_head_timeout(ours: Server) -> None:
 @OURS
 def test_head_timeout_of_a_trickler(ours: Server) -> None:
     started = time.monotonic()
-    with Client(ours.address) as client:
-        with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            client.trickle(get(*["X-Slow: " + "x" * 200] * 3), 0.05)
+    with Client(ours.address) as client, pytest.raises((BrokenPipeError, ConnectionResetError)):
+        client.trickle(get(*["X-Slow: " + "x" * 200] * 3), 0.05)
     assert time.monotonic() - started < 5
 
 

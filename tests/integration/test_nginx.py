@@ -60,7 +60,9 @@ def test_usual_requests(front: str) -> None:
         assert session.head(f"{front}/hello", timeout=10).headers["Content-Length"] == "5"
         assert session.get(f"{front}/lazy", timeout=10).text == "lazy"
         assert session.get(f"{front}/status?line=204", timeout=10).status_code == 204
-        assert session.get(f"{front}/raise?kind=RuntimeError&token=n", timeout=10).status_code == 500
+        assert (
+            session.get(f"{front}/raise?kind=RuntimeError&token=n", timeout=10).status_code == 500
+        )
         assert session.get(f"{front}/hello", timeout=10).text == "hello"
 
 
@@ -133,9 +135,7 @@ EXPECTED = hashlib.sha256(BLOCK * 16 * DOWNLOAD_MB).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["plain", "unbuffered-keep-alive"])
-def test_download_by_a_slow_reader(
-    upstream: tuple[Server, str], tmp_path: Path, name: str
-) -> None:
+def test_download_by_a_slow_reader(upstream: tuple[Server, str], tmp_path: Path, name: str) -> None:
     """While it goes on, a second client is served at once by the same worker."""
     with nginx(upstream[1], tmp_path / "nginx", FRONTS[name]) as port:
         reader = SlowReader(port, f"/big?mb={DOWNLOAD_MB}")
@@ -172,8 +172,8 @@ def test_connections_are_kept(upstream: tuple[Server, str], tmp_path: Path) -> N
     address = upstream[1]
     if address.startswith("unix:"):
         return  # a unix peer has no port to tell connections apart by
-    with nginx(address, tmp_path / "nginx", Front(keep_alive=True)) as port:
-        with requests.Session() as session:
-            url = f"http://127.0.0.1:{port}/environ"
-            ports = {session.get(url, timeout=10).json()["REMOTE_PORT"] for _ in range(50)}
+    front = nginx(address, tmp_path / "nginx", Front(keep_alive=True))
+    with front as port, requests.Session() as session:
+        url = f"http://127.0.0.1:{port}/environ"
+        ports = {session.get(url, timeout=10).json()["REMOTE_PORT"] for _ in range(50)}
     assert len(ports) <= 3

@@ -153,7 +153,8 @@ def test_server_keys(probe: Server) -> None:
     assert found["wsgi.run_once"] is False
     assert found["wsgi.input_terminated"] is True
     for key in ("wsgi.file_wrapper", "wsgi.early_hints"):
-        assert isinstance(found[key], dict) and found[key]["callable"], key
+        described = found[key]
+        assert isinstance(described, dict) and described["callable"], key
     for key in ("wsgi.input", "wsgi.errors", "gunicorn.socket"):
         assert isinstance(found[key], dict), key
 

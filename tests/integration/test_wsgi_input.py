@@ -23,7 +23,7 @@ SCRIPTS: list[tuple[list[str], list[object]]] = [
     (["read:9999", "read", "read:1"], [TEXT, "", ""]),
     (["readline", "readline", "readline", "readline", "readline"], [*LINES, ""]),
     (["readline:3", "readline:3", "readline"], ["fir", "st\n", LINES[1]]),
-    (["readline:-1", "readline:None"], LINES[:2]),
+    (["readline:-1", "readline:None"], [LINES[0], LINES[1]]),
     (["readline:0", "readline"], ["", LINES[0]]),
     (["readline:9999"], [LINES[0]]),
     (["readlines"], [LINES]),
