@@ -191,6 +191,14 @@ void World::check_after_step(const Actions& actions) {
     if (stopping(supervisor_.phase()) && supervisor_.wake_at_ms() == Supervisor::kNever) {
         broken("a stop that waits for ever");
     }
+    for (const Action& action : actions) {
+        const auto told = alive_.find(action.pid);
+        const bool retired = action.kind == ActionKind::kKill && action.number == SIGTERM &&
+                             told != alive_.end() && told->second.ready;
+        if (retired && keeps && table.serving() < supervisor_.target()) {
+            broken("a serving worker is retired while too few others serve");
+        }
+    }
     check_backoff();
 }
 
