@@ -1,9 +1,9 @@
 // bare_loop: the limit that the benchmark measures servers against.
 //
-// What it owns: one listening socket, one epoll set, one buffer a connection. One thread, one process.
-// What it does: counts a request as whole when the blank line and `--request-body` bytes after it
-// have come, then sends one prepared answer. It parses nothing and calls no application, so what
-// remains is what the kernel asks for: one recv, one send, and a share of one epoll_wait.
+// What it owns: one listening socket, one epoll set, one buffer a connection. One thread, one
+// process. What it does: counts a request as whole when the blank line and `--request-body` bytes
+// after it have come, then sends one prepared answer. It parses nothing and calls no application,
+// so what remains is what the kernel asks for: one recv, one send, and a share of one epoll_wait.
 // Invariants: sockets are registered once, edge-triggered (no epoll_ctl a request); a recv shorter
 // than its buffer has drained the socket (epoll(7)), so no second recv is made to meet EAGAIN.
 //
@@ -86,7 +86,9 @@ int listen_on(uint16_t port) {
 class Loop {
   public:
     explicit Loop(const Options& options)
-        : options_(options), answer_(render_answer(options)), poller_(epoll_create1(EPOLL_CLOEXEC)),
+        : options_(options),
+          answer_(render_answer(options)),
+          poller_(epoll_create1(EPOLL_CLOEXEC)),
           listener_(listen_on(options.port)) {
         watch(listener_, EPOLLIN);
     }
@@ -216,7 +218,8 @@ std::string read_file(const char* path) {
 
 int main(int argc, char** argv) {
     if (argc < 3) {
-        std::fprintf(stderr, "use: bare_loop PORT BODY_FILE [--chunk N] [--request-body N] [--close]\n");
+        std::fprintf(stderr,
+                     "use: bare_loop PORT BODY_FILE [--chunk N] [--request-body N] [--close]\n");
         return 2;
     }
     Options options;

@@ -8,9 +8,9 @@
 namespace mono::engine {
 
 struct Load {
-    uint32_t slots = 1;            // requests that the application can run at once
-    uint32_t busy = 0;             // slots in use
-    uint32_t ready = 0;            // complete requests that wait for a slot
+    uint32_t slots = 1;  // requests that the application can run at once
+    uint32_t busy = 0;   // slots in use
+    uint32_t ready = 0;  // complete requests that wait for a slot
     uint32_t connections = 0;
     uint32_t connections_max = 0;  // from RLIMIT_NOFILE or worker_connections
     bool shared = false;           // siblings listen on the same sockets

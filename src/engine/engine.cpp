@@ -1,24 +1,20 @@
 #include "engine/engine.hpp"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "base/clock.hpp"
+#include "os/process.hpp"
 
 namespace mono::engine {
 namespace {
 
 constexpr int kEventsMax = 256;
-constexpr int64_t kDrainIdleMs = 500;    // for requests that cross our decision to stop
-constexpr uint32_t kReservedFds = 64;    // for the application, logs and spill files
+constexpr int64_t kDrainIdleMs = 500;  // for requests that cross our decision to stop
+constexpr uint32_t kReservedFds = 64;  // for the application, logs and spill files
 
 uint32_t connections_by_rlimit() {
-    rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024 - kReservedFds;
-    uint64_t files = std::clamp<uint64_t>(limit.rlim_cur, 2 * kReservedFds, 1u << 30);
+    uint64_t files = std::clamp<uint64_t>(os::open_files_max(), 2 * kReservedFds, 1u << 30);
     return static_cast<uint32_t>(files - kReservedFds);
 }
 
@@ -31,7 +27,7 @@ Engine::Engine(Options options)
       wheel_(base::monotonic_ms()),
       now_ms_(base::monotonic_ms()),
       scratch_(new char[session::kReceiveBytes]),
-      owner_pid_(getpid()) {
+      owner_pid_(os::process_id()) {
     if (options_.connections_max == 0) options_.connections_max = connections_by_rlimit();
     if (!ok()) return;
     if (!poller_.add_reader(wakeup_.reader(), kWakeupKey, false))
@@ -41,7 +37,7 @@ Engine::Engine(Options options)
 
 Engine::~Engine() {
     // In a child that the application forked there is no standby, and nothing here is ours.
-    if (getpid() != owner_pid_) {
+    if (os::process_id() != owner_pid_) {
         if (standby_.joinable()) standby_.detach();
         return;
     }
@@ -136,7 +132,8 @@ int Engine::wait_ms(int timeout_ms) const {
     int64_t wait = wheel_.sleep_ms(now_ms_);
     if (timeout_ms >= 0 && (wait < 0 || timeout_ms < wait)) wait = timeout_ms;
     bool lines_wait = options_.access_log != nullptr && options_.access_log->waiting();
-    if (resume_at_ms_ != 0 || draining_ || lines_wait) wait = wait < 0 ? 100 : std::min<int64_t>(wait, 100);
+    if (resume_at_ms_ != 0 || draining_ || lines_wait)
+        wait = wait < 0 ? 100 : std::min<int64_t>(wait, 100);
     return static_cast<int>(std::min<int64_t>(wait, 60'000));
 }
 

@@ -52,9 +52,9 @@ struct Piece {
 };
 
 enum class WriteStatus : uint8_t {
-    kDone,      // `bytes` were copied or sent: the owner is still the caller's
-    kKept,      // the owner now belongs to the engine; it comes back through take_released()
-    kGone,      // the client has gone; the owner is still the caller's
+    kDone,  // `bytes` were copied or sent: the owner is still the caller's
+    kKept,  // the owner now belongs to the engine; it comes back through take_released()
+    kGone,  // the client has gone; the owner is still the caller's
 };
 
 // What happened since the engine was opened; connections and requests.
@@ -179,8 +179,8 @@ class Engine {
     ExchangeStore exchanges_;
     session::ConnectionContext context_;
     os::Poller poller_;
-    os::Wakeup wakeup_;       // ends a wait in take()
-    os::Wakeup standby_kick_; // ends a wait of the standby
+    os::Wakeup wakeup_;        // ends a wait in take()
+    os::Wakeup standby_kick_;  // ends a wait of the standby
     base::TimerWheel wheel_;
     LinkTable links_;
     std::vector<int> listeners_;
@@ -194,8 +194,8 @@ class Engine {
     session::Exchange* ready_tail_ = nullptr;
     uint32_t ready_count_ = 0;
     uint32_t busy_ = 0;
-    uint64_t epoch_ = 0;      // grows whenever a slot is taken or given back
-    int64_t now_ms_ = 0;      // of the current round
+    uint64_t epoch_ = 0;  // grows whenever a slot is taken or given back
+    int64_t now_ms_ = 0;  // of the current round
     int64_t drain_idle_at_ms_ = 0;
     int64_t resume_at_ms_ = 0;  // listeners that ran out of descriptors
     uint32_t waiting_takers_ = 0;

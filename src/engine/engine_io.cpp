@@ -48,9 +48,9 @@ void Engine::on_event(const epoll_event& event) {
 }
 
 void Engine::accept_from(size_t listener) {
-    uint32_t budget = accept_budget({options_.slots, busy_, ready_count_, links_.size(),
-                                     options_.connections_max, options_.shared_listeners,
-                                     draining_});
+    uint32_t budget =
+        accept_budget({options_.slots, busy_, ready_count_, links_.size(), options_.connections_max,
+                       options_.shared_listeners, draining_});
     if (budget == 0 && links_.size() >= options_.connections_max) {
         evict_idle();
         pause_listeners();
@@ -133,8 +133,7 @@ void Engine::evict_idle() {
 
 bool Engine::read_link(Link& link) {
     for (int round = 0; round < kReceivesInARow; ++round) {
-        os::IoResult got =
-            os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
+        os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
         if (got.status == os::IoStatus::kAgain) {
             link.readable = false;
             return poll_link(link);
@@ -238,11 +237,9 @@ bool Engine::flush_and_advance(Link& link) {
         close_link(link);
         return false;
     }
-    if (connection.out.bytes() != before || result == Flush::kEmpty)
-        connection.progressed(now_ms_);
+    if (connection.out.bytes() != before || result == Flush::kEmpty) connection.progressed(now_ms_);
     if (result == Flush::kPending) {
-        if (connection.deadline_ms() == session::Connection::kNever)
-            connection.progressed(now_ms_);
+        if (connection.deadline_ms() == session::Connection::kNever) connection.progressed(now_ms_);
         rearm(link);
         room_.notify_all();
         return poll_link(link);

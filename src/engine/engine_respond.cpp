@@ -1,9 +1,8 @@
 // The way of a response: from the application's pieces to the socket, tried at once; what the
 // kernel does not take goes into the connection's chain, past a bound into a spill file.
-#include <ctime>
-
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
@@ -94,9 +93,9 @@ WriteStatus Engine::transmit(Link& link, const Wire& wire, void* owner, bool las
     iovec vectors[3] = {{const_cast<char*>(wire.lead.data()), wire.lead.size()},
                         {const_cast<char*>(wire.body.data()), wire.body.size()},
                         {const_cast<char*>(wire.suffix.data()), wire.suffix.size()}};
-    os::IoResult sent =
-        wire.body.empty() ? os::send_bytes(link.fd.get(), wire.lead.data(), wire.lead.size())
-                          : os::send_vectors(link.fd.get(), vectors, 3);
+    os::IoResult sent = wire.body.empty()
+                            ? os::send_bytes(link.fd.get(), wire.lead.data(), wire.lead.size())
+                            : os::send_vectors(link.fd.get(), vectors, 3);
     if (wire.size() == 0) return WriteStatus::kDone;
     if (sent.status == os::IoStatus::kBroken || sent.status == os::IoStatus::kEof) {
         close_link(link);
@@ -148,8 +147,7 @@ Link* Engine::wait_for_room(Lock& lock, Exchange& exchange) {
     if (!standby_.joinable()) return static_cast<Link*>(exchange.link);
     room_.wait(lock, [&] {
         const Link* link = static_cast<Link*>(exchange.link);
-        return link == nullptr ||
-               link->connection.out.bytes() <= session::kOutputSpillBytesMax / 2;
+        return link == nullptr || link->connection.out.bytes() <= session::kOutputSpillBytesMax / 2;
     });
     return static_cast<Link*>(exchange.link);
 }
@@ -254,8 +252,7 @@ void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body
     record.status = status;
     record.body_bytes = body_bytes;
     record.response_fields = exchange.response.head.fields();
-    record.duration_us =
-        exchange.started_us == 0 ? 0 : base::monotonic_us() - exchange.started_us;
+    record.duration_us = exchange.started_us == 0 ? 0 : base::monotonic_us() - exchange.started_us;
     record.finished_unix_us = int64_t{wall.tv_sec} * 1'000'000 + wall.tv_nsec / 1'000;
     record.pid = owner_pid_;
     options_.access_log->append(record);

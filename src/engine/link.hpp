@@ -26,11 +26,11 @@ struct Link : base::TimerNode {
     os::Fd fd;
     session::Connection connection;
     std::unique_ptr<session::Spill> output_spill;  // of a response to a slow reader
-    bool polled = false;    // in the poller
-    bool readable = false;  // an edge came while nobody wanted bytes
-    bool eof = false;       // the peer sent FIN
-    bool blocked = false;   // the kernel took no more: wait for EPOLLOUT
-    bool held = false;      // out waits for the standby or the next write
+    bool polled = false;                           // in the poller
+    bool readable = false;                         // an edge came while nobody wanted bytes
+    bool eof = false;                              // the peer sent FIN
+    bool blocked = false;                          // the kernel took no more: wait for EPOLLOUT
+    bool held = false;                             // out waits for the standby or the next write
 };
 
 }  // namespace mono::engine

@@ -2,13 +2,12 @@
 // pilot's seat. Never attached to Python. It ticks about every millisecond while requests run; an
 // application that answers within a tick never meets it. What write() held back leaves with the
 // next tick: that is why holding is not the delay that PEP 3333 forbids.
-#include <csignal>
-#include <ctime>
-
 #include <array>
+#include <ctime>
 
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
+#include "os/signal_mask.hpp"
 
 namespace mono::engine {
 namespace {
@@ -21,12 +20,8 @@ constexpr int kIdleTicksMax = 20;  // then it sleeps until a request is handed o
 
 void Engine::start_standby() {
     // Signals are for the thread that runs Python.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    os::SignalsBlocked blocked;
     standby_ = std::thread([this] { run_standby(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Engine::stop_standby() {

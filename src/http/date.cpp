@@ -1,8 +1,7 @@
 #include "http/date.hpp"
 
-#include <ctime>
-
 #include <cstdio>
+#include <ctime>
 
 namespace mono::http {
 

@@ -78,4 +78,10 @@ bool wait_writable(int fd, int timeout_ms) {
     return ::poll(&waited, 1, timeout_ms) == 1;
 }
 
+int64_t regular_file_size(int fd) {
+    struct stat facts;
+    if (fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) return -1;
+    return facts.st_size;
+}
+
 }  // namespace mono::os

@@ -42,6 +42,9 @@ Fd reopen_nonblocking(int fd);
 // Another descriptor for the same description, close-on-exec.
 Fd duplicate(int fd);
 
+// -1: not a regular file.
+int64_t regular_file_size(int fd);
+
 // Makes `fd` refer to what `source` refers to, in one step: a write in another thread lands in
 // either, never in a closed descriptor.
 [[nodiscard]] bool replace(int fd, const Fd& source);

@@ -1,6 +1,8 @@
 #include "os/process.hpp"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace mono::os {
 
@@ -15,5 +17,12 @@ int parent_death_signal() {
 }
 
 void set_thread_name(const char* name) { ::prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+int process_id() { return ::getpid(); }
+
+uint64_t open_files_max() {
+    rlimit limit{};
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
 
 }  // namespace mono::os

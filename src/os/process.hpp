@@ -2,6 +2,8 @@
 // parent-death signal follows the parent's *thread* that forked: the master has only one.
 #pragma once
 
+#include <cstdint>
+
 namespace mono::os {
 
 // The kernel sends `number` to this process when the thread that forked it ends. Cleared by a
@@ -10,6 +12,10 @@ namespace mono::os {
 
 // 0: none.
 int parent_death_signal();
+
+// The process id, and the number of descriptors that it may have open (RLIMIT_NOFILE).
+int process_id();
+uint64_t open_files_max();
 
 // The short name that ps -o comm and top show; at most 15 bytes are kept.
 void set_thread_name(const char* name);

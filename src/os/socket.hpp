@@ -13,10 +13,10 @@
 namespace mono::os {
 
 enum class IoStatus : uint8_t {
-    kDone,     // `bytes` were moved
-    kAgain,    // nothing possible now
-    kEof,      // the peer sent FIN
-    kBroken,   // reset, broken pipe, timed out: the connection is dead
+    kDone,    // `bytes` were moved
+    kAgain,   // nothing possible now
+    kEof,     // the peer sent FIN
+    kBroken,  // reset, broken pipe, timed out: the connection is dead
 };
 
 struct IoResult {
@@ -25,15 +25,15 @@ struct IoResult {
 };
 
 struct PeerAddress {
-    std::string host;      // textual IP; empty for unix sockets
+    std::string host;  // textual IP; empty for unix sockets
     uint16_t port = 0;
 };
 
 enum class AcceptStatus : uint8_t {
     kAccepted,
-    kAgain,         // nobody is waiting (or the peer has gone already)
-    kNoDescriptors, // EMFILE, ENFILE, ENOBUFS, ENOMEM: try again later
-    kBroken,        // the listener itself is unusable
+    kAgain,          // nobody is waiting (or the peer has gone already)
+    kNoDescriptors,  // EMFILE, ENFILE, ENOBUFS, ENOMEM: try again later
+    kBroken,         // the listener itself is unusable
 };
 
 struct Accepted {

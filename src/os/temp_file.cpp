@@ -37,8 +37,7 @@ TempFile TempFile::open(const std::string& directory) {
 
 bool TempFile::write_at(uint64_t offset, std::string_view bytes) {
     while (!bytes.empty()) {
-        ssize_t written =
-            pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        ssize_t written = pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
         if (written < 0 && errno == EINTR) continue;
         if (written <= 0) return false;
         offset += static_cast<uint64_t>(written);
@@ -54,8 +53,6 @@ ssize_t TempFile::read_at(uint64_t offset, std::span<char> into) const {
     }
 }
 
-void TempFile::truncate() {
-    [[maybe_unused]] int result = ::ftruncate(fd_.get(), 0);
-}
+void TempFile::truncate() { [[maybe_unused]] int result = ::ftruncate(fd_.get(), 0); }
 
 }  // namespace mono::os

@@ -2,8 +2,7 @@
 // socket object is made from a duplicate of the descriptor when an attribute is first asked for;
 // until then it costs nothing. From then on the connection ends with this request, because nobody
 // knows what the application has said or read on it.
-#include <unistd.h>
-
+#include "os/fd.hpp"
 #include "python/types.hpp"
 #include "python/wsgi_objects.hpp"
 
@@ -20,15 +19,17 @@ bool open_socket(ClientSocketObject* object) {
         PyErr_SetString(PyExc_RuntimeError, "the client's socket was used after the request's end");
         return false;
     }
-    int fd = write->engine->share_socket(*write->exchange);
-    if (fd < 0) {
+    os::Fd owned(write->engine->share_socket(*write->exchange));
+    if (!owned) {
         PyErr_SetString(PyExc_ConnectionResetError, "the client has closed the connection");
         return false;
     }
     Ref helpers(PyImport_ImportModule("monoceros.http.client_socket"));
-    if (helpers) object->socket = PyObject_CallMethod(helpers.get(), "open_socket", "i", fd);
-    if (object->socket == nullptr) ::close(fd);
-    return object->socket != nullptr;
+    if (helpers)
+        object->socket = PyObject_CallMethod(helpers.get(), "open_socket", "i", owned.get());
+    if (object->socket == nullptr) return false;
+    owned.release();
+    return true;
 }
 
 PyObject* get_attribute(PyObject* self, PyObject* name) {

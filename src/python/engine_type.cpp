@@ -27,8 +27,7 @@ struct EngineParts {
 };
 
 struct EngineObject {
-    PyObject_HEAD
-    EngineParts* parts;
+    PyObject_HEAD EngineParts* parts;
 };
 
 EngineParts* parts_of(PyObject* self) { return reinterpret_cast<EngineObject*>(self)->parts; }
@@ -40,11 +39,11 @@ bool raise_sentence(const std::string& sentence) {
 
 bool open_access_log(EngineParts& parts, const config::Settings& settings) {
     auto format = log::AccessFormat::compile(settings.access_log_format);
-    if (!format) return raise_sentence("access_log_format: " + format.sentence());
+    if (!format) return raise_sentence(format.sentence());
     log::AccessLogOptions options;
     options.path = settings.accesslog;
     auto opened = log::AccessLog::open(std::move(options), std::move(format.value()));
-    if (!opened) return raise_sentence("accesslog: " + opened.sentence());
+    if (!opened) return raise_sentence(opened.sentence());
     parts.access_log = std::move(opened.value());
     return true;
 }
@@ -82,8 +81,8 @@ struct Arguments {
 };
 
 bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
-    static const char* kNames[] = {"settings", "listeners", "handle_error", "before",
-                                   "after",    "script_name", "server",     "slots",
+    static const char* kNames[] = {"settings", "listeners",   "handle_error", "before",
+                                   "after",    "script_name", "server",       "slots",
                                    "shared",   "access_log",  nullptr};
     return PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$OOssIpp", const_cast<char**>(kNames),
                                        &parsed.settings, &parsed.listeners, &parsed.handle_error,
@@ -213,10 +212,10 @@ PyObject* take_journal(PyObject* self, PyObject*) {
     Ref entries(PyList_New(0));
     if (!entries) return nullptr;
     for (const engine::JournalEntry& entry : parts_of(self)->engine->take_journal()) {
-        Ref item(Py_BuildValue("(iN)", static_cast<int>(entry.severity),
-                               PyUnicode_DecodeLatin1(entry.text.data(),
-                                                      static_cast<Py_ssize_t>(entry.text.size()),
-                                                      nullptr)));
+        Ref item(Py_BuildValue(
+            "(iN)", static_cast<int>(entry.severity),
+            PyUnicode_DecodeLatin1(entry.text.data(), static_cast<Py_ssize_t>(entry.text.size()),
+                                   nullptr)));
         if (!item || PyList_Append(entries.get(), item.get()) < 0) return nullptr;
     }
     return entries.release();
@@ -247,10 +246,20 @@ PyObject* get_access_log_in_core(PyObject* self, void*) {
     return PyBool_FromLong(parts_of(self)->access_log != nullptr);
 }
 
+// Whether C++ can write lines of this format: it is valid and needs no environ of Python's.
+PyObject* can_format(PyObject*, PyObject* text) {
+    const char* format = PyUnicode_AsUTF8(text);
+    if (format == nullptr) return nullptr;
+    auto compiled = log::AccessFormat::compile(format);
+    return PyBool_FromLong(compiled.ok() && !compiled.value().needs_environ());
+}
+
 PyMethodDef methods[] = {
     {"serve_wsgi", serve_wsgi, METH_VARARGS,
      "serve_wsgi(application, timeout_ms, limit): answers requests until the time is over, limit "
      "(0: none) is reached, wake() was called or the journal has entries; returns their number."},
+    {"can_format", can_format, METH_O | METH_STATIC,
+     "can_format(text): whether the core can write access lines of this format."},
     {"wake", wake, METH_NOARGS, "Makes serve_wsgi return after the current request."},
     {"drain", drain, METH_NOARGS, "No new connections; every answer closes its connection."},
     {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},

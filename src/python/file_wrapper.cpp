@@ -1,18 +1,13 @@
 #include "python/file_wrapper.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include "os/files.hpp"
 #include "python/state.hpp"
 #include "python/types.hpp"
 
 namespace mono::python {
 namespace {
 
-FileWrapperObject* wrapper_of(PyObject* self) {
-    return reinterpret_cast<FileWrapperObject*>(self);
-}
+FileWrapperObject* wrapper_of(PyObject* self) { return reinterpret_cast<FileWrapperObject*>(self); }
 
 PyObject* make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     static const char* kNames[] = {"filelike", "blksize", nullptr};
@@ -105,14 +100,14 @@ PyType_Spec spec = {"monoceros._core.FileWrapper", sizeof(FileWrapperObject), 0,
 FileRange file_range(const FileWrapperObject* wrapper) {
     FileRange range;
     int64_t fd = number_from(wrapper->file, "fileno");
-    struct stat facts;
-    if (fd < 0 || fstat(static_cast<int>(fd), &facts) != 0 || !S_ISREG(facts.st_mode)) return range;
+    int64_t size = fd < 0 ? -1 : os::regular_file_size(static_cast<int>(fd));
+    if (size < 0) return range;
     // The object's own position, not the descriptor's: a buffered reader is ahead of it.
     int64_t position = number_from(wrapper->file, "tell");
     if (position < 0) return range;
-    range.fd = fcntl(static_cast<int>(fd), F_DUPFD_CLOEXEC, 3);
+    range.fd = os::duplicate(static_cast<int>(fd)).release();
     range.offset = static_cast<uint64_t>(position);
-    int64_t rest = facts.st_size - position;
+    int64_t rest = size - position;
     range.length = rest > 0 ? static_cast<uint64_t>(rest) : 0;
     return range;
 }

@@ -9,8 +9,7 @@
 namespace mono::python {
 
 struct FileWrapperObject {
-    PyObject_HEAD
-    PyObject* file;
+    PyObject_HEAD PyObject* file;
     PyObject* close;  // the file's close, an attribute of the wrapper; nullptr if it has none
     Py_ssize_t block_size;
 };

@@ -7,8 +7,8 @@ namespace {
 
 int exec_module(PyObject* module) {
     using Add = int (*)(PyObject*);
-    constexpr Add kParts[] = {add_settings_type,     add_supervisor_type,   add_scoreboard_type,
-                              add_process_functions, add_file_wrapper_type, add_response_types,
+    constexpr Add kParts[] = {add_settings_type,     add_supervisor_type,    add_scoreboard_type,
+                              add_process_functions, add_file_wrapper_type,  add_response_types,
                               add_input_type,        add_client_socket_type, add_engine_type};
     for (Add add : kParts) {
         if (add(module) < 0) return -1;
@@ -47,15 +47,9 @@ PyModuleDef_Slot slots[] = {
 };
 
 PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    "_core",
-    "The C++ core of monoceros. Private: see _core.pyi.",
-    sizeof(ModuleState),
-    nullptr,
-    slots,
-    traverse_module,
-    clear_module,
-    nullptr,
+    PyModuleDef_HEAD_INIT, "_core",      "The C++ core of monoceros. Private: see _core.pyi.",
+    sizeof(ModuleState),   nullptr,      slots,
+    traverse_module,       clear_module, nullptr,
 };
 
 }  // namespace

@@ -6,14 +6,14 @@
 
 namespace mono::python {
 
-int add_settings_type(PyObject* module);    // settings_type.cpp: Settings, settings_table()
-int add_supervisor_type(PyObject* module);  // supervisor_type.cpp: Supervisor
-int add_scoreboard_type(PyObject* module);  // scoreboard_type.cpp: Scoreboard
-int add_process_functions(PyObject* module);  // process_fns.cpp: prctl, cpu and memory facts
-int add_file_wrapper_type(PyObject* module);  // file_wrapper.cpp: FileWrapper
-int add_response_types(PyObject* module);     // wsgi_response.cpp: start_response and its kin
-int add_input_type(PyObject* module);         // wsgi_input.cpp: wsgi.input
+int add_settings_type(PyObject* module);       // settings_type.cpp: Settings, settings_table()
+int add_supervisor_type(PyObject* module);     // supervisor_type.cpp: Supervisor
+int add_scoreboard_type(PyObject* module);     // scoreboard_type.cpp: Scoreboard
+int add_process_functions(PyObject* module);   // process_fns.cpp: prctl, cpu and memory facts
+int add_file_wrapper_type(PyObject* module);   // file_wrapper.cpp: FileWrapper
+int add_response_types(PyObject* module);      // wsgi_response.cpp: start_response and its kin
+int add_input_type(PyObject* module);          // wsgi_input.cpp: wsgi.input
 int add_client_socket_type(PyObject* module);  // client_socket.cpp: gunicorn.socket
-int add_engine_type(PyObject* module);        // engine_type.cpp: Engine
+int add_engine_type(PyObject* module);         // engine_type.cpp: Engine
 
 }  // namespace mono::python

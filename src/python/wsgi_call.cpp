@@ -112,8 +112,8 @@ bool WsgiCall::close(PyObject* result) {
 
 bool WsgiCall::respond(PyObject* application, session::Exchange& exchange, PyObject* environ) {
     PyObject* arguments[] = {nullptr, environ, objects_.start_response()};
-    Ref result(PyObject_Vectorcall(application, arguments + 1,
-                                   2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    Ref result(PyObject_Vectorcall(application, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                   nullptr));
     if (!result) return false;
     send_result(exchange, result.get());
     return close(result.get());
@@ -151,8 +151,8 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
 
 // An exception ended the request. Answers 500 where nothing was sent; true: the worker goes on.
 bool WsgiCall::fail(session::Exchange& exchange) {
-    bool ends_worker = PyErr_ExceptionMatches(PyExc_SystemExit) ||
-                       PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+    bool ends_worker =
+        PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
     SavedError error;
     bool client_left = objects_.write() != nullptr && objects_.write()->gone;
     if (!exchange.response.begun()) {
@@ -160,12 +160,11 @@ bool WsgiCall::fail(session::Exchange& exchange) {
         engine_.write_error(exchange, 500, "");
     }
     if (!(client_left && error.matches(PyExc_OSError))) {
-        Ref logged(PyObject_CallFunction(
-            callbacks_.handle_error, "Os#s#", error.value(),
-            exchange.text(exchange.head.method).data(),
-            static_cast<Py_ssize_t>(exchange.head.method.length),
-            exchange.text(exchange.head.target).data(),
-            static_cast<Py_ssize_t>(exchange.head.target.length)));
+        Ref logged(PyObject_CallFunction(callbacks_.handle_error, "Os#s#", error.value(),
+                                         exchange.text(exchange.head.method).data(),
+                                         static_cast<Py_ssize_t>(exchange.head.method.length),
+                                         exchange.text(exchange.head.target).data(),
+                                         static_cast<Py_ssize_t>(exchange.head.target.length)));
         if (!logged) PyErr_WriteUnraisable(callbacks_.handle_error);
     }
     if (!ends_worker) return true;
@@ -197,11 +196,13 @@ void WsgiCall::call_after(const session::Exchange& exchange, PyObject* environ) 
     int64_t duration_us = base::monotonic_us() - exchange.started_us;
     std::string_view status = head.status_line();
     std::string_view fields = head.fields();
-    Ref text(PyUnicode_DecodeLatin1(status.data(), static_cast<Py_ssize_t>(status.size()), nullptr));
-    Ref called(PyObject_CallFunction(callbacks_.after, "OOy#KL", environ, text.get(), fields.data(),
-                                     static_cast<Py_ssize_t>(fields.size()),
-                                     static_cast<unsigned long long>(exchange.response.body_bytes()),
-                                     static_cast<long long>(duration_us)));
+    Ref text(
+        PyUnicode_DecodeLatin1(status.data(), static_cast<Py_ssize_t>(status.size()), nullptr));
+    Ref called(
+        PyObject_CallFunction(callbacks_.after, "OOy#KL", environ, text.get(), fields.data(),
+                              static_cast<Py_ssize_t>(fields.size()),
+                              static_cast<unsigned long long>(exchange.response.body_bytes()),
+                              static_cast<long long>(duration_us)));
     if (!called) PyErr_WriteUnraisable(callbacks_.after);
 }
 

@@ -8,10 +8,10 @@ namespace mono::python {
 namespace {
 
 constexpr const char* kKeyNames[] = {
-    "REQUEST_METHOD", "RAW_URI",     "PATH_INFO",   "QUERY_STRING",    "SERVER_PROTOCOL",
-    "SCRIPT_NAME",    "REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME",     "SERVER_PORT",
-    "wsgi.url_scheme", "wsgi.input", "wsgi.early_hints", "gunicorn.socket"};
-constexpr std::string_view kMethodNames[] = {"GET", "POST",  "HEAD",   "PUT",
+    "REQUEST_METHOD",  "RAW_URI",     "PATH_INFO",        "QUERY_STRING",   "SERVER_PROTOCOL",
+    "SCRIPT_NAME",     "REMOTE_ADDR", "REMOTE_PORT",      "SERVER_NAME",    "SERVER_PORT",
+    "wsgi.url_scheme", "wsgi.input",  "wsgi.early_hints", "gunicorn.socket"};
+constexpr std::string_view kMethodNames[] = {"GET",   "POST",   "HEAD",   "PUT",
                                              "PATCH", "DELETE", "OPTIONS"};
 
 Ref ascii_text(std::string_view text) {
@@ -22,8 +22,7 @@ Ref ascii_text(std::string_view text) {
 }
 
 Ref latin1_text(std::string_view text) {
-    return Ref(
-        PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
+    return Ref(PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
 }
 
 // PEP 3333: repeated fields are one value, joined by commas.
@@ -169,8 +168,8 @@ bool EnvironMaker::add_host_as_server(PyObject* environ, const session::Exchange
         if (field.known != http::KnownField::kHost) continue;
         std::string_view host = exchange.text(field.value);
         size_t colon = host.rfind(':');
-        bool in_brackets = host.find(']', colon == std::string_view::npos ? 0 : colon) !=
-                           std::string_view::npos;
+        bool in_brackets =
+            host.find(']', colon == std::string_view::npos ? 0 : colon) != std::string_view::npos;
         std::string_view port = exchange.scheme == http::Scheme::kHttps ? "443" : "80";
         if (colon != std::string_view::npos && !in_brackets) {
             if (colon + 1 < host.size()) port = host.substr(colon + 1);

@@ -30,8 +30,20 @@ class EnvironMaker {
 
   private:
     enum Key : uint8_t {
-        kRequestMethod, kRawUri, kPathInfo, kQueryString, kServerProtocol, kScriptName,
-        kRemoteAddr, kRemotePort, kServerName, kServerPort, kUrlScheme, kInput, kEarlyHints, kClientSocket,
+        kRequestMethod,
+        kRawUri,
+        kPathInfo,
+        kQueryString,
+        kServerProtocol,
+        kScriptName,
+        kRemoteAddr,
+        kRemotePort,
+        kServerName,
+        kServerPort,
+        kUrlScheme,
+        kInput,
+        kEarlyHints,
+        kClientSocket,
         kKeyCount,
     };
     static constexpr size_t kMethods = 7;

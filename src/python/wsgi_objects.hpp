@@ -12,34 +12,29 @@ namespace mono::python {
 
 // PEP 3333's write() callable, and the state that start_response and early_hints share with it.
 struct WriteObject {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     engine::Engine* engine;
     session::Exchange* exchange;
     bool gone;  // the client has left
 };
 
 struct StartResponseObject {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     WriteObject* write;
 };
 
 struct EarlyHintsObject {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     WriteObject* write;
 };
 
 struct ClientSocketObject {
-    PyObject_HEAD
-    WriteObject* write;
+    PyObject_HEAD WriteObject* write;
     PyObject* socket;  // nullptr until somebody asks
 };
 
 struct InputObject {
-    PyObject_HEAD
-    session::Exchange* exchange;
+    PyObject_HEAD session::Exchange* exchange;
     uint64_t offset;
 };
 

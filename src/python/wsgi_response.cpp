@@ -102,8 +102,7 @@ bool accept_head(WriteObject* write, PyObject* status, PyObject* headers, PyObje
         if (response.begun()) return reraise(exc_info);
         response.head.clear();
     } else if (!response.head.empty()) {
-        PyErr_SetString(PyExc_AssertionError,
-                        "start_response was called twice without exc_info");
+        PyErr_SetString(PyExc_AssertionError, "start_response was called twice without exc_info");
         return false;
     }
     if (fill_head(response.head, status, headers)) return true;
@@ -226,10 +225,9 @@ PyTypeObject* make_type(PyObject* module, const char* name, const char* doc) {
         {Py_tp_doc, const_cast<char*>(doc)},
         {0, nullptr},
     };
-    PyType_Spec spec = {name, sizeof(Object), 0,
-                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
-                            Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                        slots};
+    PyType_Spec spec = {
+        name, sizeof(Object), 0,
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
     return reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
 }
 
@@ -244,12 +242,12 @@ Ref make_object(PyTypeObject* type, vectorcallfunc call) {
 
 int add_response_types(PyObject* module) {
     ModuleState* state = state_of_module(module);
-    state->start_response = make_type<StartResponseObject>(
-        module, "monoceros._core.start_response", "PEP 3333's start_response callable.");
+    state->start_response = make_type<StartResponseObject>(module, "monoceros._core.start_response",
+                                                           "PEP 3333's start_response callable.");
     state->write =
         make_type<WriteObject>(module, "monoceros._core.write", "PEP 3333's write callable.");
-    state->early_hints = make_type<EarlyHintsObject>(
-        module, "monoceros._core.early_hints", "Sends 103 Early Hints (RFC 8297).");
+    state->early_hints = make_type<EarlyHintsObject>(module, "monoceros._core.early_hints",
+                                                     "Sends 103 Early Hints (RFC 8297).");
     bool made = state->start_response && state->write && state->early_hints;
     return made ? 0 : -1;
 }

@@ -111,8 +111,7 @@ Next Connection::begin_body(int64_t now_ms) {
     }
     uint64_t length = exchange.head.content_length;
     bool chunked = exchange.head.body == http::BodyKind::kChunked;
-    if (!chunked && exceeds_limit(0, length))
-        return refuse(Error::kBodyTooLarge, head_length);
+    if (!chunked && exceeds_limit(0, length)) return refuse(Error::kBodyTooLarge, head_length);
     phase_ = Phase::kBody;
     set_deadline(now_ms, limits.body_ms_max);
     body_left_ = length;

@@ -116,8 +116,8 @@ class Connection {
     http::HeadParser parser_;
     http::ChunkedDecoder chunked_;
     Exchange* exchange_ = nullptr;
-    base::Buffer pipelined_;     // bytes behind the current request
-    uint64_t body_left_ = 0;     // of a Content-Length body
+    base::Buffer pipelined_;  // bytes behind the current request
+    uint64_t body_left_ = 0;  // of a Content-Length body
     int64_t deadline_ms_;
     uint64_t linger_bytes_ = 0;
     uint32_t served_ = 0;

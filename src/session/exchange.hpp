@@ -31,11 +31,11 @@ struct Exchange {
     Body body;
     Response response;
     http::Scheme scheme = http::Scheme::kTransport;
-    base::Slice script_name;     // of a permitted header; empty: Limits::script_name
-    int64_t started_us = 0;      // monotonic: the head was complete
-    PeerInfo peer;           // a copy: the connection may die while the application runs
-    void* link = nullptr;        // engine's connection; nullptr once it is gone
-    Exchange* next = nullptr;    // in the engine's ready queue or pool
+    base::Slice script_name;   // of a permitted header; empty: Limits::script_name
+    int64_t started_us = 0;    // monotonic: the head was complete
+    PeerInfo peer;             // a copy: the connection may die while the application runs
+    void* link = nullptr;      // engine's connection; nullptr once it is gone
+    Exchange* next = nullptr;  // in the engine's ready queue or pool
     bool handed_out = false;
     bool continue_sent = false;  // 100 Continue
 

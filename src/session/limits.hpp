@@ -17,9 +17,9 @@ constexpr uint64_t kOutputMemoryBytesMax = 256 * 1024;  // of one response, befo
 constexpr uint64_t kOutputSpillBytesMax = 1ull << 30;   // then the application waits
 constexpr uint64_t kLingerBytesMax = 1 << 20;           // read and thrown away after a refusal
 constexpr int64_t kLingerMs = 2'000;
-constexpr uint32_t kCopiedBodyBytesMax = 4096;          // larger pieces are referenced, not copied
-constexpr uint32_t kReceiveBytes = 64 * 1024;           // one recv(2)
-constexpr uint32_t kIdleBufferBytes = 2048;             // what a pooled input buffer may keep
+constexpr uint32_t kCopiedBodyBytesMax = 4096;  // larger pieces are referenced, not copied
+constexpr uint32_t kReceiveBytes = 64 * 1024;   // one recv(2)
+constexpr uint32_t kIdleBufferBytes = 2048;     // what a pooled input buffer may keep
 
 struct Limits {
     http::HeadRules head;

@@ -37,8 +37,8 @@ class Response {
     struct Frame {
         char prefix[http::kChunkPrefixMax];
         uint8_t prefix_length = 0;
-        uint64_t body_length = 0;       // of the piece, after truncation
-        std::string_view suffix;        // static
+        uint64_t body_length = 0;  // of the piece, after truncation
+        std::string_view suffix;   // static
     };
     // `piece_length` may be 0. `last` ends the body.
     Frame frame(uint64_t piece_length, bool last);

@@ -74,7 +74,9 @@ class EngineWorker(Worker):
         for listener in self.sockets:
             environ = self.base_environ(listener)
             listeners.append((listener.fileno(), environ, environ["SERVER_PORT"] == ""))
-        in_core = bool(getattr(self.log, "access_in_core", False))
+        in_core = bool(getattr(self.log, "access_in_core", False)) and _core.Engine.can_format(
+            self.cfg.access_log_format
+        )
         logs_here = self.log.access_log_enabled and not in_core
         # Without listeners to hear them, hooks and loggers cost nothing (design.md, section 6).
         debug = self.log.loglevel <= DEBUG
