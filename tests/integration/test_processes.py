@@ -264,12 +264,18 @@ BROKEN = {
 }
 
 
+def python_path(first: Path) -> dict[str, str]:
+    """PYTHONPATH with a directory before what is on it already."""
+    rest = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": f"{first}{os.pathsep}{rest}" if rest else str(first)}
+
+
 @pytest.fixture
 def broken(tmp_path: Path) -> dict[str, str]:
     """An environment in which the broken modules can be imported."""
     for name, text in BROKEN.items():
         (tmp_path / name).write_text(text)
-    return {"PYTHONPATH": str(tmp_path)}
+    return python_path(tmp_path)
 
 
 @pytest.mark.parametrize("name", BOOT_FAILURES)
@@ -313,7 +319,7 @@ def test_bad_command_line(
 @pytest.mark.beyond("respawns as fast as it can", strict=False)
 def test_crash_loop_backs_off(launch: StartServer, tmp_path: Path) -> None:
     (tmp_path / "crashing.py").write_text("import os\nos._exit(9)\n")
-    server = launch("crashing:app", env={"PYTHONPATH": str(tmp_path)})
+    server = launch("crashing:app", env=python_path(tmp_path))
     server.wait_log("Booting worker", timeout_s=20)
     time.sleep(4)  # what is looked at is a rate
     assert server.code() is None
