@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gunicorn_venv import gunicorn_python
+from scenario import Runner
 
 Both = Callable[..., tuple[Any, Any]]
 SERVERS = ("gunicorn", "monoceros")
@@ -69,3 +70,19 @@ def both_commands(pythons: dict[str, str], tmp_path: Path) -> Both:
         return done[0], done[1]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def runner(
+    pythons: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[Runner]:
+    """Runs the groups of the selected scenarios ahead, a few at once."""
+    made = Runner(pythons, tmp_path_factory.mktemp("pairs"))
+    for item in request.session.items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and "scenario" in callspec.params:
+            made.submit(callspec.params["group"])
+    yield made
+    made.close()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 VERSION = "27.0.1"
+PACKAGES = [f"gunicorn=={VERSION}", "setproctitle", "PasteDeploy"]
 VENV = Path(__file__).resolve().parents[2] / "build" / "compat-venv"
 
 
@@ -17,9 +18,9 @@ def gunicorn_python() -> str:
     if given:
         return given
     python = VENV / "bin" / "python"
-    if not (VENV / "bin" / "gunicorn").exists():
+    done = VENV / "complete"
+    if not done.exists() or done.read_text() != " ".join(PACKAGES):
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-        subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", f"gunicorn=={VERSION}"], check=True
-        )
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        done.write_text(" ".join(PACKAGES))
     return str(python)

@@ -1,0 +1,9 @@
+"""All groups of scenarios, the slow ones first so that the others run beside them."""
+
+from __future__ import annotations
+
+import scenarios_cli
+import scenarios_http
+import scenarios_response
+
+GROUPS = [*scenarios_cli.GROUPS, *scenarios_response.GROUPS, *scenarios_http.GROUPS]
