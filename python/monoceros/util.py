@@ -164,8 +164,9 @@ def import_app(module: str) -> Any:
     AppImportError: the module is there, the application is not. Anything else is what the
     module itself raised on import.
     """
-    name, _, expression = module.partition(":")
-    expression = expression or "application"
+    name, colon, expression = module.partition(":")
+    if not colon:
+        expression = "application"
     found = _import_module(name, expression)
     if expression.isidentifier():
         app = _attribute(found, name, expression)

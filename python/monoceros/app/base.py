@@ -164,6 +164,7 @@ class Application(BaseApplication):
             raise RuntimeError(f"The configuration file {filename!r} does not exist.")
         if os.path.splitext(filename)[1] not in (".py", ".pyc"):
             util.warn(f"the configuration file {filename} should have the suffix .py.")
+        filename = os.path.abspath(filename)
         module = type(sys)("__config__")
         module.__file__ = filename
         sys.modules["__config__"] = module
@@ -235,6 +236,8 @@ class Application(BaseApplication):
         """Imports the application, and exits with 0 or 1."""
         try:
             self.load()
+        except SystemExit:
+            raise  # the application's own word
         except BaseException:
             import traceback
 
