@@ -235,13 +235,15 @@ class Arbiter:
             self.pidfile.unlink()
 
     def _pass(self) -> None:
-        """One round: wait, take signals in their order, reap, let the supervisor look."""
+        """One round: wait, reap, take signals in their order, let the supervisor look."""
         assert self.supervisor is not None
-        for number in self._wait():
-            self._do(self.supervisor.signal(number))
+        numbers = self._wait()
+        # First what is so, then what is wanted: a stop must know whether another master lives.
+        self.reap_workers()
         if self.master_pid and self.master_pid != os.getppid():
             self._promote()
-        self.reap_workers()
+        for number in numbers:
+            self._do(self.supervisor.signal(number))
         self._do(self.supervisor.tick())
         if self._watchdog_s is not None:
             systemd.sd_notify("WATCHDOG=1", self.log)
@@ -460,10 +462,12 @@ class Arbiter:
         stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         systemd.sd_notify(f"RELOADING=1\nMONOTONIC_USEC={stamp}", self.log)
         before = (self.app.cfg, self._num_workers)
+        directory = os.getcwd()
         environ = os.environ.copy()
         try:
             self.reload()
         except (Exception, SystemExit):
+            os.chdir(directory)
             self._restore(before[0], before[1], environ)
             self.log.exception("The reload failed: the server goes on as before")
             self._do(self.supervisor.reload_failed())
@@ -478,6 +482,7 @@ class Arbiter:
                 os.environ[name] = self.cfg.env_orig[name]
             else:
                 os.environ.pop(name, None)
+        os.chdir(str(self.START_CTX["cwd"]))  # relative names mean what they meant at the start
         self.app.reload()
         self.setup(self.app)
         self.log.reopen_files()

@@ -17,11 +17,15 @@ else:
 
 
 def start_context() -> dict[str | int, object]:
-    """How this process was started: the interpreter, its whole command line, the directory."""
+    """How this process was started: the interpreter, its whole command line, the directory.
+
+    The configuration may have gone elsewhere since (chdir); config remembers where it began.
+    """
+    from monoceros import config
     from monoceros.util import getcwd
 
     args = [sys.executable, *sys.orig_argv[1:]]
-    return {0: sys.executable, "args": args, "cwd": getcwd()}
+    return {0: sys.executable, "args": args, "cwd": getattr(config, "LAUNCH_DIR", "") or getcwd()}
 
 
 def exec_new_master(arbiter: Arbiter) -> None:

@@ -8,8 +8,9 @@ import signal
 import time
 from pathlib import Path
 
+import monoceros.config
 import pytest
-from arbiter_harness import Server, alive, until
+from arbiter_harness import APP, WORKER, Server, alive, children, until
 
 
 @pytest.mark.parametrize(
@@ -176,6 +177,7 @@ def test_a_broken_configuration_on_hup_changes_nothing(tmp_path: Path, text: str
 def test_hup_with_an_application_that_no_longer_loads_keeps_the_old_one(tmp_path: Path) -> None:
     with Server(tmp_path, "-w", "2") as server:
         workers = server.ready(2)
+        until(lambda: {int(server.get()) for _ in range(20)} == set(workers))
         good = (tmp_path / "app.py").read_text()
         (tmp_path / "app.py").write_text("raise RuntimeError('typo')\n")
         server.send(signal.SIGHUP)
@@ -264,3 +266,26 @@ def test_the_idle_master_sleeps(tmp_path: Path) -> None:
         before = switches()
         time.sleep(3)
         assert switches() - before <= 3
+
+
+@pytest.mark.skipif(
+    not hasattr(monoceros.config, "LAUNCH_DIR"), reason="config does not remember where it began"
+)
+def test_hup_and_usr2_find_a_relative_configuration_after_chdir(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    for name in ("app.py", "small.py"):
+        source = APP if name == "app.py" else WORKER
+        (inner / name).write_text(source)
+    (tmp_path / "rel.conf.py").write_text("raw_env = ['COLOUR=red']\n")
+    with Server(tmp_path, "-c", "rel.conf.py", "--chdir", "inner", "--pid", "pid") as server:
+        server.ready()
+        (tmp_path / "rel.conf.py").write_text("raw_env = ['COLOUR=blue']\n")
+        server.send(signal.SIGHUP)
+        until(lambda: server.get("/env/COLOUR") == "blue")
+        server.send(signal.SIGUSR2)
+        until((inner / "pid.2").exists)
+        new = int((inner / "pid.2").read_text())
+        until(lambda: len(children(new)) == 1)
+        assert server.stop() == 0
+        until(server.answers)
