@@ -164,12 +164,11 @@ class Application(BaseApplication):
             raise RuntimeError(f"The configuration file {filename!r} does not exist.")
         if os.path.splitext(filename)[1] not in (".py", ".pyc"):
             util.warn(f"the configuration file {filename} should have the suffix .py.")
-        filename = os.path.abspath(filename)
         module = type(sys)("__config__")
-        module.__file__ = filename
+        module.__file__ = os.path.abspath(filename)
         sys.modules["__config__"] = module
         try:
-            exec(_compiled(filename), module.__dict__)
+            exec(_compiled(module.__file__), module.__dict__)
         except Exception:
             import traceback
 
