@@ -76,13 +76,13 @@ session::Exchange* Engine::try_take() {
     return pop_ready();
 }
 
-session::Exchange* Engine::take(int timeout_ms) {
+session::Exchange* Engine::take(int timeout_ms, uint64_t wakes) {
     Lock lock(mutex_);
     int64_t end_ms = timeout_ms < 0 ? INT64_MAX : base::monotonic_ms() + timeout_ms;
     bool last_round = false;
     while (true) {
         if (session::Exchange* exchange = pop_ready()) return exchange;
-        if (last_round || woken_ || attention_.load(std::memory_order_relaxed)) break;
+        if (last_round || wakes_ != wakes || attention_.load(std::memory_order_relaxed)) break;
         int64_t left_ms = timeout_ms < 0 ? -1 : std::max<int64_t>(0, end_ms - base::monotonic_ms());
         if (has_pilot_) {
             ++waiting_takers_;
@@ -98,7 +98,6 @@ session::Exchange* Engine::take(int timeout_ms) {
         if (draining_ && links_.size() == 0) last_round = true;
         if (timeout_ms >= 0 && base::monotonic_ms() >= end_ms) last_round = true;
     }
-    woken_ = false;
     return nullptr;
 }
 

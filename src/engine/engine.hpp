@@ -78,9 +78,12 @@ class Engine {
 
     // A complete request, without waiting; nullptr when there is none or no slot is free.
     session::Exchange* try_take();
-    // Waits for one. nullptr: the time is over, wake() rang, a signal came, the journal or the
-    // released owners want attention, or a drain is complete. Call without the GIL.
-    session::Exchange* take(int timeout_ms);
+    // Waits for one. nullptr: the time is over, wake() rang since `wakes` was read, a signal came,
+    // the journal or the released owners want attention, or a drain is complete. Call without the
+    // GIL.
+    session::Exchange* take(int timeout_ms, uint64_t wakes);
+    // How often wake() was heard: read it before looking at the flag that wake() is rung for.
+    uint64_t wakes() const { return wakes_.load(std::memory_order_acquire); }
 
     // The response. Call without the GIL where it can be helped: they make system calls.
     // `known_length`: of the whole body where the caller knows it, else -1. `last` ends the body.
@@ -200,13 +203,13 @@ class Engine {
     int64_t resume_at_ms_ = 0;  // listeners that ran out of descriptors
     uint32_t waiting_takers_ = 0;
     bool has_pilot_ = false;
-    bool woken_ = false;
     bool listeners_paused_ = false;
     bool draining_ = false;
     bool standby_flying_ = false;
     bool standby_dormant_ = true;
     bool standby_quit_ = false;
 
+    std::atomic<uint64_t> wakes_{0};
     std::atomic<bool> attention_{false};  // journal_ or released_owners_ is not empty
     Journal journal_;
     std::vector<base::Released> released_;

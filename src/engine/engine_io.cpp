@@ -24,7 +24,8 @@ void Engine::on_event(const epoll_event& event) {
     uint64_t key = event.data.u64;
     if (key == kWakeupKey) {
         wakeup_.drain();
-        woken_ = true;
+        wakes_.fetch_add(1, std::memory_order_release);
+        ready_or_seat_.notify_all();
         return;
     }
     if ((key & kListenerKey) != 0) {

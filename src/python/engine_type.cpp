@@ -177,13 +177,14 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
     int64_t begin_ms = base::monotonic_ms();
     int64_t end_ms = begin_ms + timeout_ms;
     long answered = 0;
-    parts.interrupted.store(false, std::memory_order_relaxed);
-    while (!parts.interrupted.load(std::memory_order_relaxed)) {
+    while (true) {
+        uint64_t wakes = parts.engine->wakes();
+        if (parts.interrupted.load(std::memory_order_acquire)) break;
         session::Exchange* exchange = parts.engine->try_take();
         if (exchange == nullptr) {
             WithoutGil without;
             int64_t left_ms = end_ms - base::monotonic_ms();
-            exchange = parts.engine->take(static_cast<int>(left_ms > 0 ? left_ms : 0));
+            exchange = parts.engine->take(static_cast<int>(left_ms > 0 ? left_ms : 0), wakes);
         }
         if (exchange == nullptr) break;
         bool go_on = call.run(application, *exchange);
@@ -198,12 +199,13 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
 }
 
 PyObject* wake(PyObject* self, PyObject*) {
-    parts_of(self)->interrupted.store(true, std::memory_order_relaxed);
+    parts_of(self)->interrupted.store(true, std::memory_order_release);
     parts_of(self)->engine->wake();
     Py_RETURN_NONE;
 }
 
 PyObject* drain(PyObject* self, PyObject*) {
+    parts_of(self)->interrupted.store(false, std::memory_order_release);
     parts_of(self)->engine->drain();
     Py_RETURN_NONE;
 }
@@ -260,8 +262,8 @@ PyMethodDef methods[] = {
      "(0: none) is reached, wake() was called or the journal has entries; returns their number."},
     {"can_format", can_format, METH_O | METH_STATIC,
      "can_format(text): whether the core can write access lines of this format."},
-    {"wake", wake, METH_NOARGS, "Makes serve_wsgi return after the current request."},
-    {"drain", drain, METH_NOARGS, "No new connections; every answer closes its connection."},
+    {"wake", wake, METH_NOARGS, "Makes every serve_wsgi return after its current request, until drain()."},
+    {"drain", drain, METH_NOARGS, "No new connections; every answer closes its own. serve_wsgi may be called again."},
     {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},
     {"counters", counters, METH_NOARGS, "(accepted, answered, refused, aborted)"},
     {"reopen_access_log", reopen_access_log, METH_NOARGS, "Opens the access log by its name."},

@@ -115,13 +115,28 @@ class EngineWorker(Worker):
         """One call into the core, and what is to be done between two of them."""
         assert self.engine is not None
         self.notify()
-        left = max(0, self.max_requests - self.nr) if self.max_requests != sys.maxsize else 0
+        left = self.requests_left() if self.alive else 0
         self.nr += self.engine.serve_wsgi(self.wsgi, milliseconds, left)
+        self.say_journal()
+        self.check_max_requests()
+        self.check_master()
+
+    def requests_left(self) -> int:
+        """How many requests may still be answered before max_requests; 0: any number."""
+        return 0 if self.max_requests == sys.maxsize else max(1, self.max_requests - self.nr)
+
+    def say_journal(self) -> None:
+        """What the engine has to say goes to the error log."""
+        assert self.engine is not None
         for level, text in self.engine.take_journal():
             self.log.log(level, text)
+
+    def check_max_requests(self) -> None:
         if self.alive and self.nr >= self.max_requests:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
+
+    def check_master(self) -> None:
         if self.alive and os.getppid() != self.ppid:
             self.log.info("The master has gone: worker %s leaves", self.pid)
             self.alive = False
@@ -130,10 +145,13 @@ class EngineWorker(Worker):
         """No new connections; open ones get their answers, each the last of its connection."""
         assert self.engine is not None
         self.engine.drain()
-        self.max_requests = sys.maxsize
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while not self.engine.drained and time.monotonic() < deadline:
             self.turn(min(turn_ms, 100))
+        self.warn_of_open_connections()
+
+    def warn_of_open_connections(self) -> None:
+        assert self.engine is not None
         left = self.engine.connections
         if left:
             self.log.warning("%d connections were still open after graceful_timeout.", left)

@@ -1,0 +1,86 @@
+"""ThreadWorker: `threads` requests at once over one engine; idle connections cost no thread.
+
+Every pool thread asks the engine for requests itself; whichever waits there is its pilot. The main
+thread runs no requests: it beats the heart, handles signals and ends the worker.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+
+from monoceros.workers.runner import EngineWorker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+BEAT_SECONDS_MAX = 1.0
+
+
+class ThreadWorker(EngineWorker):
+    """The worker of --threads."""
+
+    def run(self) -> None:
+        self.slots = self.cfg.threads
+        self._counting = threading.Lock()
+        self.engine = self.open_engine()
+        pool = [
+            threading.Thread(target=self._serve, name=f"request-{number}", daemon=True)
+            for number in range(self.slots)
+        ]
+        for thread in pool:
+            thread.start()
+        beat = min(BEAT_SECONDS_MAX, self.cfg.timeout / 2 or BEAT_SECONDS_MAX)
+        while self.alive:
+            self._wait(beat)
+        self._end(pool, beat)
+
+    def _wait(self, seconds: float) -> None:
+        """Between two beats: signals and finished threads write to the worker's pipe."""
+        self.notify()
+        self.say_journal()
+        self.check_master()
+        readable, _, _ = select.select([self.PIPE[0]], [], [], seconds)
+        if readable:
+            os.read(self.PIPE[0], 4096)
+
+    def _end(self, pool: list[threading.Thread], beat: float) -> None:
+        assert self.engine is not None
+        self.engine.drain()
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while any(thread.is_alive() for thread in pool) and time.monotonic() < deadline:
+            self._wait(min(beat, 0.1))
+        self.say_journal()
+        self.warn_of_open_connections()
+
+    def _serve(self) -> None:
+        """A pool thread: serves until the worker's end and until the last connection is gone."""
+        assert self.engine is not None
+        milliseconds = int(BEAT_SECONDS_MAX * 1000)
+        try:
+            while self.alive or not self.engine.drained:
+                left = self.requests_left() if self.alive else 0
+                answered = self.engine.serve_wsgi(self.wsgi, milliseconds, left)
+                with self._counting:
+                    self.nr += answered
+                    self.check_max_requests()
+        except (SystemExit, KeyboardInterrupt):
+            self.log.info("The application asked worker %s to leave", self.pid)
+            self.alive = False
+        finally:
+            os.write(self.PIPE[1], b"1")
+
+    def check_max_requests(self) -> None:
+        was_alive = self.alive
+        super().check_max_requests()
+        if was_alive and not self.alive and self.engine is not None:
+            self.engine.wake()
+            os.write(self.PIPE[1], b"1")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.alive = False
+        if self.engine is not None:
+            self.engine.wake()
