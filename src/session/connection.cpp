@@ -116,11 +116,14 @@ Next Connection::begin_body(int64_t now_ms) {
     set_deadline(now_ms, limits.body_ms_max);
     body_left_ = length;
     chunked_.reset();
+    bool in_place = !chunked && length <= limits.body_memory_bytes_max;
+    if (!chunked && !in_place && !exchange.body.start_spill(context_.spills))
+        return refuse(Error::kStorageFull, head_length);
     if (exchange.head.expect_continue && rest.empty()) {
         exchange.continue_sent = true;
         out.append_copy("HTTP/1.1 100 Continue\r\n\r\n");
     }
-    if (!chunked && length <= limits.body_memory_bytes_max) {
+    if (in_place) {
         // The body stays where it is, right behind the head.
         exchange.body.set_inline(head_length, length);
         uint64_t here = std::min<uint64_t>(rest.size(), length);
@@ -133,8 +136,6 @@ Next Connection::begin_body(int64_t now_ms) {
     base::Buffer moved;
     moved.append(rest);
     exchange.bytes.truncate(head_length);
-    if (!chunked && !exchange.body.start_spill(context_.spills))
-        return refuse(Error::kStorageFull, head_length);
     return moved.empty() ? Next::kRead : feed(moved.view(), now_ms);
 }
 
@@ -188,11 +189,22 @@ Next Connection::ready() {
 Next Connection::refuse(Error error, uint64_t offset) {
     const http::ErrorInfo& info = http::describe(error);
     refusal_ = {error, offset};
-    out.append_copy(http::error_page(info.status, info.detail));
+    std::string page = http::error_page(info.status, info.detail);
+    // RFC 9110 section 9.3.2
+    if (exchange_->head.head_method) page.resize(page.find("\r\n\r\n") + 4);
+    out.append_copy(page);
     phase_ = Phase::kFlush;
-    if (exchange_ != nullptr) exchange_->response.forbid_keep_alive();
+    exchange_->response.forbid_keep_alive();
     deadline_ms_ = kNever;
     return Next::kRefused;
+}
+
+// How far a body that is cut short came, from the request's first byte.
+uint64_t Connection::body_offset() const {
+    const Exchange& exchange = *exchange_;
+    if (exchange.head.body == http::BodyKind::kChunked)
+        return exchange.head.length + exchange.body.size();
+    return exchange.head.length + exchange.head.content_length - body_left_;
 }
 
 Next Connection::end_of_input() {
@@ -203,9 +215,11 @@ Next Connection::end_of_input() {
 Next Connection::expire(int64_t) {
     switch (phase_) {
         case Phase::kHead:
+            // An empty line behind the last request is not yet one (RFC 9112 section 2.2).
+            if (!parser_.started()) return Next::kClose;
             return refuse(Error::kHeadTimeout, exchange_->bytes.size());
         case Phase::kBody:
-            return refuse(Error::kBodyTimeout, exchange_->head.length + exchange_->body.size());
+            return refuse(Error::kBodyTimeout, body_offset());
         case Phase::kIdle:
         case Phase::kReady:
         case Phase::kFlush:

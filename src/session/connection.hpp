@@ -104,6 +104,7 @@ class Connection {
     Next feed_chunked(std::string_view bytes, int64_t now_ms);
     Next ready();
     Next refuse(http::Error error, uint64_t offset);
+    uint64_t body_offset() const;
     void begin_linger(int64_t now_ms);
     void set_deadline(int64_t now_ms, int64_t span_ms) {
         deadline_ms_ = span_ms > 0 ? now_ms + span_ms : kNever;

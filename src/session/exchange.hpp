@@ -49,6 +49,7 @@ struct Exchange {
         response.clear();
         scheme = http::Scheme::kTransport;
         script_name = {};
+        started_us = 0;
         link = nullptr;
         next = nullptr;
         handed_out = continue_sent = false;

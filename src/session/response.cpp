@@ -6,13 +6,14 @@ void Response::clear() {
     head.clear();
     left_ = body_bytes_ = added_length_ = 0;
     framing_ = Framing::kNone;
-    begun_ = keep_alive_ = no_body_ = add_length_ = dropped_ = false;
+    begun_ = keep_alive_ = no_body_ = add_length_ = dropped_ = ended_ = false;
 }
 
 void Response::begin(const http::RequestHead& request, const ResponseContext& context,
                      int64_t known_length) {
     begun_ = true;
-    version_minor_ = request.version_minor;
+    // Where the rules let another major version in, the answer is still in our own.
+    version_minor_ = request.version_major == 1 ? request.version_minor : 1;
     no_body_ = request.head_method || head.status_forbids_body();
     keep_alive_ = request.keep_alive && context.may_persist;
     if (head.has_content_length()) {
@@ -58,6 +59,7 @@ size_t Response::write_head(const ResponseContext& context, char* out) const {
 
 Response::Frame Response::frame(uint64_t piece_length, bool last) {
     Frame frame;
+    ended_ |= last;
     if (no_body_) {
         dropped_ |= piece_length != 0;
         return frame;

@@ -49,6 +49,8 @@ class Response {
     bool close_delimited() const { return framing_ == Framing::kClose; }
     // Bytes of Content-Length that the application still owes.
     uint64_t owed() const { return framing_ == Framing::kLength && !no_body_ ? left_ : 0; }
+    // The client can tell that the body is whole: nothing is owed, the last chunk was made.
+    bool complete() const { return owed() == 0 && (framing_ != Framing::kChunked || ended_); }
     // The application gave bytes that had to be dropped (no body allowed, or beyond the length).
     bool dropped() const { return dropped_; }
     uint64_t body_bytes() const { return body_bytes_; }
@@ -69,6 +71,7 @@ class Response {
     bool no_body_ = false;
     bool add_length_ = false;
     bool dropped_ = false;
+    bool ended_ = false;  // frame() was told so
 };
 
 }  // namespace mono::session

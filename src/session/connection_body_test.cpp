@@ -1,0 +1,232 @@
+// Bodies of requests: where they lie, their bounds to the byte, 100 Continue, what follows them.
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+
+#include "session/connection.hpp"
+#include "session/test_support.hpp"
+
+namespace mono::session {
+namespace {
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+std::string head_with(const std::string& fields) {
+    return "POST / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n";
+}
+std::string with_length(size_t length) {
+    return head_with("Content-Length: " + std::to_string(length) + "\r\n");
+}
+std::string chunk(const std::string& data) {
+    char size[20];
+    std::snprintf(size, sizeof size, "%zx\r\n", data.size());
+    return size + data + "\r\n";
+}
+const std::string kChunkedHead = head_with("Transfer-Encoding: chunked\r\n");
+
+class ConnectionBodyTest : public testing::Test {
+  protected:
+    ConnectionBodyTest() {
+        limits.body_memory_bytes_max = 16;
+        limits.body_ms_max = 2'000;
+    }
+    ~ConnectionBodyTest() override {
+        connection_.reset();
+        EXPECT_EQ(pool.out, 0);
+        EXPECT_EQ(spills.alive, 0);
+    }
+    Connection& open() {
+        connection_.emplace(context_, PeerInfo{}, 0);
+        return *connection_;
+    }
+    // Feeds in pieces of `step` bytes; what the last call said, or the first that was not kRead.
+    Next feed(std::string_view bytes, size_t step) {
+        Next next = Next::kRead;
+        for (size_t at = 0; at < bytes.size() && next == Next::kRead; at += step)
+            next = connection_->feed(bytes.substr(at, step), 0);
+        return next;
+    }
+    void expect_refused(std::string_view bytes, http::Error error, int status) {
+        for (size_t step : {bytes.size(), size_t{1}, size_t{7}}) {
+            Connection& connection = open();
+            EXPECT_EQ(feed(bytes, step), Next::kRefused) << bytes << " by " << step;
+            EXPECT_EQ(connection.refusal().error, error);
+            const std::string start = "HTTP/1.1 " + std::to_string(status) + " ";
+            EXPECT_TRUE(drain(connection.out).starts_with(start));
+        }
+    }
+    void expect_body(std::string_view bytes, const std::string& body, bool spilled) {
+        for (size_t step : {bytes.size(), size_t{1}, size_t{7}}) {
+            Connection& connection = open();
+            ASSERT_EQ(feed(bytes, step), Next::kDispatch) << bytes << " by " << step;
+            EXPECT_EQ(body_of(*connection.exchange()), body);
+            EXPECT_EQ(connection.exchange()->body.spilled(), spilled) << body.size();
+            EXPECT_EQ(connection.exchange()->body.size(), body.size());
+            EXPECT_EQ(connection.exchange()->body_view(), spilled ? "" : body);
+        }
+    }
+
+    Limits limits;
+    CountingPool pool;
+    MemorySpills spills;
+
+  private:
+    ConnectionContext context_{limits, pool, spills};
+    std::optional<Connection> connection_;
+};
+
+TEST_F(ConnectionBodyTest, LiesInMemoryUpToTheBoundWithALength) {
+    for (size_t size : {1, 15, 16})
+        expect_body(with_length(size) + std::string(size, 'x'), std::string(size, 'x'), false);
+    for (size_t size : {17, 40})
+        expect_body(with_length(size) + std::string(size, 'x'), std::string(size, 'x'), true);
+}
+
+TEST_F(ConnectionBodyTest, LiesInMemoryUpToTheBoundInChunks) {
+    const std::string eight = "01234567";
+    expect_body(kChunkedHead + "0\r\n\r\n", "", false);
+    expect_body(kChunkedHead + chunk(eight) + chunk(eight) + "0\r\n\r\n", eight + eight, false);
+    expect_body(kChunkedHead + chunk(eight) + chunk(eight) + chunk("8") + "0\r\n\r\n",
+                eight + eight + "8", true);
+}
+
+TEST_F(ConnectionBodyTest, WithoutMemoryEverythingIsSpilled) {
+    limits.body_memory_bytes_max = 0;
+    expect_body(with_length(1) + "x", "x", true);
+    expect_body(kChunkedHead + chunk("x") + "0\r\n\r\n", "x", true);
+}
+
+TEST_F(ConnectionBodyTest, TheBoundIsExactWithALength) {
+    limits.body_bytes_max = 20;
+    expect_body(with_length(20) + std::string(20, 'x'), std::string(20, 'x'), true);
+    expect_refused(with_length(21), http::Error::kBodyTooLarge, 413);
+    expect_refused(with_length(UINT64_MAX), http::Error::kBodyTooLarge, 413);
+}
+
+TEST_F(ConnectionBodyTest, TheBoundIsExactInChunks) {
+    limits.body_bytes_max = 10;
+    const std::string five = "01234";
+    expect_body(kChunkedHead + chunk(five) + chunk(five) + "0\r\n\r\n", five + five, false);
+    expect_refused(kChunkedHead + chunk(five) + chunk(five + "5"), http::Error::kBodyTooLarge, 413);
+    // Announced is enough; the data need not come.
+    expect_refused(kChunkedHead + "b\r\n", http::Error::kBodyTooLarge, 413);
+    expect_refused(kChunkedHead + chunk(five) + "6\r\n", http::Error::kBodyTooLarge, 413);
+    expect_refused(kChunkedHead + "ffffffffffffffff\r\n", http::Error::kBodyTooLarge, 413);
+    expect_refused(kChunkedHead + chunk(five) + "fffffffffffffffe\r\n", http::Error::kBodyTooLarge,
+                   413);
+}
+
+TEST_F(ConnectionBodyTest, WithoutABoundALengthOfAnySizeIsBegun) {
+    Connection& connection = open();
+    EXPECT_EQ(connection.feed(with_length(UINT64_MAX), 0), Next::kRead);
+    EXPECT_EQ(connection.phase(), Phase::kBody);
+    open();
+    EXPECT_EQ(connection.feed(kChunkedHead + "ffffffffffffffff\r\nab", 0), Next::kRead);
+    EXPECT_EQ(connection.phase(), Phase::kBody);
+}
+
+TEST_F(ConnectionBodyTest, WithoutRoomTheAnswerIs503) {
+    spills.room = 20;
+    expect_refused(with_length(30) + std::string(30, 'x'), http::Error::kStorageFull, 503);
+    expect_refused(kChunkedHead + chunk(std::string(30, 'x')), http::Error::kStorageFull, 503);
+    expect_body(with_length(20) + std::string(20, 'x'), std::string(20, 'x'), true);
+    spills.refuses = true;
+    expect_refused(with_length(17), http::Error::kStorageFull, 503);
+    expect_refused(kChunkedHead + chunk(std::string(17, 'x')), http::Error::kStorageFull, 503);
+}
+
+TEST_F(ConnectionBodyTest, NobodyIsToldToContinueIntoAFullDisk) {
+    spills.refuses = true;
+    Connection& connection = open();
+    ASSERT_EQ(connection.feed(head_with("Content-Length: 17\r\nExpect: 100-continue\r\n"), 0),
+              Next::kRefused);
+    EXPECT_TRUE(drain(connection.out).starts_with("HTTP/1.1 503 "));
+}
+
+TEST_F(ConnectionBodyTest, ContinueIsSaidOnceToWhoAsksAndWaits) {
+    for (const std::string& framing :
+         {std::string("Content-Length: 4\r\n"), std::string("Content-Length: 40\r\n"),
+          std::string("Transfer-Encoding: chunked\r\n")}) {
+        Connection& connection = open();
+        ASSERT_EQ(connection.feed(head_with(framing + "Expect: 100-continue\r\n"), 0), Next::kRead);
+        EXPECT_EQ(drain(connection.out), kContinue);
+        EXPECT_TRUE(connection.exchange()->continue_sent);
+        ASSERT_EQ(connection.feed("4", 0), Next::kRead);
+        EXPECT_TRUE(connection.out.empty());
+    }
+}
+
+TEST_F(ConnectionBodyTest, ContinueIsNotSaid) {
+    const std::string asks = "Expect: 100-continue\r\n";
+    Connection& connection = open();
+    // RFC 9110 section 10.1.1: the body is already on its way.
+    ASSERT_EQ(connection.feed(head_with(asks + "Content-Length: 4\r\n") + "a", 0), Next::kRead);
+    EXPECT_TRUE(connection.out.empty());
+    open();  // no body
+    ASSERT_EQ(connection.feed(head_with(asks), 0), Next::kDispatch);
+    EXPECT_TRUE(connection.out.empty());
+    open();  // HTTP/1.0
+    ASSERT_EQ(connection.feed("POST / HTTP/1.0\r\n" + asks + "Content-Length: 4\r\n\r\n", 0),
+              Next::kRead);
+    EXPECT_TRUE(connection.out.empty());
+    limits.body_bytes_max = 3;
+    open();  // refused
+    ASSERT_EQ(connection.feed(head_with(asks + "Content-Length: 4\r\n"), 0), Next::kRefused);
+    EXPECT_TRUE(drain(connection.out).starts_with("HTTP/1.1 413 "));
+}
+
+TEST_F(ConnectionBodyTest, EachPieceOfTheBodyRenewsItsDeadline) {
+    for (const std::string& head : {with_length(4), with_length(40), kChunkedHead}) {
+        Connection& connection = open();
+        ASSERT_EQ(connection.feed(head, 100), Next::kRead);
+        EXPECT_EQ(connection.deadline_ms(), 2'100);
+        ASSERT_EQ(connection.feed("3", 1'900), Next::kRead);
+        EXPECT_EQ(connection.deadline_ms(), 3'900);
+        EXPECT_EQ(connection.expire(3'900), Next::kRefused);
+        EXPECT_EQ(connection.refusal().error, http::Error::kBodyTimeout);
+        EXPECT_TRUE(drain(connection.out).starts_with("HTTP/1.1 408 "));
+    }
+}
+
+TEST_F(ConnectionBodyTest, ATimeoutTellsHowFarTheBodyCame) {
+    Connection& connection = open();
+    ASSERT_EQ(connection.feed(with_length(9) + "abc", 0), Next::kRead);
+    ASSERT_EQ(connection.expire(2'000), Next::kRefused);
+    EXPECT_EQ(connection.refusal().offset, with_length(9).size() + 3);
+    open();
+    ASSERT_EQ(connection.feed(with_length(90) + "abc", 0), Next::kRead);
+    ASSERT_EQ(connection.expire(2'000), Next::kRefused);
+    EXPECT_EQ(connection.refusal().offset, with_length(90).size() + 3);
+}
+
+TEST_F(ConnectionBodyTest, BytesBehindABodyAreTheNextRequests) {
+    const std::string next = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (const std::string& first :
+         {with_length(3) + "abc", with_length(20) + std::string(20, 'x'),
+          kChunkedHead + chunk("abc") + "0\r\n\r\n",
+          kChunkedHead + chunk(std::string(20, 'x')) + "0\r\nT: 1\r\n\r\n"}) {
+        Connection& connection = open();
+        ASSERT_EQ(connection.feed(first + next, 0), Next::kDispatch) << first;
+        EXPECT_TRUE(connection.pipelined());
+        answer(connection, "ok");
+        connection.finished(0);
+        drain(connection.out);
+        ASSERT_EQ(connection.flushed(0), Next::kDispatch) << first;
+        Exchange& exchange = *connection.exchange();
+        EXPECT_EQ(exchange.text(exchange.head.target), "/next");
+        EXPECT_EQ(exchange.body.size(), 0u);
+        EXPECT_FALSE(connection.pipelined());
+    }
+}
+
+TEST_F(ConnectionBodyTest, AMistakeInAChunkIsRefusedWithItsOffset) {
+    const std::string bytes = kChunkedHead + "3\r\nabcX";
+    Connection& connection = open();
+    ASSERT_EQ(feed(bytes, bytes.size()), Next::kRefused);
+    EXPECT_EQ(connection.refusal().error, http::Error::kChunkEndInvalid);
+    EXPECT_EQ(connection.refusal().offset, bytes.size() - 1);
+}
+
+}  // namespace
+}  // namespace mono::session
