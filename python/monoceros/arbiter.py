@@ -162,14 +162,17 @@ class Arbiter:
         self._hook("on_starting", self)
         self.init_signals()
         self._listen()
-        urls = ",".join(str(listener) for listener in self.LISTENERS)
-        self.log.info("Listening at: %s (%s)", urls, self.pid)
+        self._say_where()
         self.log.info("Using worker: %s", self.cfg.worker_class_str)
         systemd.sd_notify("STATUS=Listening, workers are starting", self.log)
         self._watchdog_s = systemd.watchdog_seconds()
         if hasattr(self.worker_class, "check_config"):
             self.worker_class.check_config(self.cfg, self.log)
         self._hook("when_ready", self)
+
+    def _say_where(self) -> None:
+        urls = ",".join(str(listener) for listener in self.LISTENERS)
+        self.log.info("Listening at: %s (%s)", urls, self.pid)
 
     def _write_pidfile(self) -> None:
         if self.cfg.pidfile is None:
@@ -292,14 +295,7 @@ class Arbiter:
                 self.scoreboard.clear(worker.slot)
 
     def _report_backlog(self) -> None:
-        import socket
-
-        for listener in self.LISTENERS:
-            if listener.FAMILY == socket.AF_UNIX:
-                continue
-            # struct tcp_info, tcpi_unacked: for a listener, connections that wait for accept().
-            info = listener.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
-            waiting = int.from_bytes(info[24:28], sys.byteorder)
+        for waiting in sock.waiting_connections(self.LISTENERS):
             metric = {"metric": "gunicorn.backlog", "value": waiting, "mtype": "histogram"}
             self.log.debug("socket backlog: %s", waiting, extra=metric)
 
@@ -496,22 +492,9 @@ class Arbiter:
         util._setproctitle(f"master [{self.proc_name}]")
 
     def _change_listeners(self) -> None:
-        """Binds what is new and closes what is gone; what stays is never closed."""
-        wanted = list(dict.fromkeys(self.cfg.address))
-        kept = {item.cfg_addr: item for item in self.LISTENERS if item.cfg_addr in wanted}
-        made: dict[Any, sock.BaseSocket] = {}
-        try:
-            for address in wanted:
-                if address not in kept:
-                    made[address] = sock.open_socket(address, self.cfg, self.log)
-        except BaseException:
-            sock.close_sockets(made.values())
-            raise
-        gone = [item for item in self.LISTENERS if item.cfg_addr not in wanted]
-        self.LISTENERS = [kept[addr] if addr in kept else made[addr] for addr in wanted]
+        self.LISTENERS, gone = sock.change_sockets(self.LISTENERS, self.cfg, self.log)
         sock.close_sockets(gone, self._owns_files())
-        urls = ",".join(str(listener) for listener in self.LISTENERS)
-        self.log.info("Listening at: %s (%s)", urls, self.pid)
+        self._say_where()
 
     def _restore(self, cfg: Config, workers: int | None, environ: dict[str, str]) -> None:
         """After a failed reload: the configuration that the workers run with."""

@@ -257,6 +257,38 @@ def open_socket(address: Any, conf: Config, log: Logger) -> BaseSocket:
     sys.exit(1)
 
 
+def change_sockets(
+    listeners: list[BaseSocket], conf: Config, log: Logger
+) -> tuple[list[BaseSocket], list[BaseSocket]]:
+    """The listeners of a new configuration, and those that it has no use for.
+
+    What stays is the very same socket: nobody waiting in its queue is lost.
+    """
+    wanted = list(dict.fromkeys(conf.address))
+    kept = {item.cfg_addr: item for item in listeners if item.cfg_addr in wanted}
+    made: dict[Any, BaseSocket] = {}
+    try:
+        for address in wanted:
+            if address not in kept:
+                made[address] = open_socket(address, conf, log)
+    except BaseException:
+        close_sockets(made.values())
+        raise
+    gone = [item for item in listeners if item.cfg_addr not in wanted]
+    return [kept[addr] if addr in kept else made[addr] for addr in wanted], gone
+
+
+def waiting_connections(listeners: Iterable[BaseSocket]) -> list[int]:
+    """How many connections wait for accept() in each TCP listener's queue."""
+    counts = []
+    for listener in listeners:
+        if listener.FAMILY != _socket.AF_UNIX:
+            # struct tcp_info, tcpi_unacked: its meaning for a listener.
+            info = listener.sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 28)
+            counts.append(int.from_bytes(info[24:28], sys.byteorder))
+    return counts
+
+
 def close_sockets(listeners: Iterable[BaseSocket], unlink: bool = True) -> None:
     """Closes this process's descriptors; with unlink, removes the files of unix sockets."""
     for listener in listeners:

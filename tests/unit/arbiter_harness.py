@@ -126,7 +126,9 @@ class Server:
         self.configure(config)
         self.log_path = folder / "log"
         command = [*(prefix or []), sys.executable, "-m", "monoceros", "-k", "small.Small"]
-        command += ["-b", bind or f"127.0.0.1:{self.port}", *args, app]
+        if bind != "":  # "": the configuration file says
+            command += ["-b", bind or f"127.0.0.1:{self.port}"]
+        command += [*args, app]
         environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -191,8 +192,8 @@ def test_hup_with_an_application_that_no_longer_loads_keeps_the_old_one(tmp_path
         assert server.answers()
 
 
-def test_hup_moves_to_a_new_address_and_keeps_the_old_socket_that_stays(tmp_path: Path) -> None:
-    with Server(tmp_path, bind="unix:a.sock", config="") as server:
+def test_hup_keeps_the_same_socket_where_the_address_stays(tmp_path: Path) -> None:
+    with Server(tmp_path, bind="unix:a.sock") as server:
         server.address = str(tmp_path / "a.sock")
         server.ready()
         inode = os.stat(server.address).st_ino
@@ -200,8 +201,36 @@ def test_hup_moves_to_a_new_address_and_keeps_the_old_socket_that_stays(tmp_path
         server.says("Booting worker", 2)
         until(server.answers)
         assert os.stat(server.address).st_ino == inode
-        assert server.stop() == 0
-        assert not os.path.exists(server.address)
+
+
+def test_hup_moves_to_another_address(tmp_path: Path) -> None:
+    config = "worker_class = 'small.Small'\nbind = ['unix:a.sock', 'unix:b.sock']\n"
+    with Server(tmp_path, bind="", config=config) as server:
+        server.address = str(tmp_path / "a.sock")
+        server.ready()
+        inode = os.stat(tmp_path / "b.sock").st_ino
+        server.configure(config.replace("a.sock", "c.sock"))
+        server.send(signal.SIGHUP)
+        server.says("Listening at: unix:c.sock,unix:b.sock")
+        server.address = str(tmp_path / "c.sock")
+        until(server.answers)
+        assert os.stat(tmp_path / "b.sock").st_ino == inode
+        assert not (tmp_path / "a.sock").exists()
+        server.configure(config.replace("unix:a.sock", f"127.0.0.1:{_taken_port()}"))
+        server.send(signal.SIGHUP)
+        server.says("The reload failed: the server goes on as before", seconds=15)
+        assert server.answers()
+
+
+_held: list[socket.socket] = []
+
+
+def _taken_port() -> int:
+    holder = socket.socket()
+    _held.append(holder)
+    holder.bind(("127.0.0.1", 0))
+    holder.listen()
+    return int(holder.getsockname()[1])
 
 
 def test_preload_shares_the_application(tmp_path: Path) -> None:
