@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "session/test_support.hpp"
+#include "session/support_test.hpp"
 
 namespace mono::session {
 namespace {

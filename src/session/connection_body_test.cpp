@@ -5,7 +5,7 @@
 #include <string>
 
 #include "session/connection.hpp"
-#include "session/test_support.hpp"
+#include "session/support_test.hpp"
 
 namespace mono::session {
 namespace {

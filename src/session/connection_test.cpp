@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "session/test_support.hpp"
+#include "session/support_test.hpp"
 
 namespace mono::session {
 namespace {
