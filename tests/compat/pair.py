@@ -32,6 +32,7 @@ MEANINGFUL = (
     "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS",
 )  # fmt: skip
 LOG_LINE = re.compile(r"\[[^]]+\] \[(\d+)\] \[([A-Z]+)\] (.*)", re.DOTALL)
+NOT_OURS = re.compile("Control socket |Hang up: |graceful stop of workers|Parent changed")
 PLACES = [
     (re.compile(r"\b(gunicorn|monoceros)\b", re.IGNORECASE), "<server>"),
     (re.compile(r"\b(27\.0\.1|0\.1\.0)\b"), "<version>"),
@@ -118,7 +119,9 @@ class Side:
 
     def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         filled = {key: self.fill(value) for key, value in (more or {}).items()}
-        return environment(self.name, {"COMPAT_DIR": str(self.dir), **filled})
+        # gunicorn keeps its control socket in the home directory, one for all its servers.
+        home = {"HOME": str(self.dir), "XDG_RUNTIME_DIR": str(self.dir)}
+        return environment(self.name, {"COMPAT_DIR": str(self.dir), **home, **filled})
 
     def command(
         self, args: str | Sequence[str], env: Mapping[str, str] | None = None, timeout_s: float = 30
@@ -188,11 +191,14 @@ class Side:
 
     def settle(self, count: int, timeout_s: float = 10.0) -> int:
         """Waits for that many ready workers, no more; their number."""
-        wait_for(
-            lambda: len(self.workers()) == count and len(self.ready_workers()) == count,
-            f"{count} workers on {self.name}, not {self.workers()}: {self.log()[-2000:]}",
-            timeout_s,
-        )
+        try:
+            wait_for(
+                lambda: len(self.workers()) == count and len(self.ready_workers()) == count,
+                f"{count} workers on {self.name}",
+                timeout_s,
+            )
+        except AssertionError as late:
+            raise AssertionError(f"{late}; there are {self.workers()}") from None
         return count
 
     def replaced(self, old: list[int], timeout_s: float = 10.0) -> bool:
@@ -251,12 +257,12 @@ class Side:
     def records(self, name: str = "stderr.log") -> list[tuple[int, str, str]]:
         """(pid, level, cleaned text) of the log lines since the last call; other lines: level "".
 
-        gunicorn's lines about its control socket are not looked at.
+        Lines of gunicorn's own (see NOT_OURS) are left out, unless notes["all-lines"] is set.
         """
         found: list[tuple[int, str, str]] = []
         for line in self._since_mark(name).splitlines():
             match = LOG_LINE.fullmatch(line)
-            if match and "Control socket" in match[3]:
+            if match and NOT_OURS.match(match[3]) and "all-lines" not in self.notes:
                 continue
             if match:
                 found.append((int(match[1]), match[2], self.clean(match[3])))

@@ -245,7 +245,7 @@ X = "GET /x HTTP/1.1"
 def policy(name: str, args: str, shapes: dict[str, tuple[str, list[str]]], **more: Any) -> Group:
     """Requests under settings that change what is made of them."""
     looks = {f"{name}-{key}": environ_of(*shape) for key, shape in shapes.items()}
-    return Group(name, looks, f"{args} app", **more)
+    return Group(name, looks, f"{args} scene", **more)
 
 
 TRUST = {
@@ -257,24 +257,24 @@ GROUPS = [
     Group(
         "environ",
         {f"environ-{name}": environ_of(*shape) for name, shape in SHAPES.items()},
-        "app",
+        "scene",
     ),
     Group(
         "refusals",
         {f"refuse-{name}": refusal(raw) for name, raw in REFUSALS.items()},
-        "app",
+        "scene",
     ),
     Group(
         "input",
         {f"input-{name}": answer_to(raw) for name, raw in BODIES.items()},
-        "app",
+        "scene",
     ),
-    Group("sync-alive", {"sync-keeps-alive": kept_alive(HELLO, b"\r\n", HELLO, CLOSE)}, "app"),
-    Group("alive", ALIVE, "app", theirs=THREADS),
+    Group("sync-alive", {"sync-keeps-alive": kept_alive(HELLO, b"\r\n", HELLO, CLOSE)}, "scene"),
+    Group("alive", ALIVE, "scene", theirs=THREADS),
     Group(
         "unix",
         {name: over_unix(raw) for name, raw in UNIX.items()},
-        "-b unix:{dir}/s app",
+        "-b unix:{dir}/s scene",
     ),
     policy("untrusted", "--forwarded-allow-ips 10.0.0.0/8", TRUST),
     policy("trust-all", "--forwarded-allow-ips *", TRUST),

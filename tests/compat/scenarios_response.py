@@ -10,7 +10,7 @@ from pair import Side
 from scenario import Group, Look
 
 LENGTH = ["Content-Length", "5"]
-# What the application does -> see apps/app.py.
+# What the application does -> see apps/scene.py.
 ANSWERS: dict[str, dict[str, Any]] = {
     "no-length": {},
     "one-part": {"body": ["hello"]},
@@ -139,6 +139,6 @@ GROUPS = [
             "response-closed": notes,
             **{f"response-log-{name}": log_of(spec) for name, spec in FAILURES.items()},
         },
-        "app",
+        "scene",
     ),
 ]

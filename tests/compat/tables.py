@@ -5,5 +5,11 @@ from __future__ import annotations
 import scenarios_cli
 import scenarios_http
 import scenarios_response
+import scenarios_signals
 
-GROUPS = [*scenarios_cli.GROUPS, *scenarios_response.GROUPS, *scenarios_http.GROUPS]
+GROUPS = [
+    *scenarios_signals.GROUPS,
+    *scenarios_cli.GROUPS,
+    *scenarios_response.GROUPS,
+    *scenarios_http.GROUPS,
+]

@@ -17,7 +17,7 @@ COUNTS = {
 def show(value: Any) -> str:
     """What a hook can rely on about an argument."""
     if hasattr(value, "WORKERS"):
-        return f"arbiter(pid_is_mine={value.pid == os.getpid()})"
+        return "arbiter"
     if hasattr(value, "booted"):
         pid = "booting" if value.pid == "[booting]" else f"mine={value.pid == os.getpid()}"
         return f"worker(pid={pid} age={value.age} booted={value.booted} alive={value.alive})"
