@@ -417,9 +417,10 @@ class Arbiter:
             sys.excepthook(*sys.exc_info())
             sys.exit(255)
         finally:
-            # It is on its way: a second TERM must not cut its last steps short. (The interpreter
-            # puts default actions in the place of handlers when it ends, but leaves SIG_IGN.)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            # It is on its way: a second TERM must not cut its last steps short, and a USR1 has
+            # nothing to reopen. (The interpreter puts default actions in the place of handlers
+            # when it ends, but leaves SIG_IGN.)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
                 signal.signal(number, signal.SIG_IGN)
             self.log.info("Worker exiting (pid: %s)", worker.pid)
             try:
