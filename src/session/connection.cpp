@@ -79,12 +79,12 @@ Next Connection::head_complete(int64_t now_ms) {
     Exchange& exchange = *exchange_;
     exchange.started_us = base::monotonic_us();
     char* buffer = exchange.bytes.data();
+    http::FramingError framing = http::apply_framing(buffer, exchange.head);
+    if (framing.error != Error::kNone) return refuse(framing.error, framing.offset);
     http::TrustVerdict verdict =
         http::apply_trust(context_.limits.trust, peer_.trusted, buffer, exchange.head);
     if (verdict.fault.error != Error::kNone)
         return refuse(verdict.fault.error, verdict.fault.offset);
-    http::FramingError framing = http::apply_framing(buffer, exchange.head);
-    if (framing.error != Error::kNone) return refuse(framing.error, framing.offset);
     exchange.scheme = verdict.scheme;
     exchange.script_name = verdict.script_name;
     Error script = check_script_name();

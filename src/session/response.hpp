@@ -47,6 +47,10 @@ class Response {
     bool keep_alive() const { return keep_alive_; }
     bool no_body() const { return no_body_; }
     bool close_delimited() const { return framing_ == Framing::kClose; }
+    // No byte of body can follow, whatever the application still yields.
+    bool exhausted() const {
+        return begun_ && (no_body_ || (framing_ == Framing::kLength && left_ == 0));
+    }
     // Bytes of Content-Length that the application still owes.
     uint64_t owed() const { return framing_ == Framing::kLength && !no_body_ ? left_ : 0; }
     // The client can tell that the body is whole: nothing is owed, the last chunk was made.

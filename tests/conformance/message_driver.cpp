@@ -128,6 +128,48 @@ std::string DriverRules::apply(const std::vector<std::pair<std::string, std::str
     return {};
 }
 
+std::string event_line(std::string_view key, std::string_view value) {
+    std::string line(key);
+    if (!value.empty()) line.append(" ").append(value);
+    return escape(line);
+}
+
+std::string error_line(http::Error error, uint64_t offset) {
+    const http::ErrorInfo& info = http::describe(error);
+    return event_line("error", std::string(info.rule) + " " + std::to_string(info.status) + " " +
+                                   std::to_string(offset));
+}
+
+void note_head(const AcceptedHead& accepted, std::vector<std::string>& events) {
+    const char* buffer = accepted.buffer;
+    const http::RequestHead& head = accepted.head;
+    const auto note = [&events](std::string_view key, std::string_view value) {
+        events.push_back(event_line(key, value));
+    };
+    std::string line(head.method.in(buffer));
+    line.append(" ").append(head.target.in(buffer)).append(" ");
+    line += static_cast<char>('0' + head.version_major);
+    line += '.';
+    line += static_cast<char>('0' + head.version_minor);
+    note("request", line);
+    note("form", form_name(head.form));
+    if (!head.authority.empty()) note("authority", head.authority.in(buffer));
+    note("path", head.path.in(buffer));
+    note("query", head.query.in(buffer));
+    for (const http::Field& field : head.fields) {
+        note("field", field_line(field.name.in(buffer), field.value.in(buffer)));
+    }
+    if (head.body == http::BodyKind::kLength)
+        note("body", "length " + std::to_string(head.content_length));
+    if (head.body == http::BodyKind::kChunked) note("body", "chunked");
+    if (!head.keep_alive) note("keep-alive", "no");
+    if (head.expect_continue) note("expect-continue", "yes");
+    if (head.upgrade) note("upgrade", "yes");
+    if (accepted.scheme != http::Scheme::kTransport)
+        note("scheme", accepted.scheme == http::Scheme::kHttps ? "https" : "http");
+    if (!accepted.script_name.empty()) note("script-name", accepted.script_name.in(buffer));
+}
+
 void MessageDriver::feed(std::string_view piece) {
     auto grown = std::make_unique<char[]>(size_ + piece.size());
     if (size_ != 0) std::memcpy(grown.get(), buffer_.get(), size_);
@@ -184,7 +226,7 @@ bool MessageDriver::read_head() {
         note_error(verdict.fault.error, verdict.fault.offset);
         return false;
     }
-    note_head(verdict);
+    note_head({buffer_.get(), head_, verdict.scheme, verdict.script_name}, events_);
     drop(head_.length);
     parser_.reset();
     remaining_ = head_.content_length;
@@ -201,32 +243,6 @@ bool MessageDriver::read_head() {
             break;
     }
     return true;
-}
-
-void MessageDriver::note_head(const http::TrustVerdict& verdict) {
-    const char* buffer = buffer_.get();
-    std::string line(head_.method.in(buffer));
-    line.append(" ").append(head_.target.in(buffer)).append(" ");
-    line += static_cast<char>('0' + head_.version_major);
-    line += '.';
-    line += static_cast<char>('0' + head_.version_minor);
-    note("request", line);
-    note("form", form_name(head_.form));
-    if (!head_.authority.empty()) note("authority", head_.authority.in(buffer));
-    note("path", head_.path.in(buffer));
-    note("query", head_.query.in(buffer));
-    for (const http::Field& field : head_.fields) {
-        note("field", field_line(field.name.in(buffer), field.value.in(buffer)));
-    }
-    if (head_.body == http::BodyKind::kLength)
-        note("body", "length " + std::to_string(head_.content_length));
-    if (head_.body == http::BodyKind::kChunked) note("body", "chunked");
-    if (!head_.keep_alive) note("keep-alive", "no");
-    if (head_.expect_continue) note("expect-continue", "yes");
-    if (head_.upgrade) note("upgrade", "yes");
-    if (verdict.scheme != http::Scheme::kTransport)
-        note("scheme", verdict.scheme == http::Scheme::kHttps ? "https" : "http");
-    if (!verdict.script_name.empty()) note("script-name", verdict.script_name.in(buffer));
 }
 
 bool MessageDriver::read_chunked() {
@@ -253,15 +269,11 @@ bool MessageDriver::read_chunked() {
 }
 
 void MessageDriver::note(std::string_view key, std::string_view value) {
-    std::string line(key);
-    if (!value.empty()) line.append(" ").append(value);
-    events_.push_back(escape(line));
+    events_.push_back(event_line(key, value));
 }
 
 void MessageDriver::note_error(http::Error error, uint64_t offset) {
-    const http::ErrorInfo& info = http::describe(error);
-    note("error",
-         std::string(info.rule) + " " + std::to_string(info.status) + " " + std::to_string(offset));
+    events_.push_back(error_line(error, offset));
     phase_ = Phase::kOver;
 }
 

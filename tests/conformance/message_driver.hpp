@@ -28,6 +28,18 @@ struct DriverRules {
     DriverRules();
 };
 
+// The events of an accepted head, `request` to `script-name`.
+struct AcceptedHead {
+    const char* buffer;
+    const http::RequestHead& head;
+    http::Scheme scheme;
+    base::Slice script_name;
+};
+void note_head(const AcceptedHead& accepted, std::vector<std::string>& events);
+// One event, escaped.
+std::string event_line(std::string_view key, std::string_view value);
+std::string error_line(http::Error error, uint64_t offset);
+
 class MessageDriver {
   public:
     explicit MessageDriver(const DriverRules& rules)
@@ -42,7 +54,6 @@ class MessageDriver {
 
     bool turn();  // one step; false when it needs more bytes
     bool read_head();
-    void note_head(const http::TrustVerdict& verdict);
     bool read_chunked();
     void note(std::string_view key, std::string_view value);
     void note_error(http::Error error, uint64_t offset);
