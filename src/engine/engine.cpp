@@ -66,7 +66,11 @@ session::Exchange* Engine::pop_ready() {
     --ready_count_;
     ++busy_;
     ++epoch_;
-    if (standby_dormant_ && standby_.joinable()) work_.notify_one();
+    changed_ms_ = now_ms_;
+    if (standby_pace_ == StandbyPace::kDormant && standby_.joinable()) {
+        standby_pace_ = StandbyPace::kSlow;
+        standby_kick_.ring();
+    }
     if (ready_head_ != nullptr && waiting_takers_ != 0) ready_or_seat_.notify_one();
     return exchange;
 }

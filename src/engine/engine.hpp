@@ -122,6 +122,8 @@ class Engine {
 
   private:
     using Lock = std::unique_lock<std::mutex>;
+    // How often the standby looks: not at all, every few milliseconds, every millisecond.
+    enum class StandbyPace : uint8_t { kDormant, kSlow, kFast };
     enum class Flush : uint8_t { kEmpty, kPending, kDead };
 
     // engine.cpp: the seat
@@ -174,6 +176,8 @@ class Engine {
     // standby.cpp
     void run_standby();
     void fly_standby(Lock& lock);
+    void wait_standby(Lock& lock);
+    StandbyPace next_pace(bool eventful, int64_t active_ms, int& calm_looks) const;
     void start_standby();
     void stop_standby();
 
@@ -191,7 +195,6 @@ class Engine {
     std::mutex mutex_;
     std::condition_variable ready_or_seat_;  // threads in take() that are not the pilot
     std::condition_variable room_;           // writers that wait for a slow reader
-    std::condition_variable work_;           // the dormant standby
 
     session::Exchange* ready_head_ = nullptr;
     session::Exchange* ready_tail_ = nullptr;
@@ -206,7 +209,8 @@ class Engine {
     bool listeners_paused_ = false;
     bool draining_ = false;
     bool standby_flying_ = false;
-    bool standby_dormant_ = true;
+    StandbyPace standby_pace_ = StandbyPace::kDormant;
+    int64_t changed_ms_ = 0;  // when epoch_ grew last
     bool standby_quit_ = false;
 
     std::atomic<uint64_t> wakes_{0};

@@ -272,6 +272,9 @@ void Engine::hold(Link& link) {
     if (link.held) return;
     link.held = true;
     held_.push_back(&link);
+    if (standby_pace_ == StandbyPace::kFast) return;
+    standby_pace_ = StandbyPace::kFast;
+    standby_kick_.ring();
 }
 
 void Engine::unhold(Link& link) {

@@ -76,7 +76,7 @@ WriteStatus Engine::write(Exchange& exchange, Piece piece, int64_t known_length,
     }
     Wire wire;
     fill_wire(exchange, piece, known_length, last, wire);
-    return transmit(*link, wire, piece.owner, last);
+    return transmit(*link, wire, piece.owner, last || exchange.response.exhausted());
 }
 
 WriteStatus Engine::transmit(Link& link, const Wire& wire, void* owner, bool last) {
@@ -221,7 +221,7 @@ void Engine::abandon(Exchange& exchange) {
 void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
     --busy_;
     ++epoch_;
-    now_ms_ = base::monotonic_ms();
+    changed_ms_ = now_ms_ = base::monotonic_ms();
     if (standby_flying_) standby_kick_.ring();
     exchange.handed_out = false;
     Link* link = static_cast<Link*>(exchange.link);

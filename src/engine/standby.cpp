@@ -1,7 +1,8 @@
 // The standby thread: flies the engine while every slot runs the application and nobody is in the
-// pilot's seat. Never attached to Python. It ticks about every millisecond while requests run; an
-// application that answers within a tick never meets it. What write() held back leaves with the
-// next tick: that is why holding is not the delay that PEP 3333 forbids.
+// pilot's seat. Never attached to Python. How often it looks depends on what there is to see
+// (docs/adr/0007): an application that answers in microseconds is hardly ever interrupted. What
+// write() holds back makes it look within a millisecond: that is why holding is not the delay that
+// PEP 3333 forbids.
 #include <array>
 #include <ctime>
 
@@ -12,9 +13,12 @@
 namespace mono::engine {
 namespace {
 
-constexpr int kTickMs = 1;
-constexpr int kPoliteTicks = 3;
-constexpr int kIdleTicksMax = 20;  // then it sleeps until a request is handed out
+constexpr int kFastMs = 1;
+constexpr int kSlowMs = 8;
+constexpr int kCalmLooks = 16;        // fast looks without an event before it looks slowly
+constexpr int64_t kDormantMs = 1000;  // without a request before it sleeps until there is one
+constexpr int64_t kLongMs = 1;        // an application that takes longer needs a standby
+constexpr int kPoliteTries = 3;
 
 }  // namespace
 
@@ -29,35 +33,50 @@ void Engine::stop_standby() {
     {
         Lock lock(mutex_);
         standby_quit_ = true;
-        work_.notify_all();
     }
     standby_kick_.ring();
     standby_.join();
 }
 
+// Sleeps without the lock, and takes it politely: whoever holds it is at work, and blocking on it
+// would cost that thread a futex call.
+void Engine::wait_standby(Lock& lock) {
+    int wait = standby_pace_ == StandbyPace::kDormant ? -1
+               : standby_pace_ == StandbyPace::kSlow  ? kSlowMs
+                                                      : kFastMs;
+    lock.unlock();
+    os::wait_readable(-1, standby_kick_.reader(), wait);
+    timespec tick{0, kFastMs * 1'000'000};
+    for (int tries = 0; tries < kPoliteTries && !lock.try_lock(); ++tries)
+        nanosleep(&tick, nullptr);
+    if (!lock.owns_lock()) lock.lock();
+    standby_kick_.drain();
+    now_ms_ = base::monotonic_ms();
+}
+
+Engine::StandbyPace Engine::next_pace(bool eventful, int64_t active_ms, int& calm_looks) const {
+    calm_looks = eventful ? 0 : calm_looks + 1;
+    if (calm_looks < kCalmLooks) return StandbyPace::kFast;
+    bool asleep = busy_ == 0 && now_ms_ - active_ms > kDormantMs;
+    return asleep ? StandbyPace::kDormant : StandbyPace::kSlow;
+}
+
 void Engine::run_standby() {
     Lock lock(mutex_);
-    uint64_t seen = 0;
-    int idle_ticks = 0;
+    uint64_t seen = epoch_;
+    int64_t active_ms = now_ms_;
+    int calm_looks = 0;
     while (!standby_quit_) {
-        if (idle_ticks >= kIdleTicksMax) {
-            standby_dormant_ = true;
-            work_.wait(lock, [this] { return standby_quit_ || busy_ != 0; });
-            standby_dormant_ = false;
-            idle_ticks = 0;
+        wait_standby(lock);
+        if (epoch_ != seen) active_ms = now_ms_;
+        bool eventful = !held_.empty();
+        if (eventful) flush_held();
+        if (busy_ != 0 && !has_pilot_ && now_ms_ - changed_ms_ > kLongMs) {
+            fly_standby(lock);
+            eventful = true;
         }
+        standby_pace_ = next_pace(eventful, active_ms, calm_looks);
         seen = epoch_;
-        lock.unlock();
-        timespec tick{0, kTickMs * 1'000'000};
-        nanosleep(&tick, nullptr);
-        // Whoever holds the lock is at work; blocking on it would cost that thread a futex call.
-        for (int tries = 0; tries < kPoliteTicks && !lock.try_lock(); ++tries)
-            nanosleep(&tick, nullptr);
-        if (!lock.owns_lock()) lock.lock();
-        idle_ticks = busy_ == 0 ? idle_ticks + 1 : 0;
-        now_ms_ = base::monotonic_ms();
-        if (!held_.empty()) flush_held();
-        if (busy_ != 0 && !has_pilot_ && epoch_ == seen) fly_standby(lock);
     }
 }
 

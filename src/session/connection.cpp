@@ -173,7 +173,8 @@ Next Connection::feed_chunked(std::string_view bytes, int64_t now_ms) {
             case http::ChunkedDecoder::Event::kData:
                 break;
         }
-        if (exceeds_limit(exchange.body.size(), step.data.size()))
+        // The whole chunk, as announced: what is refused is not stored first.
+        if (exceeds_limit(exchange.body.size(), step.data.size() + chunked_.chunk_left()))
             return refuse(Error::kBodyTooLarge, exchange.head.length);
         if (!exchange.body.append(step.data, limits.body_memory_bytes_max, context_.spills))
             return refuse(Error::kStorageFull, exchange.head.length);
