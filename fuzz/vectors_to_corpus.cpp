@@ -1,5 +1,6 @@
 // vectors_to_corpus VECTORS OUT: writes the cases of tests/vectors as seeds, one file a case, into
-// OUT/head (the stream), OUT/chunked (the body) and OUT/target ("METHOD target").
+// OUT/head and OUT/connection (the stream), OUT/chunked (the body) and OUT/target ("METHOD
+// target").
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -31,7 +32,7 @@ int main(int argc, char** argv) {
     if (argc != 3) return 2;
     const std::string out = argv[2];
     std::error_code failure;
-    for (const char* folder : {"/head", "/chunked", "/target"})
+    for (const char* folder : {"/head", "/connection", "/chunked", "/target"})
         std::filesystem::create_directories(out + folder, failure);
     std::vector<std::string> problems;
     size_t count = 0;
@@ -42,6 +43,7 @@ int main(int argc, char** argv) {
         const std::string name =
             vector.group + "_" + vector.file + "_" + std::to_string(vector.line);
         written &= write_file(out + "/head/" + name, vector.bytes);
+        written &= write_file(out + "/connection/" + name, vector.bytes);
         if (chunked)
             written &= write_file(out + "/chunked/" + name, body_of(vector.bytes));
         else
