@@ -366,6 +366,10 @@ class Config:
         value = self.values["worker_class"]
         if not isinstance(value, type):
             value = load_class(self.worker_class_str)
+        if not hasattr(value, "attach"):  # built on an installed gunicorn
+            from monoceros.compat_top import adopted
+
+            value = adopted(value)
         if hasattr(value, "setup"):
             value.setup()
         return value

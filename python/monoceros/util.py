@@ -106,6 +106,10 @@ def load_class(
         return _entry_point(uri, section, uri, None)
     if uri.startswith("gunicorn."):
         uri = "monoceros." + uri[len("gunicorn.") :]
+    if not uri.startswith("monoceros."):
+        from monoceros import compat
+
+        compat.install_for_command()  # a class of others: written for gunicorn, most likely
     module_name, _, name = uri.rpartition(".")
     import importlib
 
@@ -148,6 +152,9 @@ def _entry_point(uri: str, section: str, name: str, dist: str | None) -> Any:
         raise RuntimeError(f"{uri}: no package called {dist} is installed.") from None
     for point in points:
         if point.name == name and point.group in groups:
+            from monoceros import compat
+
+            compat.install_for_command()
             return point.load()
     from monoceros.workers import SUPPORTED_WORKERS
 

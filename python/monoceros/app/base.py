@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import util
+from monoceros import compat, util
 from monoceros.config import CONFIG_FILES, Config, get_default_config_file
 
 TYPE_CHECKING = False
@@ -112,6 +112,7 @@ class Application(BaseApplication):
             sys.path.insert(0, self.cfg.chdir)
 
     def load_config(self) -> None:
+        compat.install_for_command()
         cfg = self.cfg
         parser, opts = self._parse(sys.argv[1:], self.init_needs_parser)
         framework = self.init(parser, opts, opts.args or [])
