@@ -36,7 +36,10 @@ class SpillFile final : public session::Spill {
 
 class SpillFiles final : public session::SpillFactory {
   public:
-    explicit SpillFiles(std::string directory) : directory_(std::move(directory)) {}
+    // `directory` empty: TMPDIR as it is now.
+    explicit SpillFiles(std::string directory)
+        : directory_(directory.empty() ? os::TempFile::environment_directory()
+                                       : std::move(directory)) {}
     std::unique_ptr<session::Spill> make() override {
         os::TempFile file = os::TempFile::open(directory_);
         if (!file.ok()) return nullptr;

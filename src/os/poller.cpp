@@ -4,13 +4,27 @@
 
 namespace mono::os {
 
-Poller::Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
+namespace {
 
-bool Poller::add_stream(int fd, uint64_t key) {
+epoll_event stream_event(uint64_t key) {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
     event.data.u64 = key;
+    return event;
+}
+
+}  // namespace
+
+Poller::Poller() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
+
+bool Poller::add_stream(int fd, uint64_t key) {
+    epoll_event event = stream_event(key);
     return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+bool Poller::remind(int fd, uint64_t key) {
+    epoll_event event = stream_event(key);
+    return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0;
 }
 
 bool Poller::add_reader(int fd, uint64_t key, bool exclusive) {

@@ -20,6 +20,8 @@ class Poller {
 
     // Edge-triggered, reading and writing, for connections. False: errno tells.
     [[nodiscard]] bool add_stream(int fd, uint64_t key);
+    // Reports the stream's present state once more: for who stopped before EAGAIN.
+    [[nodiscard]] bool remind(int fd, uint64_t key);
     // Level-triggered reading; `exclusive` wakes one of several processes (EPOLLEXCLUSIVE).
     [[nodiscard]] bool add_reader(int fd, uint64_t key, bool exclusive);
     void remove(int fd);

@@ -21,13 +21,16 @@ int open_unnamed(const char* directory) {
 
 }  // namespace
 
+std::string TempFile::environment_directory() {
+    const char* directory = std::getenv("TMPDIR");
+    return directory == nullptr ? "" : directory;
+}
+
 TempFile TempFile::open(const std::string& directory) {
-    const char* environment = std::getenv("TMPDIR");
-    const char* candidates[] = {directory.empty() ? nullptr : directory.c_str(), environment,
-                                "/tmp"};
+    const char* candidates[] = {directory.c_str(), "/tmp"};
     TempFile file;
     for (const char* candidate : candidates) {
-        if (candidate == nullptr || *candidate == '\0') continue;
+        if (*candidate == '\0') continue;
         file.fd_.reset(open_unnamed(candidate));
         if (file.ok()) return file;
     }

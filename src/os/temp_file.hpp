@@ -14,8 +14,10 @@ namespace mono::os {
 
 class TempFile {
   public:
-    // `directory` empty: TMPDIR, then /tmp.
+    // `directory` empty or not writable: /tmp.
     static TempFile open(const std::string& directory);
+    // TMPDIR. Read it once, at the start: the application may call putenv() at any time.
+    static std::string environment_directory();
     bool ok() const { return static_cast<bool>(fd_); }
     int fd() const { return fd_.get(); }
 
