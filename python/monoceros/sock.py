@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BIND_ATTEMPTS = 5
 BIND_PAUSE_SECONDS = 1.0
+DEFER_SECONDS = 1  # a connection that says nothing for that long is accepted all the same
 
 
 class BaseSocket:
@@ -109,6 +110,8 @@ class TCPSocket(BaseSocket):
 
     def set_options(self, sock: Any, bound: bool = False) -> Any:
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        if hasattr(_socket, "TCP_DEFER_ACCEPT"):  # docs/adr/0009
+            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_DEFER_ACCEPT, DEFER_SECONDS)
         return super().set_options(sock, bound=bound)
 
     def __str__(self, scheme: str = "") -> str:
