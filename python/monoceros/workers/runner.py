@@ -9,6 +9,7 @@ import time
 
 from monoceros import SERVER, SERVER_SOFTWARE, _core
 from monoceros.workers.base import Worker
+from monoceros.workers.error_stream import ErrorStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,28 +19,9 @@ if TYPE_CHECKING:
     from monoceros.sock import BaseSocket
 
 DEBUG = 10  # logging.DEBUG, without importing logging
+# Of the log: by method, not by level, for loggers that count or override them.
+JOURNAL_METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 SERVE_MS_MAX = 1000  # how long one call into the core may last: the heart beats in between
-
-
-class ErrorStream:
-    """wsgi.errors: text for the error log's stream, each write flushed."""
-
-    encoding = "utf-8"
-
-    def __init__(self, worker: EngineWorker) -> None:
-        self._worker = worker
-
-    def write(self, text: str) -> int:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-        return len(text)
-
-    def writelines(self, lines: list[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
 
 
 class EngineWorker(Worker):
@@ -129,7 +111,7 @@ class EngineWorker(Worker):
         """What the engine has to say goes to the error log."""
         assert self.engine is not None
         for level, text in self.engine.take_journal():
-            self.log.log(level, text)
+            getattr(self.log, JOURNAL_METHODS[level])(text)
 
     def check_max_requests(self) -> None:
         if self.alive and self.nr >= self.max_requests:
@@ -160,7 +142,7 @@ class EngineWorker(Worker):
 
     def _handle_error(self, error: BaseException, method: str, uri: str) -> None:
         info = (type(error), error, error.__traceback__)
-        self.log.error("Error handling request %s %s", method, uri, exc_info=info)
+        self.log.exception("Error handling request %s %s", method, uri, exc_info=info)
 
     def _before_request(self, environ: dict[str, Any]) -> None:
         from monoceros.http.message import Request
@@ -194,4 +176,3 @@ class EngineWorker(Worker):
         super().handle_usr1(sig, frame)
         if self.engine is not None:
             self.engine.reopen_access_log()
-
