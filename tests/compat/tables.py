@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import scenarios_cli
 import scenarios_http
+import scenarios_logs
+import scenarios_process
 import scenarios_response
 import scenarios_signals
 
 GROUPS = [
+    *scenarios_process.GROUPS,
     *scenarios_signals.GROUPS,
+    *scenarios_logs.GROUPS,
     *scenarios_cli.GROUPS,
     *scenarios_response.GROUPS,
     *scenarios_http.GROUPS,
