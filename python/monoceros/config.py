@@ -11,12 +11,15 @@ import sys
 
 from monoceros import _core, validators
 from monoceros.errors import ConfigError
+from monoceros.util import getcwd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from typing import Any
 
+# Relative names of configuration files mean this directory for ever: on reload and upgrade too.
+LAUNCH_DIR = getcwd()
 CONFIG_FILES = ("monoceros.conf.py", "gunicorn.conf.py")
 CMD_ARGS = ("MONOCEROS_CMD_ARGS", "GUNICORN_CMD_ARGS")
 
@@ -206,8 +209,6 @@ def default_values(sources: dict[str, str] | None = None) -> dict[str, Any]:
     values.update(_hooks)
     values["user"] = os.geteuid()
     values["group"] = os.getegid()
-    from monoceros.util import getcwd
-
     values["chdir"] = getcwd()
     noted = {} if sources is None else sources
     port = environ.get("PORT")

@@ -22,10 +22,9 @@ def start_context() -> dict[str | int, object]:
     The configuration may have gone elsewhere since (chdir); config remembers where it began.
     """
     from monoceros import config
-    from monoceros.util import getcwd
 
     args = [sys.executable, *sys.orig_argv[1:]]
-    return {0: sys.executable, "args": args, "cwd": getattr(config, "LAUNCH_DIR", "") or getcwd()}
+    return {0: sys.executable, "args": args, "cwd": config.LAUNCH_DIR}
 
 
 def exec_new_master(arbiter: Arbiter) -> None:

@@ -297,9 +297,6 @@ def test_the_idle_master_sleeps(tmp_path: Path) -> None:
         assert switches() - before <= 3
 
 
-@pytest.mark.skipif(
-    not hasattr(monoceros.config, "LAUNCH_DIR"), reason="config does not remember where it began"
-)
 def test_hup_and_usr2_find_a_relative_configuration_after_chdir(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
