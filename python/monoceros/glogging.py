@@ -14,6 +14,7 @@ import time
 from _thread import RLock
 
 from monoceros import util
+from monoceros.logsink import std_sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ class Logger:
         self._access_log_enabled = self._compute_access_log_enabled(cfg)
         if type(self) is Logger and "logging" not in sys.modules and _is_plain(cfg):
             self._light = True
+            self._stderr_sink()
             if self._watch is None:
                 self._watch = _LoggingWatch(self._become_full)
                 self._watch.start()
@@ -240,7 +242,11 @@ class Logger:
             self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error")
             if not cfg.disable_redirect_access_to_syslog:
                 self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access")
-        _apply_logconfig(cfg)
+        if _apply_logconfig(cfg):
+            from monoceros import loghandlers
+
+            plain = [*self.error_log.handlers, *self.access_log.handlers]
+            loghandlers.adopt([*plain, *logging.getLogger().handlers])
 
     def _capture(self, path: str) -> None:
         """Lets standard output and error go to a file; this process and its workers."""
@@ -260,7 +266,7 @@ class Logger:
         self, log: logging.Logger, output: str | None, fmt: Any, stream: Any = None
     ) -> None:
         """Gives `log` one handler of ours, in the place of the one before."""
-        import logging
+        from monoceros import loghandlers
 
         old = self._get_gunicorn_handler(log)
         if old is not None:
@@ -268,17 +274,15 @@ class Logger:
             old.close()
         if output is None:
             return
-        handler: logging.Handler
+        handler: loghandlers.StreamHandler | loghandlers.FileHandler
         if output == "-":
-            handler = logging.StreamHandler(stream)
+            handler = loghandlers.StreamHandler(stream)
         else:
             util.check_is_writable(output)
-            handler = logging.FileHandler(output)
-            try:
-                os.chown(output, self.cfg.user, self.cfg.group)
-            except OSError:
-                pass  # not the superuser: the file is ours already
+            handler = loghandlers.FileHandler(output)
+            loghandlers.chown(output, self.cfg.user, self.cfg.group)
         handler.setFormatter(fmt)
+        handler.find_sink()  # now: the master may open what a worker may not
         setattr(handler, "_gunicorn", True)  # noqa: B010
         log.addHandler(handler)
 
@@ -290,16 +294,17 @@ class Logger:
 
     def _set_syslog_handler(self, log: logging.Logger, cfg: Any, fmt: str, name: str) -> None:
         import logging
-        from logging.handlers import SysLogHandler
+
+        from monoceros.logsyslog import SyslogHandler
 
         facility = SYSLOG_FACILITIES.get(str(cfg.syslog_facility).lower())
         if facility is None:
             raise RuntimeError(f"There is no syslog facility called {cfg.syslog_facility!r}.")
         kind, address = parse_syslog_address(cfg.syslog_addr)
         prefix = cfg.syslog_prefix or cfg.proc_name.replace(":", ".")
-        handler = SysLogHandler(address=address, facility=facility, socktype=kind)
+        handler = SyslogHandler(address=address, facility=facility, socktype=kind)
         handler.setFormatter(logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
-        handler._gunicorn = "syslog"  # type: ignore[attr-defined]
+        setattr(handler, "_gunicorn", "syslog")  # noqa: B010
         log.addHandler(handler)
 
     # ---- the error log
@@ -319,11 +324,25 @@ class Logger:
         stream = sys.stderr
         if stream is None:
             return
+        line = f"{time.strftime(self.datefmt)} [{os.getpid()}] [{level}] {text}\n"
+        sink = self._stderr_sink()
         try:
-            stream.write(f"{time.strftime(self.datefmt)} [{os.getpid()}] [{level}] {text}\n")
-            stream.flush()
+            if sink is not None:
+                sink.write(line.encode(stream.encoding or "utf-8", "backslashreplace"))
+            else:
+                stream.write(line)
+                stream.flush()
         except (OSError, ValueError):
             pass  # a broken or closed terminal must not stop the server
+
+    def _stderr_sink(self) -> Any:
+        sink = std_sink(sys.stderr)
+        if sink is not None and sink.report is None:
+            sink.report = self._report_lost
+        return sink
+
+    def _report_lost(self, count: int) -> None:
+        self.warning("%d log lines were lost: no room for them", count)
 
     def critical(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self._say(50, "critical", msg, args, kwargs)
@@ -367,8 +386,7 @@ class Logger:
         Ask after the application was loaded, which may have added handlers or filters.
         """
         cfg = self.cfg
-        own = ("access", "atoms", "atoms_wrapper_class", "now", "access_log_enabled")
-        if any(getattr(type(self), name) is not getattr(Logger, name) for name in own):
+        if any(getattr(type(self), name) is not value for name, value in _PLAIN.items()):
             return False
         if not cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json:
             return False
@@ -417,14 +435,13 @@ class Logger:
             return
         if self.cfg.capture_output and self.cfg.errorlog != "-":
             self._capture(self.cfg.errorlog)
+        from monoceros import loghandlers
+
         for handler in _file_handlers():
-            handler.acquire()
             try:
-                if handler.stream:
-                    handler.close()
-                    handler.stream = handler._open()
-            finally:
-                handler.release()
+                loghandlers.reopen(handler)
+            except OSError as error:
+                self.error("%s cannot be opened again: %s", handler.baseFilename, error)
 
     def close_on_exec(self) -> None:
         if self._light:
@@ -432,6 +449,13 @@ class Logger:
         for handler in _file_handlers():
             if handler.stream:
                 util.close_on_exec(handler.stream.fileno())
+
+
+# How lines are written while nobody overrides it, or puts something else into Logger itself.
+_PLAIN = {
+    name: Logger.__dict__[name]
+    for name in ("access", "atoms", "atoms_wrapper_class", "now", "access_log_enabled")
+}
 
 
 def _is_plain(cfg: Any) -> bool:
@@ -457,8 +481,8 @@ def _file_handlers() -> list[Any]:
     return handlers
 
 
-def _apply_logconfig(cfg: Any) -> None:
-    """One of logconfig_dict, logconfig_json and logconfig, the first that is set."""
+def _apply_logconfig(cfg: Any) -> bool:
+    """One of logconfig_dict, logconfig_json and logconfig, the first that is set. False: none."""
     if cfg.logconfig_dict:
         _dict_config(cfg.logconfig_dict)
     elif cfg.logconfig_json:
@@ -481,6 +505,9 @@ def _apply_logconfig(cfg: Any) -> None:
             fileConfig(cfg.logconfig, defaults=names, disable_existing_loggers=False)
         except Exception as error:
             raise RuntimeError(f"logconfig {cfg.logconfig}: {error}") from error
+    else:
+        return False
+    return True
 
 
 def _dict_config(given: dict[str, Any]) -> None:
