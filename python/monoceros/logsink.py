@@ -202,7 +202,7 @@ class Sink:
 
     def _start_thread(self) -> None:
         self._threaded = True
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             start_new_thread(self._run, ())
         except RuntimeError:  # no more threads: as the master does
