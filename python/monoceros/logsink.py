@@ -20,8 +20,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _collections import deque  # without the package around it
 from _thread import RLock, start_new_thread
-from collections import deque
 from stat import S_ISCHR, S_ISFIFO, S_ISSOCK
 
 TYPE_CHECKING = False
