@@ -20,16 +20,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from _collections import deque  # without the package around it
 from _thread import RLock, start_new_thread
 from stat import S_ISCHR, S_ISFIFO, S_ISSOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections import deque
     from collections.abc import Callable
     from typing import Any
 else:
+    from _collections import deque  # without the package around it
+
     import _signal as signal  # signal itself imports enum and more
 
 QUEUE_BYTES_MAX = 1024 * 1024

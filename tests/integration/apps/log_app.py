@@ -16,5 +16,8 @@ def app(environ, start_response):
     if path == "/numbered":
         number = environ["QUERY_STRING"]
         environ["wsgi.errors"].write(f"number {number} {'y' * 200}\n")
+        if "CAPTURED" in os.environ:
+            sys.stdout.write(f"printed {number}\n")  # in one piece, unlike print()
+            sys.stdout.flush()
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"logging" if "logging" in sys.modules else b"light"]
