@@ -68,7 +68,7 @@ bool unescape_one(std::string_view text, size_t& at, std::string& out) {
     }
 }
 
-enum class Block : uint8_t { kProse, kHttp, kSettings, kEvents };
+enum class Block : uint8_t { kProse, kHttp, kFrames, kSettings, kEvents };
 
 bool take_line(Block block, std::string_view line, VectorCase& current) {
     switch (block) {
@@ -76,6 +76,9 @@ bool take_line(Block block, std::string_view line, VectorCase& current) {
             return true;
         case Block::kHttp:
             return unescape(line, current.bytes);
+        case Block::kFrames:
+            current.frames.emplace_back(line);
+            return true;
         case Block::kSettings: {
             const size_t space = std::min(line.find(' '), line.size());
             current.settings.emplace_back(line.substr(0, space),
@@ -164,12 +167,14 @@ std::string parse_vectors(std::string_view text, const VectorCase& origin,
                 block = Block::kProse;
             else if (kind == "http")
                 block = Block::kHttp;
+            else if (kind == "frames")
+                block = Block::kFrames;
             else if (kind == "settings")
                 block = Block::kSettings;
             else if (kind == "events")
                 block = Block::kEvents;
             else
-                return mistake("a block that is not http, settings or events");
+                return mistake("a block that is not http, frames, settings or events");
         } else if (current && !take_line(block, line, *current)) {
             return mistake("an unknown escape");
         }

@@ -14,7 +14,8 @@ struct VectorCase {
     std::string group;  // the folder, e.g. "h1_invalid"
     int line = 0;       // of the title
     std::string title;
-    std::string bytes;  // what the client sends, unescaped
+    std::string bytes;                // what the client sends, unescaped
+    std::vector<std::string> frames;  // behind them, as text: ws_frames.hpp
     std::vector<std::pair<std::string, std::string>> settings;
     std::vector<std::string> events;  // normalised: escape(unescape(line))
 };
