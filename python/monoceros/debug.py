@@ -29,7 +29,8 @@ class Spew:
         if self.trace_names is not None and module not in self.trace_names:
             return
         line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).rstrip()
-        print(f"{module}:{frame.f_lineno}: {line}")
+        # One write a line: master and workers share the stream, and may not be buffered.
+        sys.stdout.write(f"{module}:{frame.f_lineno}: {line}\n")
 
 
 def spew(trace_names: list[str] | None = None, show_values: bool = False) -> None:

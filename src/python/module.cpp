@@ -9,7 +9,8 @@ int exec_module(PyObject* module) {
     using Add = int (*)(PyObject*);
     constexpr Add kParts[] = {add_settings_type,     add_supervisor_type,    add_scoreboard_type,
                               add_process_functions, add_file_wrapper_type,  add_response_types,
-                              add_input_type,        add_client_socket_type, add_engine_type};
+                              add_input_type,        add_client_socket_type, add_inotify_type,
+                              add_engine_type};
     for (Add add : kParts) {
         if (add(module) < 0) return -1;
     }

@@ -136,22 +136,28 @@ class Worker:
     def _make_reloader(self) -> None:
         if not self.cfg.reload:
             return
-        try:
-            from monoceros.reloader import reloader_engines  # type: ignore[import-not-found]
-        except ImportError:
-            self.log.warning("--reload has no effect: reloading on changes is not built yet")
-            return
+        from monoceros.reloader import reloader_engines
 
         def changed(fname: str) -> None:
+            """In the reloader's thread, which ends with it."""
             self.log.info("Worker reloading: %s modified", fname)
             self.alive = False
-            os.write(self.PIPE[1], b"1")
-            self.cfg.worker_int(self)
-            time.sleep(0.1)
-            sys.exit(0)
+            try:
+                self.cfg.worker_int(self)
+            except Exception:
+                self.log.exception("The hook worker_int failed")
+            self._wake()  # last: the process may end at once
 
+        self.log.warning("The worker reloads when files change: this is for development only.")
         engine = reloader_engines[self.cfg.reload_engine]
         self.reloader = engine(extra_files=self.cfg.reload_extra_files, callback=changed)
+
+    def _wake(self) -> None:
+        """Ends the wait of run(), which is to look at self.alive. From any thread."""
+        try:
+            os.write(self.PIPE[1], b"1")
+        except BlockingIOError:
+            pass  # full: it is awake
 
     def load_wsgi(self) -> None:
         """Loads the application; with reload, a syntax error becomes the answer to requests."""

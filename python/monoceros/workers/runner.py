@@ -169,6 +169,10 @@ class EngineWorker(Worker):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
+        self._wake()
+
+    def _wake(self) -> None:
+        super()._wake()
         if self.engine is not None:
             self.engine.wake()
 
