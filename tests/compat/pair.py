@@ -72,7 +72,7 @@ class SideServer(Server):
     """The harness's server, but of either package and with nothing added to its command line."""
 
     def __init__(
-        self, name: str, python: str, args: Sequence[str], cwd: Path, env: dict[str, str],
+        self, name: str, python: str, args: Sequence[str], *, cwd: Path, env: dict[str, str],
         pass_fds: Sequence[int], prefix: Sequence[str], command: Sequence[str],
     ) -> None:  # fmt: skip
         super().__init__("", directory=cwd, binds=[], cwd=cwd, pass_fds=pass_fds)
@@ -154,8 +154,9 @@ class Side:
         words = args.split() if isinstance(args, str) else list(args)
         filled = [self.fill(word) for word in words]
         self.server = SideServer(
-            self.name, self.python, filled, self.dir, self.env(env), pass_fds, prefix, command
-        )
+            self.name, self.python, filled, cwd=self.dir, env=self.env(env), pass_fds=pass_fds,
+            prefix=prefix, command=command,
+        )  # fmt: skip
         self.server.launch()
         self._stack.callback(self.server.kill)
         return self.server
@@ -276,7 +277,7 @@ class Side:
         return found
 
     def lines(self, name: str = "stderr.log") -> list[str]:
-        """"LEVEL text" of each record since the last call, without what is no record."""
+        """ "LEVEL text" of each record since the last call, without what is no record."""
         return [f"{level} {text}" for _, level, text in self.records(name) if level]
 
     def lines_by_process(self, name: str = "stderr.log") -> list[list[str]]:

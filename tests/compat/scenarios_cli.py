@@ -184,7 +184,8 @@ PRINTED: dict[str, Look] = {
     ),
     "print-log-flags": settings(
         "--access-logfile - --error-logfile e --log-level DEBUG --log-syslog --disable-redirect"
-        "-access-to-syslog --log-syslog-facility local1 --dogstatsd-tags a:b --statsd-prefix p scene",
+        "-access-to-syslog --log-syslog-facility local1 --dogstatsd-tags a:b --statsd-prefix p"
+        " scene",
         "accesslog", "errorlog", "loglevel", "syslog", "disable_redirect_access_to_syslog",
         "syslog_facility", "syslog_addr", "dogstatsd_tags", "statsd_prefix", "statsd_host",
     ),
@@ -228,9 +229,7 @@ GROUPS = [
         {name: outcome(args) for name, args in part},
         files=FILES,
     )
-    for half, part in enumerate(
-        (list(COMMANDS.items())[:HALF], list(COMMANDS.items())[HALF:])
-    )
+    for half, part in enumerate((list(COMMANDS.items())[:HALF], list(COMMANDS.items())[HALF:]))
 ] + [
     Group("cli-print", PRINTED, files={**FILES, "hooked.py": "on_exit = 'os.path.abspath'\n"}),
     Group("cli-help", {"cli-help-options": help_options}),

@@ -86,7 +86,7 @@ REFUSALS: dict[str, bytes] = {
     "bare-lf": b"GET / HTTP/1.1\nHost: h\n\n",
     "length-word": b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
     "length-sign": b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +1\r\n\r\nx",
-    "length-twice": b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+    "length-twice": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
     "length-list": b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1, 1\r\n\r\nx",
     "both-framings": b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -183,7 +183,9 @@ def continues(version: bytes) -> Look:
     """Whether 100 Continue comes before the body was sent."""
 
     def look(side: Side) -> Any:
-        head = b"POST /body?read HTTP/%b\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n"
+        head = (
+            b"POST /body?read HTTP/%b\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n"
+        )
         with socket.create_connection(("127.0.0.1", side.port), 5) as client:
             client.sendall(head % version + b"Connection: close\r\n\r\n")
             timer = threading.Timer(0.3, client.sendall, [b"ab"])

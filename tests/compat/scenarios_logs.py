@@ -16,10 +16,12 @@ from scenarios_signals import calm
 CLOSE = b"Host: h\r\nConnection: close\r\n\r\n"
 # Requests whose access lines are compared in several formats.
 REQUESTS = [
-    b"GET /x/%20y?q=1&r=%22 HTTP/1.1\r\nReferer: http://r/\"q\"\r\nUser-Agent: a\\b \"c\"\r\n"
+    b'GET /x/%20y?q=1&r=%22 HTTP/1.1\r\nReferer: http://r/"q"\r\nUser-Agent: a\\b "c"\r\n'
     b"X-One: 1\r\nx-one: 2\r\nAuthorization: Basic dXNlcjpwYXNz\r\n" + CLOSE,
     b"HEAD /x HTTP/1.0\r\n\r\n",
-    b"POST /body?read HTTP/1.1\r\nContent-Length: 3\r\nAuthorization: bearer x\r\n" + CLOSE + b"abc",
+    b"POST /body?read HTTP/1.1\r\nContent-Length: 3\r\nAuthorization: bearer x\r\n"
+    + CLOSE
+    + b"abc",
     b'GET /respond?{"status":"404%20Not%20Here","headers":[["X-Out","o"],["Content-Length","5"]]}'
     b" HTTP/1.1\r\n" + CLOSE,
     b'GET /respond?{"status":"204%20None","body":[]} HTTP/1.1\r\n' + CLOSE,
@@ -195,7 +197,7 @@ def captured(side: Side) -> Any:
     first = side.read("error.log").count("printed"), side.read("stdout.log")
     (side.dir / "error.log").rename(side.dir / "error.log.1")
     side.kill(signal.SIGUSR1)
-    wait_for(lambda: (side.dir / "error.log").exists(), "the new file")
+    wait_for((side.dir / "error.log").exists, "the new file")
     calm(side)
     side.status("/errors")
     calm(side)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from harness import wait_for
@@ -69,8 +70,10 @@ def pidfile_of(content: str) -> Look:
         (side.dir / "pid").write_text(text)
         server = side.launch("-b 127.0.0.1:{port} -p pid scene")
         wait_for(
-            lambda: server.code() is not None
-            or (side.read("pid") == f"{server.pid}\n" and side.ready_workers()),
+            lambda: (
+                server.code() is not None
+                or (side.read("pid") == f"{server.pid}\n" and side.ready_workers())
+            ),
             "a decision",
         )
         if server.code() is not None:
@@ -258,7 +261,7 @@ def max_requests(args: str) -> Look:
 def jitter(side: Side) -> Any:
     """Each of four workers gets its own number between 2 and 12."""
     side.start("-b 127.0.0.1:{port} --max-requests 2 --max-requests-jitter 10 -w 1 scene")
-    last = side.workers()[0]
+    last = side.workers()
     count, lives = 0, []
     for _ in range(30):
         side.status()
@@ -267,8 +270,8 @@ def jitter(side: Side) -> Any:
             side.notes["seen"] = len(side.log())
             lives.append(count)
             count = 0
-            wait_for(lambda: side.ready_workers() not in ([], [last]), "a new worker")
-            last = side.ready_workers()[0]
+            side.replaced(last)
+            last = side.workers()
     return bool(lives) and all(2 <= life <= 12 for life in lives)
 
 
@@ -278,7 +281,7 @@ def titles(args: str) -> Look:
     def look(side: Side) -> Any:
         side.start(f"-b 127.0.0.1:{{port}} {args}")
         pids = [side.pid, *side.workers()]
-        found = [open(f"/proc/{pid}/cmdline").read().strip("\0") for pid in pids]
+        found = [Path(f"/proc/{pid}/cmdline").read_text().strip("\0") for pid in pids]
         side.stop()
         return [side.clean(text) for text in found]
 
@@ -361,25 +364,23 @@ def no_files(side: Side) -> Any:
     before = {str(path) for path in side.dir.rglob("*")}
     side.start("-b 127.0.0.1:{port} scene")
     side.status()
-    after = {str(path.relative_to(side.dir)) for path in side.dir.rglob("*") if str(path) not in before}
+    after = {
+        str(path.relative_to(side.dir)) for path in side.dir.rglob("*") if str(path) not in before
+    }
     side.stop()
     return sorted(after - {"stderr.log", "stdout.log"})
 
 
 def foreign_child(side: Side) -> Any:
     """A child that the master did not make as a worker is reaped quietly."""
-    hook = (
-        "import subprocess\n"
-        "def when_ready(server):\n"
-        "    subprocess.Popen(['sleep', '0.2'])\n"
-    )
+    hook = "import subprocess\ndef when_ready(server):\n    subprocess.Popen(['sleep', '0.2'])\n"
     side.write("gunicorn.conf.py", hook)
     side.start("-b 127.0.0.1:{port} scene")
     time.sleep(0.6)
     zombies = 0
     for pid in os.listdir("/proc"):
         with contextlib.suppress(OSError, IndexError):
-            fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             zombies += fields[0] == "Z" and int(fields[1]) == side.pid
     return zombies, [x for x in side.lines() if "INFO" not in x], side.stop()
 
@@ -407,15 +408,14 @@ def failing_later(name: str, args: str, doing: signal.Signals | str) -> Group:
         else:
             os.kill(side.workers()[0] if name == "child_exit" else side.pid, doing)
             answer = None
-        time.sleep(0.7)
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda: server.code() is not None, "an end", 2.0)
         if server.code() is not None:
             return server.code()
-        wait_for(lambda: side.ready_workers(), "a worker")
+        wait_for(side.ready_workers, "a worker")
         return "runs on", answer, [line.split()[0] for line in side.lines() if "INFO" not in line]
 
-    return Group(
-        f"hook-{name}", {f"hook-fails-{name}": look}, config=hook_fails(name, args)
-    )
+    return Group(f"hook-{name}", {f"hook-fails-{name}": look}, config=hook_fails(name, args))
 
 
 LEAVES: dict[str, Look] = {

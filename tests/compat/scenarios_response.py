@@ -80,8 +80,28 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "not-started": {"start": False, "body": []},
 }  # fmt: skip
 # The same with another request line.
-HEADS = ("no-length", "one-part", "length", "parts", "empty", "204", "field-coding", "file", "write")
-TENS = ("no-length", "one-part", "length", "parts", "empty", "204", "generator", "file-no-length", "write")
+HEADS = (
+    "no-length",
+    "one-part",
+    "length",
+    "parts",
+    "empty",
+    "204",
+    "field-coding",
+    "file",
+    "write",
+)
+TENS = (
+    "no-length",
+    "one-part",
+    "length",
+    "parts",
+    "empty",
+    "204",
+    "generator",
+    "file-no-length",
+    "write",
+)
 PAGES_DIFFER = "HTTP/1.1 500 Internal Server Error"
 
 

@@ -194,9 +194,7 @@ def many_signals(side: Side) -> Any:
 
 def reopened(side: Side) -> Any:
     """USR1: both logs go on in new files."""
-    side.start(
-        "-b 127.0.0.1:{port} --access-logfile access.log --error-logfile error.log scene"
-    )
+    side.start("-b 127.0.0.1:{port} --access-logfile access.log --error-logfile error.log scene")
     for name in ("access.log", "error.log"):
         (side.dir / name).rename(side.dir / f"{name}.1")
     side.kill(signal.SIGUSR1)
@@ -288,16 +286,18 @@ def winch_in_daemon(side: Side) -> Any:
 
 def hup_changes(side: Side) -> Any:
     """A HUP reads the file again: workers, address, environment, name."""
-    side.write("gunicorn.conf.py", "workers = 1\nbind = '127.0.0.1:{port}'\nraw_env = ['COMPAT_X=1']\n")
+    side.write(
+        "gunicorn.conf.py", "workers = 1\nbind = '127.0.0.1:{port}'\nraw_env = ['COMPAT_X=1']\n"
+    )
     side.start("scene")
-    first = "\"env\": \"1\"" in side.get("/process")
+    first = '"env": "1"' in side.get("/process")
     new = "workers = 2\nbind = '127.0.0.1:{port2}'\nraw_env = ['COMPAT_X=2']\n"
     side.write("gunicorn.conf.py", new)
     old = side.workers()
     side.kill(signal.SIGHUP)
     wait_for(lambda: len(side.ready_workers()) == 2 and old[0] not in side.workers(), "workers")
     there = ("127.0.0.1", side.other_port)
-    second = "\"env\": \"2\"" in side.get("/process", there)
+    second = '"env": "2"' in side.get("/process", there)
     try:
         old_address = side.status()
     except OSError as error:
@@ -319,6 +319,7 @@ def hup_app_broken(side: Side) -> Any:
     """A HUP after which the application cannot be imported."""
     side.write("changing.py", "from scene import application\n")
     server = side.start("-b 127.0.0.1:{port} changing")
+    side.status()  # a server that has never served stops when its workers cannot boot
     side.write("changing.py", "raise RuntimeError('on purpose')\n")
     side.kill(signal.SIGHUP)
     try:

@@ -6,6 +6,7 @@ import scenarios_cli
 import scenarios_http
 import scenarios_logs
 import scenarios_process
+import scenarios_reload
 import scenarios_response
 import scenarios_signals
 
@@ -13,6 +14,7 @@ GROUPS = [
     *scenarios_process.GROUPS,
     *scenarios_signals.GROUPS,
     *scenarios_logs.GROUPS,
+    *scenarios_reload.GROUPS,
     *scenarios_cli.GROUPS,
     *scenarios_response.GROUPS,
     *scenarios_http.GROUPS,

@@ -30,7 +30,11 @@ def test_same(runner: Runner, group: Group, scenario: str) -> None:
         assert shown(ours) != shown(theirs), said
     else:
         lines = difflib.unified_diff(
-            shown(theirs).splitlines(), shown(ours).splitlines(), "gunicorn", "monoceros", lineterm=""
+            shown(theirs).splitlines(),
+            shown(ours).splitlines(),
+            "gunicorn",
+            "monoceros",
+            lineterm="",
         )
         if text := "\n".join(lines):
             pytest.fail(f"{scenario}:\n{text}", pytrace=False)

@@ -30,7 +30,7 @@ class Plain(Base):  # type: ignore[misc]
             if self.ppid != os.getppid():
                 return
             try:
-                client, address = listener.accept()
+                client, _ = listener.accept()
             except BlockingIOError:
                 import select
 
@@ -116,5 +116,7 @@ class Silent(Logger):  # type: ignore[misc]
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
         from scene import note
 
-        note(f"access {resp.status} {resp.sent} {req.method} {environ['PATH_INFO']}"
-             f" {dict(resp.headers)} {request_time.total_seconds() < 5}")
+        note(
+            f"access {resp.status} {resp.sent} {req.method} {environ['PATH_INFO']}"
+            f" {dict(resp.headers)} {request_time.total_seconds() < 5}"
+        )

@@ -47,9 +47,7 @@ def describe(value: object) -> object:
 
 def plain(start_response: StartResponse, text: str) -> list[bytes]:
     body = text.encode()
-    start_response(
-        "200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
-    )
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
 
 
