@@ -39,6 +39,7 @@ Engine::~Engine() {
     // In a child that the application forked there is no standby, and nothing here is ours.
     if (os::process_id() != owner_pid_) {
         if (standby_.joinable()) standby_.detach();
+        [[maybe_unused]] Waits* left = waits_.release();
         return;
     }
     stop_standby();
@@ -71,7 +72,7 @@ session::Exchange* Engine::pop_ready() {
         standby_pace_ = StandbyPace::kSlow;
         standby_kick_.ring();
     }
-    if (ready_head_ != nullptr && waiting_takers_ != 0) ready_or_seat_.notify_one();
+    if (ready_head_ != nullptr && waiting_takers_ != 0) waits_->ready_or_seat.notify_one();
     return exchange;
 }
 
@@ -82,24 +83,31 @@ session::Exchange* Engine::try_take() {
 
 session::Exchange* Engine::take(int timeout_ms, uint64_t wakes) {
     Lock lock(mutex_);
+    session::Exchange* exchange = wait_for_request(lock, timeout_ms, wakes);
+    // The seat never stays empty while somebody waits for it.
+    if (!has_pilot_ && waiting_takers_ != 0) waits_->ready_or_seat.notify_one();
+    return exchange;
+}
+
+session::Exchange* Engine::wait_for_request(Lock& lock, int timeout_ms, uint64_t wakes) {
     int64_t end_ms = timeout_ms < 0 ? INT64_MAX : base::monotonic_ms() + timeout_ms;
     bool last_round = false;
     while (true) {
         if (session::Exchange* exchange = pop_ready()) return exchange;
         if (last_round || wakes_ != wakes || attention_.load(std::memory_order_relaxed)) break;
+        if (drain_complete()) break;
         int64_t left_ms = timeout_ms < 0 ? -1 : std::max<int64_t>(0, end_ms - base::monotonic_ms());
         if (has_pilot_) {
             ++waiting_takers_;
             if (timeout_ms < 0) {
-                ready_or_seat_.wait(lock);
+                waits_->ready_or_seat.wait(lock);
             } else {
-                ready_or_seat_.wait_for(lock, std::chrono::milliseconds(left_ms));
+                waits_->ready_or_seat.wait_for(lock, std::chrono::milliseconds(left_ms));
             }
             --waiting_takers_;
         } else if (!pilot(lock, static_cast<int>(left_ms))) {
             last_round = true;
         }
-        if (draining_ && links_.size() == 0) last_round = true;
         if (timeout_ms >= 0 && base::monotonic_ms() >= end_ms) last_round = true;
     }
     return nullptr;
@@ -109,7 +117,8 @@ session::Exchange* Engine::take(int timeout_ms, uint64_t wakes) {
 bool Engine::pilot(Lock& lock, int timeout_ms) {
     epoll_event events[kEventsMax];
     has_pilot_ = true;
-    after_slot_change();
+    now_ms_ = base::monotonic_ms();
+    watch_listeners();
     if (!held_.empty()) flush_held();
     flush_access_log();
     int wait = wait_ms(timeout_ms);
@@ -118,20 +127,20 @@ bool Engine::pilot(Lock& lock, int timeout_ms) {
     lock.lock();
     process(events, count);
     has_pilot_ = false;
-    if (waiting_takers_ != 0) ready_or_seat_.notify_one();
     return count >= 0;
 }
 
 void Engine::process(const epoll_event* events, int count) {
     now_ms_ = base::monotonic_ms();
     for (int i = 0; i < count; ++i) on_event(events[i]);
-    if (!later_.empty()) run_later();
+    // EPOLLEXCLUSIVE may have woken a sibling that had no slot left when it came to accept.
+    bool lost = count == 0 && options_.shared_listeners && !listeners_paused_;
+    for (size_t i = 0; lost && i < listeners_.size(); ++i) accept_from(i);
     expire_links();
     forget_released();
 }
 
 int Engine::wait_ms(int timeout_ms) const {
-    if (!later_.empty()) return 0;
     int64_t wait = wheel_.sleep_ms(now_ms_);
     if (timeout_ms >= 0 && (wait < 0 || timeout_ms < wait)) wait = timeout_ms;
     bool lines_wait = options_.access_log != nullptr && options_.access_log->waiting();
@@ -158,12 +167,14 @@ void Engine::expire_links() {
     }
 }
 
-// The listeners are watched exactly while a slot is free: a worker that cannot serve leaves new
-// connections to its siblings.
-void Engine::after_slot_change() {
-    bool free = accept_budget({options_.slots, busy_, ready_count_, links_.size(),
-                               options_.connections_max, options_.shared_listeners, draining_}) > 0;
-    if (free && listeners_paused_ && resume_at_ms_ == 0) resume_listeners();
+// Before a wait. The listeners are watched exactly while a slot is free: a worker that cannot serve
+// leaves new connections to its siblings, and must not spin on a level that it does not act on.
+void Engine::watch_listeners() {
+    if (busy_ + ready_count_ >= options_.slots) {
+        pause_listeners();
+    } else if (listeners_paused_ && resume_at_ms_ == 0) {
+        resume_listeners();
+    }
 }
 
 void Engine::drain() {
@@ -195,6 +206,10 @@ std::vector<void*> Engine::take_released() {
 
 void Engine::log(Severity severity, std::string text) {
     Lock lock(mutex_);
+    say(severity, std::move(text));
+}
+
+void Engine::say(Severity severity, std::string text) {
     journal_.add(severity, std::move(text));
     attention_.store(true, std::memory_order_relaxed);
 }

@@ -57,12 +57,13 @@ enum class WriteStatus : uint8_t {
     kGone,  // the client has gone; the owner is still the caller's
 };
 
-// What happened since the engine was opened; connections and requests.
+// What happened since the engine was opened. Every complete request ends as answered or aborted;
+// what never became one is refused or, when its client just left, nothing.
 struct Counters {
-    uint64_t accepted = 0;
-    uint64_t answered = 0;
-    uint64_t refused = 0;
-    uint64_t aborted = 0;
+    uint64_t accepted = 0;  // connections
+    uint64_t answered = 0;  // the answer has left whole
+    uint64_t refused = 0;   // by the server itself
+    uint64_t aborted = 0;   // the client left, or the application broke off
 };
 
 class Engine {
@@ -124,15 +125,18 @@ class Engine {
     using Lock = std::unique_lock<std::mutex>;
     // How often the standby looks: not at all, every few milliseconds, every millisecond.
     enum class StandbyPace : uint8_t { kDormant, kSlow, kFast };
-    enum class Flush : uint8_t { kEmpty, kPending, kDead };
+    enum class Flush : uint8_t { kEmpty, kBlocked, kMore, kDead };
 
     // engine.cpp: the seat
     session::Exchange* pop_ready();
+    session::Exchange* wait_for_request(Lock& lock, int timeout_ms, uint64_t wakes);
+    bool drain_complete() const { return draining_ && links_.size() == 0 && busy_ == 0; }
     bool pilot(Lock& lock, int timeout_ms);
     void process(const epoll_event* events, int count);
     int wait_ms(int timeout_ms) const;
     void expire_links();
-    void after_slot_change();
+    void watch_listeners();
+    void say(Severity severity, std::string text);
     void flush_access_log();
 
     // engine_io.cpp: bytes in and out, under the lock
@@ -146,8 +150,8 @@ class Engine {
     bool act(Link& link, session::Next next);
     Flush flush(Link& link);
     bool flush_and_advance(Link& link);
-    void later(Link& link);
-    void run_later();
+    bool later(Link& link);
+    bool advance(Link& link);
     void unqueue(const session::Exchange* exchange);
     void hold(Link& link);
     void unhold(Link& link);
@@ -157,6 +161,8 @@ class Engine {
     void evict_idle();
     void forget_released();
     bool poll_link(Link& link);
+    void poll_all();
+    void out_of_descriptors();
 
     // engine_respond.cpp
     struct Wire;
@@ -169,7 +175,7 @@ class Engine {
     Link* wait_for_room(Lock& lock, session::Exchange& exchange);
     session::ResponseContext response_context();
     void note_refusal(Link& link);
-    void note_finished(Link& link);
+    void note_finished(Link& link, bool whole);
     void log_access(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes);
     void give_back(Lock& lock, session::Exchange& exchange, bool whole);
 
@@ -193,8 +199,13 @@ class Engine {
     std::vector<int> listeners_;
 
     std::mutex mutex_;
-    std::condition_variable ready_or_seat_;  // threads in take() that are not the pilot
-    std::condition_variable room_;           // writers that wait for a slow reader
+    // On the heap: in a forked child, glibc would wait for waiters that are not there to destroy
+    // them. A child leaves them.
+    struct Waits {
+        std::condition_variable ready_or_seat;  // threads in take() that are not the pilot
+        std::condition_variable room;           // writers that wait for a slow reader
+    };
+    std::unique_ptr<Waits> waits_ = std::make_unique<Waits>();
 
     session::Exchange* ready_head_ = nullptr;
     session::Exchange* ready_tail_ = nullptr;
@@ -204,7 +215,9 @@ class Engine {
     int64_t now_ms_ = 0;  // of the current round
     int64_t drain_idle_at_ms_ = 0;
     int64_t resume_at_ms_ = 0;  // listeners that ran out of descriptors
+    int64_t descriptors_said_ms_ = INT64_MIN / 2;
     uint32_t waiting_takers_ = 0;
+    uint32_t unpolled_ = 0;  // links that are not in the poller
     bool has_pilot_ = false;
     bool listeners_paused_ = false;
     bool draining_ = false;
@@ -219,7 +232,6 @@ class Engine {
     std::vector<base::Released> released_;
     std::vector<void*> released_owners_;
     std::vector<Link*> held_;
-    std::vector<uint64_t> later_;  // keys of links whose turn was cut short
     Counters counters_;
     uint64_t lines_dropped_ = 0;  // of the access log, as reported so far
 

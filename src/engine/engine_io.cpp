@@ -15,8 +15,8 @@ constexpr int kReceivesInARow = 16;  // then others get their turn: 1 MiB
 constexpr int kSendsInARow = 16;
 constexpr int kVectors = 16;
 constexpr int64_t kDescriptorPauseMs = 100;
+constexpr int64_t kDescriptorSayMs = 10'000;  // a line in the error log, no flood
 constexpr size_t kEvictedAtOnce = 16;
-constexpr uint64_t kHeldBytesMax = 64 * 1024;
 
 }  // namespace
 
@@ -25,7 +25,7 @@ void Engine::on_event(const epoll_event& event) {
     if (key == kWakeupKey) {
         wakeup_.drain();
         wakes_.fetch_add(1, std::memory_order_release);
-        ready_or_seat_.notify_all();
+        waits_->ready_or_seat.notify_all();
         return;
     }
     if ((key & kListenerKey) != 0) {
@@ -64,17 +64,20 @@ void Engine::accept_from(size_t listener) {
             add_connection(std::move(accepted.fd), accepted.peer, listener);
             continue;
         }
-        if (accepted.status == os::AcceptStatus::kNoDescriptors) {
-            evict_idle();
-            journal_.add(Severity::kError,
-                         "Cannot accept: no file descriptor or memory is left for a connection. "
-                         "Raise the limit of open files (ulimit -n, LimitNOFILE=)");
-            attention_.store(true, std::memory_order_relaxed);
-        }
+        if (accepted.status == os::AcceptStatus::kNoDescriptors) out_of_descriptors();
         pause_listeners();
         resume_at_ms_ = now_ms_ + kDescriptorPauseMs;
         return;
     }
+}
+
+void Engine::out_of_descriptors() {
+    evict_idle();
+    if (now_ms_ - descriptors_said_ms_ < kDescriptorSayMs) return;
+    descriptors_said_ms_ = now_ms_;
+    say(Severity::kError,
+        "Cannot accept: no file descriptor or memory is left for a connection. Raise the limit of "
+        "open files (ulimit -n, LimitNOFILE=)");
 }
 
 void Engine::add_connection(os::Fd fd, const os::PeerAddress& peer, size_t listener) {
@@ -85,6 +88,8 @@ void Engine::add_connection(os::Fd fd, const os::PeerAddress& peer, size_t liste
     info.trusted = options_.limits.trust.forwarded_allow_ips.contains(peer.host);
     Link& link = links_.add(context_, std::move(fd), std::move(info), now_ms_);
     ++counters_.accepted;
+    ++unpolled_;
+    rearm(link);  // who never sends a byte has a deadline too
     // The request is often here already: then a short connection never enters the poller.
     link.readable = true;
     read_link(link);
@@ -97,7 +102,12 @@ bool Engine::poll_link(Link& link) {
         return false;
     }
     link.polled = true;
+    --unpolled_;
     return true;
+}
+
+void Engine::poll_all() {
+    if (unpolled_ != 0) links_.for_each([&](Link& link) { poll_link(link); });
 }
 
 void Engine::pause_listeners() {
@@ -112,8 +122,7 @@ void Engine::resume_listeners() {
     listeners_paused_ = false;
     for (size_t i = 0; i < listeners_.size(); ++i) {
         if (!poller_.add_reader(listeners_[i], kListenerKey | i, options_.shared_listeners)) {
-            journal_.add(Severity::kError, "A listening socket can no longer be watched");
-            attention_.store(true, std::memory_order_relaxed);
+            say(Severity::kError, "A listening socket can no longer be watched");
         }
     }
 }
@@ -155,20 +164,16 @@ bool Engine::read_link(Link& link) {
         if (!act(link, next)) return false;
         if (emptied || !link.connection.wants_bytes()) return true;
     }
-    later(link);
-    return poll_link(link);
+    return later(link);
 }
 
-void Engine::later(Link& link) { later_.push_back(link.key); }
-
-void Engine::run_later() {
-    std::vector<uint64_t> keys = std::exchange(later_, {});
-    for (uint64_t key : keys) {
-        Link* link = links_.find(key);
-        if (link == nullptr) continue;
-        if (!link->connection.out.empty() && !link->held && !flush_and_advance(*link)) continue;
-        if (link->readable && link->connection.wants_bytes()) read_link(*link);
-    }
+// The rest of a turn that was cut short: the poller reports the stream again, to whoever waits for
+// its descriptor, in this process's threads or in an event loop around it.
+bool Engine::later(Link& link) {
+    if (!link.polled) return poll_link(link);
+    if (poller_.remind(link.fd.get(), link.key)) return true;
+    close_link(link);
+    return false;
 }
 
 bool Engine::act(Link& link, Next next) {
@@ -204,10 +209,7 @@ void Engine::rearm(Link& link) {
 Engine::Flush Engine::flush(Link& link) {
     base::Chain& out = link.connection.out;
     for (int round = 0; !out.empty(); ++round) {
-        if (round == kSendsInARow) {
-            later(link);
-            return Flush::kPending;
-        }
+        if (round == kSendsInARow) return Flush::kMore;
         base::Chain::FileRange file = out.front_file();
         os::IoResult sent;
         if (file.fd >= 0) {
@@ -218,13 +220,13 @@ Engine::Flush Engine::flush(Link& link) {
         }
         if (sent.status == os::IoStatus::kAgain) {
             link.blocked = true;
-            return Flush::kPending;
+            return Flush::kBlocked;
         }
         if (sent.status != os::IoStatus::kDone) return Flush::kDead;
         out.consume(sent.bytes, released_);
     }
     if (link.output_spill && link.output_spill->size() != 0) link.output_spill->clear();
-    room_.notify_all();
+    waits_->room.notify_all();
     return Flush::kEmpty;
 }
 
@@ -239,22 +241,36 @@ bool Engine::flush_and_advance(Link& link) {
         return false;
     }
     if (connection.out.bytes() != before || result == Flush::kEmpty) connection.progressed(now_ms_);
-    if (result == Flush::kPending) {
+    if (result == Flush::kBlocked || result == Flush::kMore) {
         if (connection.deadline_ms() == session::Connection::kNever) connection.progressed(now_ms_);
         rearm(link);
-        room_.notify_all();
-        return poll_link(link);
+        waits_->room.notify_all();
+        return result == Flush::kMore ? later(link) : poll_link(link);
     }
-    if (connection.phase() != Phase::kFlush) {
-        rearm(link);
-        return true;
-    }
+    if (connection.phase() == Phase::kFlush) return advance(link);
+    rearm(link);
+    return true;
+}
+
+// A whole response has left: goes on with the connection, or ends it.
+bool Engine::advance(Link& link) {
+    session::Connection& connection = link.connection;
     if (connection.broken_reply()) {
         close_link(link);
         return false;
     }
-    note_finished(link);
-    if (draining_) connection.exchange()->response.forbid_keep_alive();
+    link.output_spill.reset();
+    note_finished(link, true);
+    if (draining_ && connection.exchange() != nullptr)
+        connection.exchange()->response.forbid_keep_alive();
+    if (!connection.persists() && !link.eof) {
+        // Closing with unread input would be a reset, which takes the answer with it
+        // (RFC 9112 section 9.6): what is there makes the connection linger.
+        os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
+        if (got.status == os::IoStatus::kDone) [[maybe_unused]]
+            Next kept = connection.feed({scratch_.get(), got.bytes}, now_ms_);
+        link.eof = got.status == os::IoStatus::kEof;
+    }
     Next next = connection.flushed(now_ms_);
     if (connection.phase() == Phase::kLinger) os::shutdown_write(link.fd.get());
     if (!act(link, next)) return false;
@@ -303,6 +319,8 @@ void Engine::close_link(Link& link) {
     wheel_.cancel(link);
     session::Exchange* exchange = link.connection.exchange();
     if (exchange != nullptr && exchange->handed_out) {
+        // The application was not done: without a length, only a reset tells the client so.
+        if (exchange->response.close_delimited()) os::reset_on_close(link.fd.get());
         link.connection.detach_exchange();
         exchange->link = nullptr;
     } else if (exchange != nullptr && link.connection.phase() == Phase::kReady) {
@@ -312,11 +330,12 @@ void Engine::close_link(Link& link) {
         // The end of a close-delimited answer is a FIN: cut short, it must not look whole.
         bool cut = link.connection.broken_reply() || !link.connection.out.empty();
         if (cut && exchange->response.close_delimited()) os::reset_on_close(link.fd.get());
-        note_finished(link);
+        note_finished(link, !cut);
     }
+    if (!link.polled) --unpolled_;
     link.connection.out.clear(released_);
     links_.remove(link);
-    room_.notify_all();
+    waits_->room.notify_all();
     if (resume_at_ms_ != 0) resume_listeners();
 }
 

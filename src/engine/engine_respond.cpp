@@ -80,55 +80,62 @@ WriteStatus Engine::write(Exchange& exchange, Piece piece, int64_t known_length,
 }
 
 WriteStatus Engine::transmit(Link& link, const Wire& wire, void* owner, bool last) {
-    bool hold_back = !last && standby_.joinable() && !standby_flying_;
-    if (hold_back || !link.connection.out.empty()) {
+    base::Chain& out = link.connection.out;
+    if (wire.size() == 0 && (last || out.empty())) return WriteStatus::kDone;
+    bool hold_back = !last && standby_.joinable() && !standby_flying_ &&
+                     out.bytes() + wire.size() <= kHeldBytesMax;
+    if (hold_back) {
         WriteStatus status = keep(link, wire, 0, owner);
-        if (hold_back) {
-            hold(link);
-        } else if (!link.blocked && !flush_and_advance(link)) {
-            return status == WriteStatus::kKept ? status : WriteStatus::kGone;
-        }
+        hold(link);
         return status;
     }
-    iovec vectors[3] = {{const_cast<char*>(wire.lead.data()), wire.lead.size()},
-                        {const_cast<char*>(wire.body.data()), wire.body.size()},
-                        {const_cast<char*>(wire.suffix.data()), wire.suffix.size()}};
-    os::IoResult sent = wire.body.empty()
-                            ? os::send_bytes(link.fd.get(), wire.lead.data(), wire.lead.size())
-                            : os::send_vectors(link.fd.get(), vectors, 3);
-    if (wire.size() == 0) return WriteStatus::kDone;
-    if (sent.status == os::IoStatus::kBroken || sent.status == os::IoStatus::kEof) {
-        close_link(link);
+    // What waits goes first: in one call with the rest, unless the rest would have to be stored.
+    bool together = out.bytes() + wire.size() <= session::kOutputMemoryBytesMax;
+    if (!out.empty() && !together && !link.blocked && !flush_and_advance(link))
         return WriteStatus::kGone;
+    size_t sent = 0;
+    if (out.empty()) {
+        iovec vectors[3] = {{const_cast<char*>(wire.lead.data()), wire.lead.size()},
+                            {const_cast<char*>(wire.body.data()), wire.body.size()},
+                            {const_cast<char*>(wire.suffix.data()), wire.suffix.size()}};
+        os::IoResult result =
+            wire.body.empty() ? os::send_bytes(link.fd.get(), wire.lead.data(), wire.lead.size())
+                              : os::send_vectors(link.fd.get(), vectors, 3);
+        if (result.status == os::IoStatus::kBroken || result.status == os::IoStatus::kEof) {
+            close_link(link);
+            return WriteStatus::kGone;
+        }
+        sent = result.bytes;
     }
-    if (sent.bytes == wire.size()) return WriteStatus::kDone;
-    return keep(link, wire, sent.bytes, owner);
+    if (sent == wire.size()) return WriteStatus::kDone;
+    WriteStatus status = keep(link, wire, sent, owner);
+    if (link.blocked || flush_and_advance(link)) return status;
+    return status == WriteStatus::kKept ? status : WriteStatus::kGone;
 }
 
 // Puts what is unsent into the chain: by reference where an owner keeps it alive, else copied;
 // past the memory bound into the spill file.
 WriteStatus Engine::keep(Link& link, const Wire& wire, size_t sent, void* owner) {
     base::Chain& out = link.connection.out;
+    bool spill = out.memory_bytes() + wire.size() - sent > session::kOutputMemoryBytesMax;
     auto rest = [&sent](std::string_view bytes) {
         size_t gone = std::min(sent, bytes.size());
         sent -= gone;
         return bytes.substr(gone);
     };
-    out.append_copy(rest(wire.lead));
+    auto put = [&](std::string_view bytes) {
+        if (!bytes.empty() && !(spill && spill_output(link, bytes))) out.append_copy(bytes);
+    };
+    put(rest(wire.lead));
     std::string_view body = rest(wire.body);
     WriteStatus status = WriteStatus::kDone;
-    if (!body.empty()) {
-        bool spill = out.memory_bytes() + body.size() > session::kOutputMemoryBytesMax;
-        if (spill && spill_output(link, body)) {
-            // in the file
-        } else if (owner != nullptr) {
-            out.append_shared(body, owner);
-            status = WriteStatus::kKept;
-        } else {
-            out.append_copy(body);
-        }
+    if (owner == nullptr || body.empty()) {
+        put(body);
+    } else if (!(spill && spill_output(link, body))) {
+        out.append_shared(body, owner);
+        status = WriteStatus::kKept;
     }
-    out.append_copy(rest(wire.suffix));
+    put(rest(wire.suffix));
     return status;
 }
 
@@ -145,7 +152,7 @@ bool Engine::spill_output(Link& link, std::string_view bytes) {
 // standby goes on sending; send_timeout ends a reader that has stopped.
 Link* Engine::wait_for_room(Lock& lock, Exchange& exchange) {
     if (!standby_.joinable()) return static_cast<Link*>(exchange.link);
-    room_.wait(lock, [&] {
+    waits_->room.wait(lock, [&] {
         const Link* link = static_cast<Link*>(exchange.link);
         return link == nullptr || link->connection.out.bytes() <= session::kOutputSpillBytesMax / 2;
     });
@@ -210,7 +217,7 @@ int Engine::share_socket(Exchange& exchange) {
 
 void Engine::finish(Exchange& exchange) {
     Lock lock(mutex_);
-    give_back(lock, exchange, exchange.response.owed() == 0);
+    give_back(lock, exchange, exchange.response.complete());
 }
 
 void Engine::abandon(Exchange& exchange) {
@@ -238,7 +245,8 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
         flush_and_advance(*link);
     }
     forget_released();
-    if (waiting_takers_ != 0 && ready_head_ != nullptr) ready_or_seat_.notify_one();
+    if (listeners_paused_ && has_pilot_) watch_listeners();
+    if (waiting_takers_ != 0 && ready_head_ != nullptr) waits_->ready_or_seat.notify_one();
 }
 
 void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body_bytes) {
@@ -258,10 +266,10 @@ void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body
     options_.access_log->append(record);
 }
 
-void Engine::note_finished(Link& link) {
+void Engine::note_finished(Link& link, bool whole) {
     if (link.connection.refusal().error != http::Error::kNone) return;
     const Exchange& exchange = *link.connection.exchange();
-    ++counters_.answered;
+    ++(whole ? counters_.answered : counters_.aborted);
     log_access(exchange, exchange.response.head.status(), exchange.response.body_bytes());
 }
 

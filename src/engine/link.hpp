@@ -17,6 +17,8 @@ constexpr uint32_t kGenerationMask = 0x7fffffff;
 constexpr uint64_t kListenerKey = uint64_t{1} << 63;
 constexpr uint64_t kWakeupKey = kListenerKey | 0xffffffff;
 
+constexpr uint64_t kHeldBytesMax = 64 * 1024;  // that may wait for the standby's look
+
 struct Link : base::TimerNode {
     Link(const session::ConnectionContext& context, os::Fd descriptor, session::PeerInfo peer,
          int64_t now_ms)

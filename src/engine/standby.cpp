@@ -86,9 +86,10 @@ void Engine::fly_standby(Lock& lock) {
     standby_flying_ = true;
     uint64_t epoch = epoch_;
     std::array<epoll_event, 64> events;
-    if (busy_ + ready_count_ >= options_.slots) pause_listeners();
     while (!standby_quit_ && epoch_ == epoch && !has_pilot_) {
         if (!held_.empty()) flush_held();
+        watch_listeners();
+        poll_all();  // what was served without the poller: those clients may leave meanwhile
         flush_access_log();
         int wait = wait_ms(1'000);
         lock.unlock();
@@ -96,7 +97,7 @@ void Engine::fly_standby(Lock& lock) {
         lock.lock();
         if (epoch_ != epoch || has_pilot_ || standby_quit_) break;
         process(events.data(), readable ? poller_.wait(events, 0) : 0);
-        if (ready_head_ != nullptr && busy_ < options_.slots) ready_or_seat_.notify_one();
+        if (ready_head_ != nullptr && busy_ < options_.slots) waits_->ready_or_seat.notify_one();
     }
     standby_flying_ = false;
     standby_kick_.drain();

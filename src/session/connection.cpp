@@ -253,11 +253,11 @@ void Connection::begin_linger(int64_t now_ms) {
 Next Connection::flushed(int64_t now_ms) {
     if (phase_ != Phase::kFlush) return Next::kRead;
     bool refused = refusal_.error != Error::kNone;
-    bool persists = !refused && exchange_->response.keep_alive();
+    bool goes_on = persists();
     context_.exchanges.put(exchange_);
     exchange_ = nullptr;
     ++served_;
-    if (!persists) {
+    if (!goes_on) {
         // Unread input would turn close() into RST and take the answer with it.
         if (!refused && pipelined_.empty()) return Next::kClose;
         begin_linger(now_ms);

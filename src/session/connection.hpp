@@ -63,7 +63,8 @@ class Connection {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    // Bytes from the peer, all of them taken. Only in kIdle, kHead, kBody and kLinger.
+    // Bytes from the peer, all of them taken: what comes in kReady and kFlush waits its turn, so
+    // feed only while wants_bytes(), or the peer is not slowed down.
     [[nodiscard]] Next feed(std::string_view bytes, int64_t now_ms);
     // The peer will send no more.
     [[nodiscard]] Next end_of_input();
@@ -88,6 +89,10 @@ class Connection {
     const PeerInfo& peer() const { return peer_; }
     const Refusal& refusal() const { return refusal_; }
     uint32_t served() const { return served_; }
+    // In kFlush: the connection goes on after this response.
+    bool persists() const {
+        return refusal_.error == http::Error::kNone && exchange_->response.keep_alive();
+    }
     bool pipelined() const { return !pipelined_.empty(); }
     bool broken_reply() const { return broken_reply_; }
     void break_reply() { broken_reply_ = true; }
