@@ -105,6 +105,7 @@ class Peer {
     void act(Next next) {
         switch (next) {
             case Next::kRead:
+            case Next::kBody:
                 break;
             case Next::kDispatch:
                 note_request();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "vector_file.hpp"
+#include "ws_frames.hpp"
 
 namespace {
 
@@ -32,12 +33,20 @@ int main(int argc, char** argv) {
     if (argc != 3) return 2;
     const std::string out = argv[2];
     std::error_code failure;
-    for (const char* folder : {"/head", "/connection", "/chunked", "/target"})
+    for (const char* folder : {"/head", "/connection", "/chunked", "/target", "/ws"})
         std::filesystem::create_directories(out + folder, failure);
     std::vector<std::string> problems;
     size_t count = 0;
     bool written = true;
     for (const auto& vector : mono::conformance::load_vectors(argv[1], problems)) {
+        if (vector.group == "ws") {
+            std::string bytes = vector.bytes;
+            const std::string mistake = mono::conformance::encode_frames(vector.frames, bytes);
+            if (!mistake.empty()) problems.push_back(mistake);
+            written &=
+                write_file(out + "/ws/" + vector.file + "_" + std::to_string(vector.line), bytes);
+            continue;
+        }
         const bool chunked = vector.group == "chunked";
         if (!chunked && !vector.group.starts_with("h1")) continue;
         const std::string name =

@@ -134,6 +134,10 @@ def _alias(uri: str, section: str) -> str | None:
         return "monoceros.glogging.Logger" if uri == "simple" else None
     from monoceros.workers import SUPPORTED_WORKERS
 
+    if uri == "eventlet":
+        raise RuntimeError(
+            "The eventlet worker is gone, as in gunicorn: use -k gevent for greenlets, or --threads."
+        )
     return SUPPORTED_WORKERS.get(uri)
 
 

@@ -23,7 +23,7 @@ uint32_t connections_by_rlimit() {
 Engine::Engine(Options options)
     : options_(std::move(options)),
       spills_(options_.limits.temp_directory),
-      context_{options_.limits, exchanges_, spills_},
+      context_{options_.limits, exchanges_, spills_, options_.stream_bodies},
       wheel_(base::monotonic_ms()),
       now_ms_(base::monotonic_ms()),
       scratch_(new char[session::kReceiveBytes]),
@@ -32,7 +32,7 @@ Engine::Engine(Options options)
     if (!ok()) return;
     if (!poller_.add_reader(wakeup_.reader(), kWakeupKey, false))
         journal_.add(Severity::kError, "epoll_ctl failed for the wake-up pipe");
-    if (options_.standby) start_standby();
+    if (!options_.nested) start_standby();
 }
 
 Engine::~Engine() {
@@ -127,6 +127,8 @@ bool Engine::pilot(Lock& lock, int timeout_ms) {
     lock.lock();
     process(events, count);
     has_pilot_ = false;
+    // Without a standby somebody else waits on our descriptor next.
+    if (options_.nested) watch_listeners();
     return count >= 0;
 }
 

@@ -40,8 +40,11 @@ struct Options {
     uint32_t connections_max = 0;   // 0: from RLIMIT_NOFILE
     bool shared_listeners = false;  // siblings accept from the same sockets
     bool sendfile = true;           // write_file() may be used
-    bool standby = true;            // false only where the runner never blocks (gevent, asgi)
-    std::string server;             // value of the Server field
+    // An event loop that is not ours drives the engine by turn() (gevent, asyncio): no standby, and
+    // nothing waits.
+    bool nested = false;
+    bool stream_bodies = false;  // requests are handed out at their heads
+    std::string server;          // value of the Server field
     log::AccessLog* access_log = nullptr;
 };
 
@@ -49,6 +52,24 @@ struct Options {
 struct Piece {
     std::string_view bytes;
     void* owner = nullptr;
+};
+
+// What happened to an exchange that a nested runner holds.
+enum class EventKind : uint8_t {
+    kBody,  // more in incoming, or its end
+    kRoom,  // the output is low again (Exchange::wants_room was set)
+    kGone,  // the client has left
+};
+struct Event {
+    session::Exchange* exchange;
+    EventKind kind;
+};
+
+// One round of a nested engine.
+struct Turn {
+    std::vector<session::Exchange*> ready;
+    std::vector<Event> events;
+    bool again = false;  // work was cut short: take another turn soon
 };
 
 enum class WriteStatus : uint8_t {
@@ -85,6 +106,15 @@ class Engine {
     session::Exchange* take(int timeout_ms, uint64_t wakes);
     // How often wake() was heard: read it before looking at the flag that wake() is rung for.
     uint64_t wakes() const { return wakes_.load(std::memory_order_acquire); }
+
+    // Nested: what is possible without waiting. The loop calls it when fileno() is readable, and at
+    // least once a second for the deadlines.
+    void turn(Turn& turn);
+    int fileno() const { return poller_.fd(); }
+    // Nested: the streamed body that has arrived; the caller leaves `taken` empty.
+    void take_body(session::Exchange& exchange, base::Buffer& taken);
+    // Bytes of output that the kernel has not taken yet.
+    uint64_t unsent(const session::Exchange& exchange);
 
     // The response. Call without the GIL where it can be helped: they make system calls.
     // `known_length`: of the whole body where the caller knows it, else -1. `last` ends the body.
@@ -157,6 +187,7 @@ class Engine {
     void unhold(Link& link);
     void flush_held();
     void close_link(Link& link);
+    void release_handed_out(Link& link);
     void rearm(Link& link);
     void evict_idle();
     void forget_released();
@@ -178,6 +209,8 @@ class Engine {
     void note_finished(Link& link, bool whole);
     void log_access(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes);
     void give_back(Lock& lock, session::Exchange& exchange, bool whole);
+
+    void note_event(session::Exchange* exchange, EventKind kind);
 
     // standby.cpp
     void run_standby();
@@ -232,6 +265,7 @@ class Engine {
     std::vector<base::Released> released_;
     std::vector<void*> released_owners_;
     std::vector<Link*> held_;
+    std::vector<Event> events_;  // nested: for the next turn
     Counters counters_;
     uint64_t lines_dropped_ = 0;  // of the access log, as reported so far
 

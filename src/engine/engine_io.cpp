@@ -39,6 +39,11 @@ void Engine::on_event(const epoll_event& event) {
         return;
     }
     if ((event.events & (EPOLLRDHUP | EPOLLHUP)) != 0) link->eof = true;
+    if (link->eof && options_.stream_bodies && link->connection.phase() == Phase::kReady) {
+        // Long polls and event streams live on being told; asyncio's servers do the same.
+        close_link(*link);
+        return;
+    }
     if ((event.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0) {
         link->readable = true;
         if (link->connection.wants_bytes() && !read_link(*link)) return;
@@ -183,7 +188,12 @@ bool Engine::act(Link& link, Next next) {
             return false;
         case Next::kRefused:
             note_refusal(link);
+            release_handed_out(link);
             return flush_and_advance(link);
+        case Next::kBody:
+            note_event(link.connection.exchange(), EventKind::kBody);
+            rearm(link);
+            return true;
         case Next::kDispatch: {
             session::Exchange* exchange = link.connection.exchange();
             exchange->link = &link;
@@ -241,6 +251,11 @@ bool Engine::flush_and_advance(Link& link) {
         return false;
     }
     if (connection.out.bytes() != before || result == Flush::kEmpty) connection.progressed(now_ms_);
+    if (connection.exchange() != nullptr && connection.exchange()->wants_room &&
+        connection.out.bytes() <= session::kOutputLowBytes) {
+        connection.exchange()->wants_room = false;
+        note_event(connection.exchange(), EventKind::kRoom);
+    }
     if (result == Flush::kBlocked || result == Flush::kMore) {
         if (connection.deadline_ms() == session::Connection::kNever) connection.progressed(now_ms_);
         rearm(link);
@@ -314,6 +329,19 @@ void Engine::unqueue(const session::Exchange* exchange) {
     }
 }
 
+// The connection goes on without its exchange, or ends: the application keeps the exchange.
+void Engine::release_handed_out(Link& link) {
+    session::Exchange* exchange = link.connection.exchange();
+    if (exchange == nullptr || !exchange->handed_out) return;
+    link.connection.detach_exchange();
+    exchange->link = nullptr;
+    note_event(exchange, EventKind::kGone);
+}
+
+void Engine::note_event(session::Exchange* exchange, EventKind kind) {
+    if (options_.nested && exchange->handed_out) events_.push_back({exchange, kind});
+}
+
 void Engine::close_link(Link& link) {
     unhold(link);
     wheel_.cancel(link);
@@ -321,8 +349,7 @@ void Engine::close_link(Link& link) {
     if (exchange != nullptr && exchange->handed_out) {
         // The application was not done: without a length, only a reset tells the client so.
         if (exchange->response.close_delimited()) os::reset_on_close(link.fd.get());
-        link.connection.detach_exchange();
-        exchange->link = nullptr;
+        release_handed_out(link);
     } else if (exchange != nullptr && link.connection.phase() == Phase::kReady) {
         unqueue(exchange);
         ++counters_.aborted;

@@ -44,6 +44,7 @@ void Engine::fill_wire(Exchange& exchange, const Piece& piece, int64_t known_len
     session::Response& response = exchange.response;
     session::ResponseContext context = response_context();
     bool first = !response.begun();
+    if (!exchange.body_complete) context.may_persist = false;  // the rest of it would be in the way
     if (first) response.begin(exchange.head, context, known_length);
     session::Response::Frame frame = response.frame(piece.bytes.size(), last);
     bool copied = frame.body_length <= session::kCopiedBodyBytesMax;
@@ -231,6 +232,7 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
     changed_ms_ = now_ms_ = base::monotonic_ms();
     if (standby_flying_) standby_kick_.ring();
     exchange.handed_out = false;
+    std::erase_if(events_, [&](const Event& event) { return event.exchange == &exchange; });
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr) {
         ++counters_.aborted;

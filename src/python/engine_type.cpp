@@ -1,9 +1,9 @@
 // Engine: the Python type that a worker makes after fork: an engine::Engine, its access log, and
 // the WSGI runner over it.
-#include <atomic>
 #include <memory>
 
 #include "base/clock.hpp"
+#include "python/engine_parts.hpp"
 #include "python/settings_type.hpp"
 #include "python/types.hpp"
 #include "python/wsgi_call.hpp"
@@ -13,24 +13,7 @@ namespace {
 
 constexpr int64_t kBusyTurnMs = 100;  // under load the worker's heart beats that often
 
-struct EngineParts {
-    explicit EngineParts(const ModuleState* module_state) : state(*module_state) {}
-
-    ModuleState state;
-    std::unique_ptr<log::AccessLog> access_log;
-    std::unique_ptr<engine::Engine> engine;
-    EnvironMaker environs;
-    Ref handle_error;
-    Ref before;
-    Ref after;
-    std::atomic<bool> interrupted{false};
-};
-
-struct EngineObject {
-    PyObject_HEAD EngineParts* parts;
-};
-
-EngineParts* parts_of(PyObject* self) { return reinterpret_cast<EngineObject*>(self)->parts; }
+EngineParts* parts_of(PyObject* self) { return engine_parts(self); }
 
 bool raise_sentence(const std::string& sentence) {
     PyErr_SetString(PyExc_ValueError, sentence.c_str());
@@ -73,22 +56,25 @@ struct Arguments {
     PyObject* handle_error = nullptr;
     PyObject* before = Py_None;
     PyObject* after = Py_None;
+    PyObject* wait_room = Py_None;
     const char* script_name = "";
     const char* server = "monoceros";
     unsigned slots = 1;
     int shared = 0;
     int access_log = 0;
+    int nested = 0;
+    int stream_bodies = 0;
 };
 
 bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
-    static const char* kNames[] = {"settings", "listeners",   "handle_error", "before",
-                                   "after",    "script_name", "server",       "slots",
-                                   "shared",   "access_log",  nullptr};
-    return PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$OOssIpp", const_cast<char**>(kNames),
-                                       &parsed.settings, &parsed.listeners, &parsed.handle_error,
-                                       &parsed.before, &parsed.after, &parsed.script_name,
-                                       &parsed.server, &parsed.slots, &parsed.shared,
-                                       &parsed.access_log) != 0;
+    static const char* kNames[] = {"settings",   "listeners",   "handle_error",  "before", "after",
+                                   "wait_room",  "script_name", "server",        "slots",  "shared",
+                                   "access_log", "nested",      "stream_bodies", nullptr};
+    return PyArg_ParseTupleAndKeywords(
+               args, kwargs, "OOO|$OOOssIpppp", const_cast<char**>(kNames), &parsed.settings,
+               &parsed.listeners, &parsed.handle_error, &parsed.before, &parsed.after,
+               &parsed.wait_room, &parsed.script_name, &parsed.server, &parsed.slots,
+               &parsed.shared, &parsed.access_log, &parsed.nested, &parsed.stream_bodies) != 0;
 }
 
 bool open_engine(EngineParts& parts, const Arguments& arguments) {
@@ -105,6 +91,8 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     options.server = arguments.server;
     options.sendfile = settings->sendfile;
     options.access_log = parts.access_log.get();
+    options.nested = arguments.nested != 0;
+    options.stream_bodies = arguments.stream_bodies != 0;
     parts.engine = std::make_unique<engine::Engine>(std::move(options));
     if (!parts.engine->ok()) {
         PyErr_SetFromErrno(PyExc_OSError);
@@ -113,6 +101,7 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     parts.handle_error = Ref::borrow(arguments.handle_error);
     if (arguments.before != Py_None) parts.before = Ref::borrow(arguments.before);
     if (arguments.after != Py_None) parts.after = Ref::borrow(arguments.after);
+    if (arguments.wait_room != Py_None) parts.wait_room = Ref::borrow(arguments.wait_room);
     return parts.environs.init() && add_listeners(parts, arguments.listeners);
 }
 
@@ -127,10 +116,6 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     return open_engine(*parts, arguments) ? self.release() : nullptr;
 }
 
-void release_owners(EngineParts& parts) {
-    for (void* owner : parts.engine->take_released()) Py_DECREF(static_cast<PyObject*>(owner));
-}
-
 int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
     EngineParts* parts = parts_of(self);
@@ -138,6 +123,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(parts->handle_error.get());
     Py_VISIT(parts->before.get());
     Py_VISIT(parts->after.get());
+    Py_VISIT(parts->wait_room.get());
     return parts->environs.traverse(visit, arg);
 }
 
@@ -147,6 +133,8 @@ int clear(PyObject* self) {
     parts->handle_error.reset();
     parts->before.reset();
     parts->after.reset();
+    parts->wait_room.reset();
+    parts->spare_calls.clear();
     parts->environs.clear();
     return 0;
 }
@@ -171,7 +159,7 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
     long limit;
     if (!PyArg_ParseTuple(args, "Oil", &application, &timeout_ms, &limit)) return nullptr;
     EngineParts& parts = *parts_of(self);
-    Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get()};
+    Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get(), nullptr};
     CallObjects objects(&parts.state);
     WsgiCall call(*parts.engine, parts.environs, objects, parts.state, callbacks);
     int64_t begin_ms = base::monotonic_ms();
@@ -238,6 +226,9 @@ PyObject* reopen_access_log(PyObject* self, PyObject*) {
 PyObject* get_wakeup_fd(PyObject* self, void*) {
     return PyLong_FromLong(parts_of(self)->engine->wakeup_writer());
 }
+PyObject* get_fileno(PyObject* self, PyObject*) {
+    return PyLong_FromLong(parts_of(self)->engine->fileno());
+}
 PyObject* get_drained(PyObject* self, void*) {
     return PyBool_FromLong(parts_of(self)->engine->drained());
 }
@@ -262,8 +253,16 @@ PyMethodDef methods[] = {
      "(0: none) is reached, wake() was called or the journal has entries; returns their number."},
     {"can_format", can_format, METH_O | METH_STATIC,
      "can_format(text): whether the core can write access lines of this format."},
-    {"wake", wake, METH_NOARGS, "Makes every serve_wsgi return after its current request, until drain()."},
-    {"drain", drain, METH_NOARGS, "No new connections; every answer closes its own. serve_wsgi may be called again."},
+    {"set_asgi", engine_set_asgi, METH_VARARGS,
+     "set_asgi(loop, base_scopes, state): exchanges speak ASGI from now on."},
+    {"turn", engine_turn, METH_NOARGS,
+     "turn() -> ([new Exchange], again, [Exchange whose client left]): one round of a nested "
+     "engine, without waiting; again: take another turn soon."},
+    {"fileno", get_fileno, METH_NOARGS, "Readable when turn() has something to do."},
+    {"wake", wake, METH_NOARGS,
+     "Makes every serve_wsgi return after its current request, until drain()."},
+    {"drain", drain, METH_NOARGS,
+     "No new connections; every answer closes its own. serve_wsgi may be called again."},
     {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},
     {"counters", counters, METH_NOARGS, "(accepted, answered, refused, aborted)"},
     {"reopen_access_log", reopen_access_log, METH_NOARGS, "Opens the access log by its name."},
@@ -293,6 +292,10 @@ PyType_Spec spec = {"monoceros._core.Engine", sizeof(EngineObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
 
 }  // namespace
+
+void release_owners(EngineParts& parts) {
+    for (void* owner : parts.engine->take_released()) Py_DECREF(static_cast<PyObject*>(owner));
+}
 
 int add_engine_type(PyObject* module) {
     Ref type(PyType_FromModuleAndSpec(module, &spec, nullptr));

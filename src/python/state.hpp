@@ -12,6 +12,8 @@ struct ModuleState {
     PyTypeObject* early_hints;
     PyTypeObject* input;
     PyTypeObject* client_socket;
+    PyTypeObject* exchange;
+    PyTypeObject* ready;
     PyTypeObject* file_wrapper;
 };
 

@@ -30,6 +30,15 @@ bool WsgiCall::end_body(session::Exchange& exchange) {
     return send_piece(objects_.write(), nullptr, known, true);
 }
 
+// A nested engine cannot make its thread wait: the runner waits in its own way.
+bool WsgiCall::wait_for_room(session::Exchange& exchange) {
+    if (callbacks_.wait_room == nullptr || handle_ == nullptr) return true;
+    if (engine_.unsent(exchange) <= session::kOutputMemoryBytesMax) return true;
+    exchange.wants_room = true;
+    Ref waited(PyObject_CallOneArg(callbacks_.wait_room, handle_));
+    return static_cast<bool>(waited);
+}
+
 // PEP 3333, "Handling the Content-Length Header": of one item the server knows the length.
 bool WsgiCall::send_sequence(session::Exchange& exchange, PyObject* result) {
     Py_ssize_t count = PySequence_Fast_GET_SIZE(result);
@@ -56,6 +65,7 @@ bool WsgiCall::send_iterable(session::Exchange& exchange, PyObject* result) {
         if (!check_bytes(item.get()) || !require_head(exchange)) return false;
         if (PyBytes_GET_SIZE(item.get()) == 0) continue;  // PEP 3333: no head before a byte
         if (!send_piece(objects_.write(), item.get(), -1, false)) return false;
+        if (!wait_for_room(exchange)) return false;
         if (objects_.write()->gone) return true;
     }
 }

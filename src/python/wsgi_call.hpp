@@ -14,17 +14,19 @@ struct Callbacks {
     PyObject* handle_error = nullptr;  // (exception, method, uri): logs with the traceback
     PyObject* before = nullptr;        // (environ): pre_request
     PyObject* after = nullptr;  // (environ, status, fields, body_bytes, duration_us): post_request
+    PyObject* wait_room = nullptr;  // (exchange): waits until the output is low again; nested only
 };
 
 class WsgiCall {
   public:
     WsgiCall(engine::Engine& engine, EnvironMaker& environs, CallObjects& objects,
-             const ModuleState& state, const Callbacks& callbacks)
+             const ModuleState& state, const Callbacks& callbacks, PyObject* handle = nullptr)
         : engine_(engine),
           environs_(environs),
           objects_(objects),
           state_(state),
-          callbacks_(callbacks) {}
+          callbacks_(callbacks),
+          handle_(handle) {}
 
     // Answers the exchange in every case and gives it back. False with SystemExit or
     // KeyboardInterrupt set: the worker itself shall end.
@@ -37,6 +39,7 @@ class WsgiCall {
     bool send_iterable(session::Exchange& exchange, PyObject* result);
     bool send_file(session::Exchange& exchange, PyObject* result, bool& sent);
     bool end_body(session::Exchange& exchange);
+    bool wait_for_room(session::Exchange& exchange);
     bool require_head(const session::Exchange& exchange);
     bool close(PyObject* result);
     bool fail(session::Exchange& exchange);
@@ -48,6 +51,7 @@ class WsgiCall {
     CallObjects& objects_;
     const ModuleState& state_;
     const Callbacks& callbacks_;
+    PyObject* handle_;  // the Exchange object, borrowed; nullptr unless nested
 };
 
 }  // namespace mono::python

@@ -31,6 +31,8 @@ Next Connection::feed(std::string_view bytes, int64_t now_ms) {
         case Phase::kBody:
             return exchange_->head.body == http::BodyKind::kChunked ? feed_chunked(bytes, now_ms)
                                                                     : feed_length(bytes, now_ms);
+        case Phase::kStream:
+            return feed_stream(bytes, now_ms);
         case Phase::kLinger:
             linger_bytes_ += bytes.size();
             return linger_bytes_ > kLingerBytesMax ? Next::kClose : Next::kRead;
@@ -116,6 +118,13 @@ Next Connection::begin_body(int64_t now_ms) {
     set_deadline(now_ms, limits.body_ms_max);
     body_left_ = length;
     chunked_.reset();
+    streamed_bytes_ = 0;
+    if (context_.stream_bodies) {
+        base::Buffer moved;
+        moved.append(rest);
+        exchange.bytes.truncate(head_length);
+        return begin_stream(moved.view(), now_ms);
+    }
     bool in_place = !chunked && length <= limits.body_memory_bytes_max;
     if (!chunked && !in_place && !exchange.body.start_spill(context_.spills))
         return refuse(Error::kStorageFull, head_length);
@@ -181,6 +190,63 @@ Next Connection::feed_chunked(std::string_view bytes, int64_t now_ms) {
     }
 }
 
+// The request goes out with what has arrived of its body.
+Next Connection::begin_stream(std::string_view rest, int64_t now_ms) {
+    phase_ = Phase::kStream;
+    exchange_->streamed = true;
+    exchange_->body_complete = false;
+    Next next = rest.empty() ? Next::kBody : feed_stream(rest, now_ms);
+    return next == Next::kRefused || next == Next::kClose ? next : Next::kDispatch;
+}
+
+void Connection::want_body() {
+    Exchange& exchange = *exchange_;
+    bool ask = phase_ == Phase::kStream && exchange.head.expect_continue &&
+               !exchange.continue_sent && !exchange.response.begun() && exchange.incoming.empty();
+    if (!ask) return;
+    exchange.continue_sent = true;
+    out.append_copy("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+void Connection::body_taken(int64_t now_ms) {
+    if (phase_ == Phase::kStream) set_deadline(now_ms, context_.limits.body_ms_max);
+}
+
+Next Connection::end_stream(std::string_view rest) {
+    pipelined_.append(rest);
+    exchange_->body_complete = true;
+    phase_ = Phase::kReady;
+    deadline_ms_ = kNever;
+    return Next::kBody;
+}
+
+Next Connection::feed_stream(std::string_view bytes, int64_t now_ms) {
+    Exchange& exchange = *exchange_;
+    set_deadline(now_ms, context_.limits.body_ms_max);
+    if (exchange.head.body == http::BodyKind::kLength) {
+        std::string_view mine = bytes.substr(0, std::min<uint64_t>(bytes.size(), body_left_));
+        exchange.incoming.append(mine);
+        body_left_ -= mine.size();
+        if (!wants_bytes()) deadline_ms_ = kNever;  // now it is the application that is slow
+        return body_left_ == 0 ? end_stream(bytes.substr(mine.size())) : Next::kBody;
+    }
+    while (true) {
+        http::ChunkedDecoder::Step step = chunked_.next(bytes);
+        bytes.remove_prefix(step.consumed);
+        if (step.event == http::ChunkedDecoder::Event::kFailed)
+            return refuse(chunked_.error(), exchange.head.length + chunked_.error_offset());
+        if (step.event == http::ChunkedDecoder::Event::kEnd) return end_stream(bytes);
+        streamed_bytes_ += step.data.size();
+        if (exceeds_limit(streamed_bytes_, chunked_.chunk_left()))
+            return refuse(Error::kBodyTooLarge, exchange.head.length);
+        if (step.event == http::ChunkedDecoder::Event::kNeedMore) {
+            if (!wants_bytes()) deadline_ms_ = kNever;
+            return Next::kBody;
+        }
+        exchange.incoming.append(step.data);
+    }
+}
+
 Next Connection::ready() {
     phase_ = Phase::kReady;
     deadline_ms_ = kNever;
@@ -188,6 +254,8 @@ Next Connection::ready() {
 }
 
 Next Connection::refuse(Error error, uint64_t offset) {
+    // Half an answer has left: an error page behind it would be taken for its body.
+    if (exchange_->response.begun()) return Next::kClose;
     const http::ErrorInfo& info = http::describe(error);
     refusal_ = {error, offset};
     std::string page = http::error_page(info.status, info.detail);
@@ -220,6 +288,7 @@ Next Connection::expire(int64_t) {
             if (!parser_.started()) return Next::kClose;
             return refuse(Error::kHeadTimeout, exchange_->bytes.size());
         case Phase::kBody:
+        case Phase::kStream:
             return refuse(Error::kBodyTimeout, body_offset());
         case Phase::kIdle:
         case Phase::kReady:
@@ -232,6 +301,9 @@ Next Connection::expire(int64_t) {
 }
 
 void Connection::finished(int64_t now_ms) {
+    // The rest of an unread body is nobody's: lingering throws it away.
+    unread_ = phase_ == Phase::kStream;
+    if (unread_) exchange_->response.forbid_keep_alive();
     phase_ = Phase::kFlush;
     set_deadline(now_ms, context_.limits.send_ms_max);
 }
@@ -254,12 +326,12 @@ Next Connection::flushed(int64_t now_ms) {
     if (phase_ != Phase::kFlush) return Next::kRead;
     bool refused = refusal_.error != Error::kNone;
     bool goes_on = persists();
-    context_.exchanges.put(exchange_);
+    if (exchange_ != nullptr) context_.exchanges.put(exchange_);
     exchange_ = nullptr;
     ++served_;
     if (!goes_on) {
         // Unread input would turn close() into RST and take the answer with it.
-        if (!refused && pipelined_.empty()) return Next::kClose;
+        if (!refused && !unread_ && pipelined_.empty()) return Next::kClose;
         begin_linger(now_ms);
         return Next::kRead;
     }

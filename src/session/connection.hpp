@@ -7,6 +7,9 @@
 //     ▼                          ▼                   ▼         │        ▼
 //   kClosed ◀── deadline, eof ── kLinger ◀───── refusal ◀──────┴──── kClosed
 //
+// With stream_bodies a request with a body goes kHead -> kStream (handed out, its body arrives into
+// Exchange::incoming) -> kReady when the body is complete, or kFlush when the application is done.
+//
 // Invariants: `out` is sent in order; exchange() is nullptr exactly in kIdle, kLinger and kClosed;
 // in kReady the application's thread owns the exchange and nothing here touches it.
 #pragma once
@@ -38,6 +41,7 @@ struct ConnectionContext {
     const Limits& limits;
     ExchangePool& exchanges;
     SpillFactory& spills;
+    bool stream_bodies = false;  // hand requests out at their heads (ASGI)
 };
 
 // Why a request was refused; the engine logs it (error log: rule and offset; access log: a line).
@@ -46,12 +50,13 @@ struct Refusal {
     uint64_t offset = 0;
 };
 
-enum class Phase : uint8_t { kIdle, kHead, kBody, kReady, kFlush, kLinger, kClosed };
+enum class Phase : uint8_t { kIdle, kHead, kBody, kStream, kReady, kFlush, kLinger, kClosed };
 
 // What the engine has to do after a call.
 enum class Next : uint8_t {
     kRead,      // nothing but to read on
     kDispatch,  // exchange() is complete: queue it for the application
+    kBody,      // more of the streamed body is in exchange()->incoming, or its end
     kRefused,   // refusal() tells why; the page is in out; then linger
     kClose,     // close the descriptor now
 };
@@ -80,8 +85,13 @@ class Connection {
     Phase phase() const { return phase_; }
     bool wants_bytes() const {
         return phase_ == Phase::kIdle || phase_ == Phase::kHead || phase_ == Phase::kBody ||
-               phase_ == Phase::kLinger;
+               phase_ == Phase::kLinger ||
+               (phase_ == Phase::kStream && exchange_->incoming.size() < kStreamHighBytes);
     }
+    // The application waits for its body: asks for it if the client wants to be asked.
+    void want_body();
+    // The application took what was in incoming.
+    void body_taken(int64_t now_ms);
     int64_t deadline_ms() const { return deadline_ms_; }  // kNever in phases without one
     Exchange* exchange() { return exchange_; }
     // Takes the exchange away for good (the connection died under the application).
@@ -108,6 +118,9 @@ class Connection {
     Next feed_length(std::string_view bytes, int64_t now_ms);
     Next feed_chunked(std::string_view bytes, int64_t now_ms);
     Next ready();
+    Next begin_stream(std::string_view rest, int64_t now_ms);
+    Next feed_stream(std::string_view bytes, int64_t now_ms);
+    Next end_stream(std::string_view pipelined);
     Next refuse(http::Error error, uint64_t offset);
     uint64_t body_offset() const;
     void begin_linger(int64_t now_ms);
@@ -126,6 +139,8 @@ class Connection {
     uint64_t body_left_ = 0;  // of a Content-Length body
     int64_t deadline_ms_;
     uint64_t linger_bytes_ = 0;
+    uint64_t streamed_bytes_ = 0;  // of a chunked streamed body
+    bool unread_ = false;          // the application left a part of the body
     uint32_t served_ = 0;
     Refusal refusal_;
     Phase phase_ = Phase::kIdle;

@@ -36,6 +36,11 @@ struct Exchange {
     PeerInfo peer;             // a copy: the connection may die while the application runs
     void* link = nullptr;      // engine's connection; nullptr once it is gone
     Exchange* next = nullptr;  // in the engine's ready queue or pool
+    void* user = nullptr;      // the runner's own object for a handed-out exchange
+    base::Buffer incoming;     // of a streamed body: arrived and not yet taken
+    bool streamed = false;     // handed out before its body was complete
+    bool body_complete = true;
+    bool wants_room = false;  // the runner waits until the output is low again
     bool handed_out = false;
     bool continue_sent = false;  // 100 Continue
 
@@ -49,6 +54,10 @@ struct Exchange {
         response.clear();
         scheme = http::Scheme::kTransport;
         script_name = {};
+        user = nullptr;
+        incoming.release();
+        streamed = wants_room = false;
+        body_complete = true;
         started_us = 0;
         link = nullptr;
         next = nullptr;

@@ -15,6 +15,10 @@ namespace mono::session {
 // Not settable: nobody has needed to.
 constexpr uint64_t kOutputMemoryBytesMax = 256 * 1024;  // of one response, before it is spilled
 constexpr uint64_t kOutputSpillBytesMax = 1ull << 30;   // then the application waits
+constexpr uint64_t kOutputHighBytes = 64 * 1024;        // a nested runner's writer waits from here
+constexpr uint64_t kOutputLowBytes = 16 * 1024;         // ... until here
+constexpr uint64_t kStreamHighBytes = 256 * 1024;       // of a streamed body, before reading rests
+constexpr uint64_t kStreamLowBytes = 128 * 1024;        // ... and before it goes on
 constexpr uint64_t kLingerBytesMax = 1 << 20;           // read and thrown away after a refusal
 constexpr int64_t kLingerMs = 2'000;
 constexpr uint32_t kCopiedBodyBytesMax = 4096;  // larger pieces are referenced, not copied

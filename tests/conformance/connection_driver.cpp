@@ -30,6 +30,7 @@ void ConnectionDriver::feed(std::string_view piece) {
 void ConnectionDriver::act(Next next) {
     while (true) {
         switch (next) {
+            case Next::kBody:
             case Next::kRead:
                 session::drain(connection_.out);  // 100 Continue
                 over_ = over_ || connection_.phase() == Phase::kLinger;

@@ -28,6 +28,8 @@ class EngineWorker(Worker):
     """Runs a WSGI application over the C++ engine with `slots` requests at once."""
 
     slots = 1
+    nested = False  # an event loop drives the engine
+    stream_bodies = False  # applications get requests at their heads
     engine: _core.Engine | None = None
 
     # ---- what the engine is made from
@@ -70,22 +72,34 @@ class EngineWorker(Worker):
             self._handle_error,
             before=self._before_request if before else None,
             after=self._after_request if after else None,
+            wait_room=self.wait_room if self.nested else None,
             script_name=os.environ.get("SCRIPT_NAME", ""),
             server=SERVER,
             slots=self.slots,
             shared=self.cfg.workers > 1,
             access_log=in_core and self.log.access_log_enabled,
+            nested=self.nested,
+            stream_bodies=self.stream_bodies,
         )
 
     def _has_statsd(self) -> bool:
         return bool(self.cfg.statsd_host)
+
+    def wait_room(self, exchange: _core.Exchange) -> None:
+        """Nested workers: returns when a slow reader has taken enough, or has left."""
+        raise NotImplementedError
+
+    def _wake_on_signals(self) -> None:
+        """A signal ends the engine's wait, so that its Python handler runs at once."""
+        assert self.engine is not None
+        signal.set_wakeup_fd(self.engine.wakeup_fd, warn_on_full_buffer=False)
 
     # ---- the serve loop
 
     def run(self) -> None:
         """Serves until told to stop, then answers what was begun, within graceful_timeout."""
         self.engine = self.open_engine()
-        signal.set_wakeup_fd(self.engine.wakeup_fd, warn_on_full_buffer=False)
+        self._wake_on_signals()
         turn_ms = SERVE_MS_MAX
         if self.cfg.timeout:
             turn_ms = min(turn_ms, self.cfg.timeout * 1000 // 2)

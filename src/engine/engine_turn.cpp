@@ -1,0 +1,52 @@
+// The nested engine: driven by an event loop that is not ours (gevent's hub, asyncio). Everything
+// runs in the loop's thread; the lock is there for wake() and counters() from others.
+#include <array>
+
+#include "base/clock.hpp"
+#include "engine/engine.hpp"
+
+namespace mono::engine {
+namespace {
+
+constexpr int kRoundsMax = 4;  // then the loop's other callbacks get their turn
+
+}  // namespace
+
+void Engine::turn(Turn& turn) {
+    Lock lock(mutex_);
+    std::array<epoll_event, 128> events;
+    watch_listeners();
+    int count = 0;
+    int round = 0;
+    do {
+        count = poller_.wait(events, 0);
+        process(events.data(), count);
+    } while (count == static_cast<int>(events.size()) && ++round < kRoundsMax);
+    while (session::Exchange* exchange = pop_ready()) turn.ready.push_back(exchange);
+    poll_all();  // their clients may leave meanwhile
+    watch_listeners();
+    turn.events.swap(events_);
+    turn.again = round == kRoundsMax;
+    flush_access_log();
+}
+
+void Engine::take_body(session::Exchange& exchange, base::Buffer& taken) {
+    Lock lock(mutex_);
+    std::swap(taken, exchange.incoming);
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr) return;
+    now_ms_ = base::monotonic_ms();
+    link->connection.body_taken(now_ms_);
+    if (taken.empty()) link->connection.want_body();
+    if (!link->connection.out.empty() && !link->blocked && !flush_and_advance(*link)) return;
+    rearm(*link);
+    if (link->readable && link->connection.wants_bytes()) read_link(*link);
+}
+
+uint64_t Engine::unsent(const session::Exchange& exchange) {
+    Lock lock(mutex_);
+    const Link* link = static_cast<const Link*>(exchange.link);
+    return link == nullptr ? 0 : link->connection.out.bytes();
+}
+
+}  // namespace mono::engine

@@ -1,0 +1,40 @@
+// The pieces of the ASGI binding (ASGI 3.0, contract/asgi.md): ready awaitables, scopes, messages,
+// and the channel of one request. The loop's thread only.
+#pragma once
+
+#include "engine/engine.hpp"
+#include "python/ref.hpp"
+#include "python/state.hpp"
+
+namespace mono::python {
+
+PyObject* make_ready(PyTypeObject* type, Ref value);
+
+// What every request of an ASGI worker shares: interned texts and the loop's bound methods.
+struct AsgiShared {
+    // False with an exception set. `loop`: for create_future. `base_scopes`: one a listener:
+    // asgi, server, root_path, scheme.
+    bool init(const ModuleState& state, PyObject* loop, PyObject* base_scopes, PyObject* app_state);
+
+    Ref create_future;
+    Ref base_scopes;
+    Ref app_state;  // the lifespan's state; each scope gets a shallow copy
+    Ref ready_none;
+    // interned
+    Ref type, body, more_body, status, headers, http_request, http_disconnect, response_start,
+        response_body, response_informational, trailers;
+    Ref method, path, raw_path, query_string, scheme, http_version, client, state_key, https, wss,
+        ws;
+    Ref version_1_0, version_1_1, empty_bytes;
+};
+
+// The http scope of a request: a new dict; an empty Ref with an exception set.
+Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange);
+
+// Header names in lower case and values, as bytes, in order.
+Ref make_header_list(const session::Exchange& exchange);
+
+// Fills `head` from an http.response.start (or informational) message; false with an exception.
+bool fill_head_from_message(const AsgiShared& shared, PyObject* message, http::ResponseHead& head);
+
+}  // namespace mono::python

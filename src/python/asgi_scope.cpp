@@ -1,0 +1,183 @@
+// Scopes and messages: from a request's head to ASGI dicts, and from a response message to a head.
+#include <cstring>
+
+#include "http/response_head.hpp"
+#include "http/target.hpp"
+#include "python/asgi_objects.hpp"
+
+namespace mono::python {
+namespace {
+
+Ref bytes_of(std::string_view text) {
+    return Ref(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
+}
+
+Ref latin1_of(std::string_view text) {
+    return Ref(PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
+}
+
+Ref lower_bytes(std::string_view name) {
+    PyObject* bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(name.size()));
+    if (bytes == nullptr) return Ref();
+    char* out = PyBytes_AS_STRING(bytes);
+    for (size_t i = 0; i < name.size(); ++i) {
+        char byte = name[i];
+        out[i] = byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte - 'A' + 'a') : byte;
+    }
+    return Ref(bytes);
+}
+
+bool set(const Ref& dict, const Ref& key, Ref value) {
+    return value && PyDict_SetItem(dict.get(), key.get(), value.get()) == 0;
+}
+
+// Percent-decoded UTF-8; what is no UTF-8 becomes U+FFFD.
+Ref path_text(const session::Exchange& exchange) {
+    std::string_view path = exchange.text(exchange.head.path);
+    if (exchange.head.path_plain) return latin1_of(path);
+    std::string decoded(path.size(), '\0');
+    size_t length = http::percent_decode(path, decoded.data());
+    return Ref(PyUnicode_DecodeUTF8(decoded.data(), static_cast<Py_ssize_t>(length), "replace"));
+}
+
+Ref client_of(const session::PeerInfo& peer) {
+    if (peer.host.empty()) return Ref::borrow(Py_None);
+    return Ref(Py_BuildValue("(s#i)", peer.host.data(), static_cast<Py_ssize_t>(peer.host.size()),
+                             static_cast<int>(peer.port)));
+}
+
+bool raise_fault(http::HeadFault fault) {
+    std::string_view text = http::describe(fault);
+    PyErr_Format(PyExc_RuntimeError, "%.*s", static_cast<int>(text.size()), text.data());
+    return false;
+}
+
+bool view_of(PyObject* object, std::string_view& view) {
+    if (PyBytes_Check(object)) {
+        view = {PyBytes_AS_STRING(object), static_cast<size_t>(PyBytes_GET_SIZE(object))};
+        return true;
+    }
+    PyErr_SetString(PyExc_TypeError, "header names and values must be bytes");
+    return false;
+}
+
+bool add_header(http::ResponseHead& head, PyObject* pair) {
+    Ref items(PySequence_Fast(pair, "a header must be a (name, value) pair"));
+    if (!items) return false;
+    if (PySequence_Fast_GET_SIZE(items.get()) != 2) {
+        PyErr_SetString(PyExc_ValueError, "a header must be a (name, value) pair");
+        return false;
+    }
+    std::string_view name;
+    std::string_view value;
+    if (!view_of(PySequence_Fast_GET_ITEM(items.get(), 0), name)) return false;
+    if (!view_of(PySequence_Fast_GET_ITEM(items.get(), 1), value)) return false;
+    http::HeadFault fault = head.add(name, value);
+    return fault == http::HeadFault::kNone || raise_fault(fault);
+}
+
+}  // namespace
+
+bool AsgiShared::init(const ModuleState& state, PyObject* loop, PyObject* scopes,
+                      PyObject* lifespan_state) {
+    struct Text {
+        Ref& target;
+        const char* text;
+    };
+    Text texts[] = {{type, "type"},
+                    {body, "body"},
+                    {more_body, "more_body"},
+                    {status, "status"},
+                    {headers, "headers"},
+                    {http_request, "http.request"},
+                    {http_disconnect, "http.disconnect"},
+                    {response_start, "http.response.start"},
+                    {response_body, "http.response.body"},
+                    {response_informational, "http.response.informational"},
+                    {trailers, "trailers"},
+                    {method, "method"},
+                    {path, "path"},
+                    {raw_path, "raw_path"},
+                    {query_string, "query_string"},
+                    {scheme, "scheme"},
+                    {http_version, "http_version"},
+                    {client, "client"},
+                    {state_key, "state"},
+                    {https, "https"},
+                    {wss, "wss"},
+                    {ws, "ws"},
+                    {version_1_0, "1.0"},
+                    {version_1_1, "1.1"}};
+    for (Text& text : texts) {
+        text.target.reset(PyUnicode_InternFromString(text.text));
+        if (!text.target) return false;
+    }
+    empty_bytes.reset(PyBytes_FromStringAndSize(nullptr, 0));
+    create_future.reset(PyObject_GetAttrString(loop, "create_future"));
+    base_scopes = Ref::borrow(scopes);
+    app_state = Ref::borrow(lifespan_state);
+    ready_none.reset(make_ready(state.ready, Ref::borrow(Py_None)));
+    return empty_bytes && create_future && ready_none;
+}
+
+Ref make_header_list(const session::Exchange& exchange) {
+    Ref list(PyList_New(static_cast<Py_ssize_t>(exchange.head.fields.size())));
+    if (!list) return Ref();
+    Py_ssize_t at = 0;
+    for (const http::Field& field : exchange.head.fields) {
+        Ref name = lower_bytes(exchange.text(field.name));
+        Ref value = bytes_of(exchange.text(field.value));
+        if (!name || !value) return Ref();
+        PyObject* pair = PyTuple_Pack(2, name.get(), value.get());
+        if (pair == nullptr) return Ref();
+        PyList_SET_ITEM(list.get(), at++, pair);
+    }
+    return list;
+}
+
+Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange) {
+    PyObject* base = PyList_GetItem(shared.base_scopes.get(), exchange.peer.listener);
+    if (base == nullptr) return Ref();
+    Ref scope(PyDict_Copy(base));
+    if (!scope) return Ref();
+    const http::RequestHead& head = exchange.head;
+    bool old = head.version_major == 1 && head.version_minor == 0;
+    bool https = exchange.scheme == http::Scheme::kHttps;
+    Ref app_state(shared.app_state.get() == Py_None ? nullptr
+                                                    : PyDict_Copy(shared.app_state.get()));
+    bool made = set(scope, shared.http_version,
+                    Ref::borrow((old ? shared.version_1_0 : shared.version_1_1).get())) &&
+                set(scope, shared.method, latin1_of(exchange.text(head.method))) &&
+                set(scope, shared.path, path_text(exchange)) &&
+                set(scope, shared.raw_path, bytes_of(exchange.text(head.path))) &&
+                set(scope, shared.query_string, bytes_of(exchange.text(head.query))) &&
+                set(scope, shared.headers, make_header_list(exchange)) &&
+                set(scope, shared.client, client_of(exchange.peer)) &&
+                (!https || set(scope, shared.scheme, Ref::borrow(shared.https.get()))) &&
+                (!app_state || set(scope, shared.state_key, std::move(app_state)));
+    return made ? std::move(scope) : Ref();
+}
+
+bool fill_head_from_message(const AsgiShared& shared, PyObject* message, http::ResponseHead& head) {
+    PyObject* status = PyDict_GetItemWithError(message, shared.status.get());
+    long code = status == nullptr ? -1 : PyLong_AsLong(status);
+    if (code < 100 || code > 999) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_RuntimeError, "a response needs an int status of 100 to 999");
+        return false;
+    }
+    std::string line =
+        std::to_string(code) + " " + std::string(http::reason_phrase(static_cast<uint16_t>(code)));
+    http::HeadFault fault = head.set_status(line);
+    if (fault != http::HeadFault::kNone) return raise_fault(fault);
+    PyObject* headers = PyDict_GetItemWithError(message, shared.headers.get());
+    if (headers == nullptr) return !PyErr_Occurred();
+    Ref items(PySequence_Fast(headers, "headers must be iterable"));
+    if (!items) return false;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+        if (!add_header(head, PySequence_Fast_GET_ITEM(items.get(), i))) return false;
+    }
+    return true;
+}
+
+}  // namespace mono::python

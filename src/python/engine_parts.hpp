@@ -1,0 +1,44 @@
+// EngineParts: what the Python type Engine owns. Shared by the files that add methods to it.
+// Thread: any with the GIL; engine has its own lock.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "python/asgi_objects.hpp"
+#include "python/wsgi_call.hpp"
+
+namespace mono::python {
+
+struct EngineParts {
+    explicit EngineParts(const ModuleState* module_state) : state(*module_state) {}
+
+    ModuleState state;
+    std::unique_ptr<log::AccessLog> access_log;
+    std::unique_ptr<engine::Engine> engine;
+    EnvironMaker environs;
+    Ref handle_error;
+    Ref before;
+    Ref after;
+    Ref wait_room;  // nested: (exchange): returns when the output is low again or the client left
+    std::unique_ptr<AsgiShared> asgi;                       // nested under asyncio
+    std::vector<std::unique_ptr<CallObjects>> spare_calls;  // nested: for requests to come
+    std::atomic<bool> interrupted{false};
+};
+
+struct EngineObject {
+    PyObject_HEAD EngineParts* parts;
+};
+
+inline EngineParts* engine_parts(PyObject* self) {
+    return reinterpret_cast<EngineObject*>(self)->parts;
+}
+
+// Methods of Engine for event loops (engine_nested.cpp).
+PyObject* engine_turn(PyObject* self, PyObject*);
+PyObject* engine_set_asgi(PyObject* self, PyObject* args);
+// Drops the references that the engine is done with.
+void release_owners(EngineParts& parts);
+
+}  // namespace mono::python

@@ -1,0 +1,232 @@
+// Exchange: a request that a nested engine handed to an event loop, and Engine.turn, which makes
+// them. The loop's thread only. `waiter` is called when the output is low again, more of a streamed
+// body has arrived, or the client has left; it shall do no more than schedule something.
+#include "python/asgi_channel.hpp"
+#include "python/engine_parts.hpp"
+#include "python/types.hpp"
+
+namespace mono::python {
+namespace {
+
+struct ExchangeObject {
+    PyObject_HEAD PyObject* engine;  // the Engine object: outlives its exchanges
+    session::Exchange* exchange;     // nullptr: given back
+    PyObject* waiter;             // WSGI: a callable or nullptr
+    PyObject* task;               // ASGI: the runner's, or nullptr
+    AsgiChannel* channel;         // ASGI: owns the exchange instead
+};
+
+ExchangeObject* exchange_of(PyObject* self) { return reinterpret_cast<ExchangeObject*>(self); }
+
+PyObject* make_exchange(PyObject* engine, session::Exchange* exchange) {
+    PyTypeObject* type = engine_parts(engine)->state.exchange;
+    PyObject* self = type->tp_alloc(type, 0);
+    if (self == nullptr) return nullptr;
+    Py_INCREF(engine);
+    exchange_of(self)->engine = engine;
+    exchange_of(self)->exchange = exchange;
+    exchange->user = self;  // borrowed: free_exchange gives the exchange back first
+    EngineParts& parts = *engine_parts(engine);
+    if (parts.asgi) {
+        exchange_of(self)->channel = new AsgiChannel(parts, exchange);
+        exchange_of(self)->exchange = nullptr;
+    }
+    return self;
+}
+
+bool call_waiter(ExchangeObject* object) {
+    if (object->waiter == nullptr) return true;
+    Ref waiter = Ref::borrow(object->waiter);
+    Ref called(PyObject_CallNoArgs(waiter.get()));
+    return static_cast<bool>(called);
+}
+
+bool deliver(ExchangeObject* object, engine::EventKind kind) {
+    if (object->channel != nullptr) return object->channel->on_event(kind);
+    return call_waiter(object);
+}
+
+AsgiChannel* channel_of(PyObject* self) {
+    AsgiChannel* channel = exchange_of(self)->channel;
+    if (channel == nullptr) PyErr_SetString(PyExc_RuntimeError, "this engine does not speak ASGI");
+    return channel;
+}
+
+PyObject* scope(PyObject* self, PyObject*) {
+    AsgiChannel* channel = channel_of(self);
+    if (channel == nullptr || channel->exchange() == nullptr) return nullptr;
+    EngineParts& parts = *engine_parts(exchange_of(self)->engine);
+    return make_http_scope(*parts.asgi, *channel->exchange()).release();
+}
+
+PyObject* receive(PyObject* self, PyObject*) {
+    AsgiChannel* channel = channel_of(self);
+    return channel == nullptr ? nullptr : channel->receive();
+}
+
+PyObject* send(PyObject* self, PyObject* message) {
+    AsgiChannel* channel = channel_of(self);
+    return channel == nullptr ? nullptr : channel->send(message);
+}
+
+PyObject* close_channel(PyObject* self, PyObject* failed) {
+    AsgiChannel* channel = channel_of(self);
+    if (channel == nullptr) return nullptr;
+    return PyBool_FromLong(channel->close(PyObject_IsTrue(failed) == 1));
+}
+
+// run_wsgi(application): answers the request, in the caller's greenlet.
+PyObject* run_wsgi(PyObject* self, PyObject* application) {
+    ExchangeObject* object = exchange_of(self);
+    if (object->exchange == nullptr) {
+        PyErr_SetString(PyExc_RuntimeError, "this exchange was answered already");
+        return nullptr;
+    }
+    EngineParts& parts = *engine_parts(object->engine);
+    std::unique_ptr<CallObjects> objects;
+    if (parts.spare_calls.empty()) {
+        objects = std::make_unique<CallObjects>(&parts.state);
+    } else {
+        objects = std::move(parts.spare_calls.back());
+        parts.spare_calls.pop_back();
+    }
+    Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get(),
+                        parts.wait_room.get()};
+    WsgiCall call(*parts.engine, parts.environs, *objects, parts.state, callbacks, self);
+    bool go_on = call.run(application, *object->exchange);
+    object->exchange = nullptr;
+    parts.spare_calls.push_back(std::move(objects));
+    if (!go_on) return nullptr;
+    Py_RETURN_NONE;
+}
+
+PyObject* get_gone(PyObject* self, void*) {
+    const ExchangeObject* object = exchange_of(self);
+    if (object->channel != nullptr) return PyBool_FromLong(object->channel->gone());
+    return PyBool_FromLong(object->exchange == nullptr || object->exchange->link == nullptr);
+}
+
+PyObject* get_waiter(PyObject* self, void*) {
+    PyObject* waiter = exchange_of(self)->waiter;
+    if (waiter == nullptr) Py_RETURN_NONE;
+    Py_INCREF(waiter);
+    return waiter;
+}
+
+int set_waiter(PyObject* self, PyObject* waiter, void*) {
+    PyObject* fresh = waiter == Py_None ? nullptr : waiter;
+    Py_XINCREF(fresh);
+    PyObject* old = exchange_of(self)->waiter;
+    exchange_of(self)->waiter = fresh;
+    Py_XDECREF(old);
+    return 0;
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(exchange_of(self)->engine);
+    Py_VISIT(exchange_of(self)->waiter);
+    Py_VISIT(exchange_of(self)->task);
+    return 0;
+}
+
+int clear(PyObject* self) {
+    Py_CLEAR(exchange_of(self)->waiter);
+    Py_CLEAR(exchange_of(self)->task);
+    return 0;
+}
+
+void free_exchange(PyObject* self) {
+    ExchangeObject* object = exchange_of(self);
+    PyTypeObject* type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    clear(self);
+    delete object->channel;
+    if (object->exchange != nullptr)  // nobody answered: the client shall not wait for ever
+        engine_parts(object->engine)->engine->abandon(*object->exchange);
+    Py_CLEAR(object->engine);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyMemberDef members[] = {
+    {"task", T_OBJECT, offsetof(ExchangeObject, task), 0, "the runner's task"},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+PyMethodDef methods[] = {
+    {"scope", scope, METH_NOARGS, "scope() -> the ASGI http scope"},
+    {"receive", receive, METH_NOARGS, "ASGI's receive: an awaitable."},
+    {"send", send, METH_O, "ASGI's send: an awaitable."},
+    {"close", close_channel, METH_O,
+     "close(failed) -> whether the response was complete: the application has ended."},
+    {"run_wsgi", run_wsgi, METH_O, "run_wsgi(application): answers the request."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef attributes[] = {
+    {"gone", get_gone, nullptr, "the client has left, or the request was answered", nullptr},
+    {"waiter", get_waiter, set_waiter, "called on room, body and departure", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(free_exchange)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, attributes},
+    {Py_tp_members, members},
+    {Py_tp_doc, const_cast<char*>("A request handed to an event loop.")},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"monoceros._core.Exchange", sizeof(ExchangeObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                    slots};
+
+}  // namespace
+
+PyObject* engine_turn(PyObject* self, PyObject*) {
+    EngineParts& parts = *engine_parts(self);
+    engine::Turn turn;
+    {
+        WithoutGil without;
+        parts.engine->turn(turn);
+    }
+    if (parts.engine->needs_attention()) release_owners(parts);
+    Ref fresh(PyList_New(0));
+    for (session::Exchange* exchange : turn.ready) {
+        Ref object(make_exchange(self, exchange));
+        if (!fresh || !object || PyList_Append(fresh.get(), object.get()) < 0) return nullptr;
+    }
+    Ref gone(PyList_New(0));
+    for (const engine::Event& event : turn.events) {
+        auto* object = static_cast<ExchangeObject*>(event.exchange->user);
+        if (object == nullptr) continue;
+        Ref kept = Ref::borrow(reinterpret_cast<PyObject*>(object));
+        if (!deliver(object, event.kind)) return nullptr;
+        bool left = event.kind == engine::EventKind::kGone;
+        if (left && (!gone || PyList_Append(gone.get(), kept.get()) < 0)) return nullptr;
+    }
+    return Py_BuildValue("(NNN)", fresh.release(), PyBool_FromLong(turn.again), gone.release());
+}
+
+PyObject* engine_set_asgi(PyObject* self, PyObject* args) {
+    PyObject* loop;
+    PyObject* scopes;
+    PyObject* state;
+    if (!PyArg_ParseTuple(args, "OO!O", &loop, &PyList_Type, &scopes, &state)) return nullptr;
+    EngineParts& parts = *engine_parts(self);
+    parts.asgi = std::make_unique<AsgiShared>();
+    if (!parts.asgi->init(parts.state, loop, scopes, state)) return nullptr;
+    Py_RETURN_NONE;
+}
+
+int add_exchange_type(PyObject* module) {
+    PyObject* type = PyType_FromModuleAndSpec(module, &spec, nullptr);
+    state_of_module(module)->exchange = reinterpret_cast<PyTypeObject*>(type);
+    return type == nullptr ? -1 : 0;
+}
+
+}  // namespace mono::python
