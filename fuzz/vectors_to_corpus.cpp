@@ -1,6 +1,6 @@
 // vectors_to_corpus VECTORS OUT: writes the cases of tests/vectors as seeds, one file a case, into
-// OUT/head and OUT/connection (the stream), OUT/chunked (the body) and OUT/target ("METHOD
-// target").
+// OUT/head and OUT/connection (the stream), OUT/chunked (the body), OUT/target ("METHOD target")
+// and OUT/ws (the stream of a WebSocket).
 #include <cstdio>
 #include <filesystem>
 #include <memory>
