@@ -32,7 +32,10 @@ MEANINGFUL = (
     "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS",
 )  # fmt: skip
 LOG_LINE = re.compile(r"\[[^]]+\] \[(\d+)\] \[([A-Z]+)\] (.*)", re.DOTALL)
-NOT_OURS = re.compile("Control socket |Hang up: |graceful stop of workers|Parent changed")
+NOT_OURS = re.compile(
+    "Control socket |Hang up: |graceful stop of workers|Parent changed|"
+    r"Worker \(pid:\d+\) was sent SIGTERM!"  # it sends more than one, some too late for the handler
+)
 PLACES = [
     (re.compile(r"\b(gunicorn|monoceros)\b", re.IGNORECASE), "<server>"),
     (re.compile(r"\b(27\.0\.1|0\.1\.0)\b"), "<version>"),

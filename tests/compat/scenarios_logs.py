@@ -16,7 +16,7 @@ from scenarios_signals import calm
 CLOSE = b"Host: h\r\nConnection: close\r\n\r\n"
 # Requests whose access lines are compared in several formats.
 REQUESTS = [
-    b'GET /x/%20y?q=1&r=%22 HTTP/1.1\r\nReferer: http://r/"q"\r\nUser-Agent: a\\b "c"\r\n'
+    b'GET /fixed/%20y?q=1&r=%22 HTTP/1.1\r\nReferer: http://r/"q"\r\nUser-Agent: a\\b "c"\r\n'
     b"X-One: 1\r\nx-one: 2\r\nAuthorization: Basic dXNlcjpwYXNz\r\n" + CLOSE,
     b"HEAD /x HTTP/1.0\r\n\r\n",
     b"POST /body?read HTTP/1.1\r\nContent-Length: 3\r\nAuthorization: bearer x\r\n"
@@ -26,7 +26,7 @@ REQUESTS = [
     b" HTTP/1.1\r\n" + CLOSE,
     b'GET /respond?{"status":"204%20None","body":[]} HTTP/1.1\r\n' + CLOSE,
     b'GET /respond?{"raise":"first"} HTTP/1.1\r\n' + CLOSE,
-    b"GET /caf\x25c3\x25a9\x250a HTTP/1.1\r\nAuthorization: Basic !!\r\n" + CLOSE,
+    b"GET /fixed/caf\x25c3\x25a9\x250a HTTP/1.1\r\nAuthorization: Basic !!\r\n" + CLOSE,
 ]
 FORMATS = {
     "default": None,

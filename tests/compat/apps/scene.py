@@ -120,31 +120,52 @@ def body(environ: Environ, start_response: StartResponse) -> list[bytes]:
     return plain(start_response, json.dumps(found))
 
 
+def sleep(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    note("sleeping")
+    time.sleep(float(environ["QUERY_STRING"]))
+    return plain(start_response, "slept")
+
+
+def errors(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    environ["wsgi.errors"].write("a note\n")
+    environ["wsgi.errors"].flush()
+    print("printed", flush=True)
+    return plain(start_response, "ok")
+
+
+def leave(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    os._exit(int(environ["QUERY_STRING"]))
+
+
+def process(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    """What the worker's process is."""
+    found = {
+        "uid": os.getuid(), "gid": os.getgid(), "groups": os.getgroups(), "cwd": os.getcwd(),
+        "umask": read_umask(), "path": sys.path[:2], "env": os.environ.get("COMPAT_X"),
+        "software": os.environ.get("SERVER_SOFTWARE"), "argv": sys.argv[1:],
+    }  # fmt: skip
+    return plain(start_response, json.dumps(found, sort_keys=True))
+
+
 def application(environ: Environ, start_response: StartResponse) -> Any:
-    path = environ["PATH_INFO"]
-    if path == "/respond":
-        return respond(environ, start_response)
-    if path == "/body":
-        return body(environ, start_response)
-    if path == "/sleep":
-        note("sleeping")
-        time.sleep(float(environ["QUERY_STRING"]))
-        return plain(start_response, "slept")
-    if path == "/errors":
-        environ["wsgi.errors"].write("a note\n")
-        environ["wsgi.errors"].flush()
-        print("printed", flush=True)
-        return plain(start_response, "ok")
-    if path == "/exit":
-        os._exit(int(environ["QUERY_STRING"]))
-    if path == "/process":
-        found = {
-            "uid": os.getuid(), "gid": os.getgid(), "groups": os.getgroups(), "cwd": os.getcwd(),
-            "umask": read_umask(), "path": sys.path[:2], "env": os.environ.get("COMPAT_X"),
-            "software": os.environ.get("SERVER_SOFTWARE"), "argv": sys.argv[1:],
-        }  # fmt: skip
-        return plain(start_response, json.dumps(found, sort_keys=True))
+    """The environ as JSON, unless the path names something else."""
+    name = environ["PATH_INFO"].split("/")[1] if "/" in environ["PATH_INFO"] else ""
+    handler = ROUTES.get(name)
+    if handler is not None:
+        return handler(environ, start_response)
     return plain(start_response, json.dumps({k: describe(v) for k, v in environ.items()}))
+
+
+ROUTES: dict[str, Callable[[Environ, StartResponse], Any]] = {
+    "respond": respond,
+    "body": body,
+    "sleep": sleep,
+    "errors": errors,
+    "exit": leave,
+    "process": process,
+    "pid": lambda environ, start_response: plain(start_response, str(os.getpid())),
+    "fixed": lambda environ, start_response: plain(start_response, "fixed"),
+}
 
 
 def read_umask() -> int:
