@@ -2,7 +2,7 @@
 # Runs autobahntestsuite's fuzzing client against a WebSocket echo server:
 #   tools/autobahn.sh                         builds and asks tests/conformance/ws_echo_server
 #   tools/autobahn.sh ws://127.0.0.1:8000/    asks a server that is running already
-# CASES="1.* 2.*" picks cases (default: all of 1-7, 9, 10, 12 and 13; about ten minutes).
+# CASES="1.* 2.*" picks cases (default: all of 1-7, 9, 10, 12 and 13; docs/websocket.md).
 # The suite needs Python 2.7: PYTHON27=... names it, or pyenv has it. It goes into build/autobahn,
 # which also gets the report: build/autobahn/report/index.html.
 set -eu

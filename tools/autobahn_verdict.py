@@ -26,6 +26,8 @@ def verdict(index: dict[str, dict[str, dict[str, object]]]) -> int:
                 continue
             failures += 1
             print(f"  {name}: {case['behavior']}, close: {case['behaviorClose']}")
+    if not index:
+        print("no case was run: does the server listen?")
     return 1 if failures or not index else 0
 
 
