@@ -154,8 +154,10 @@ int Engine::wait_ms(int timeout_ms) const {
 void Engine::expire_links() {
     while (base::TimerNode* node = wheel_.expire(now_ms_)) {
         Link& link = static_cast<Link&>(*node);
-        if (link.connection.deadline_ms() > now_ms_) {
+        if (link.deadline_ms() > now_ms_) {
             rearm(link);
+        } else if (link.socket) {
+            expire_socket(link);
         } else {
             act(link, link.connection.expire(now_ms_));
         }
@@ -185,6 +187,7 @@ void Engine::drain() {
     draining_ = true;
     pause_listeners();
     drain_idle_at_ms_ = base::monotonic_ms() + kDrainIdleMs;
+    drain_sockets();
     lock.unlock();
     wake();
 }

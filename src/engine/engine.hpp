@@ -43,6 +43,7 @@ struct Options {
     // An event loop that is not ours drives the engine by turn() (gevent, asyncio): no standby, and
     // nothing waits.
     bool nested = false;
+    session::WebSocketLimits websocket;
     bool stream_bodies = false;  // requests are handed out at their heads
     std::string server;          // value of the Server field
     log::AccessLog* access_log = nullptr;
@@ -123,11 +124,21 @@ class Engine {
     WriteStatus write_file(session::Exchange& exchange, int fd, uint64_t offset, uint64_t length);
     // An interim response (1xx), complete with its empty line.
     WriteStatus write_interim(session::Exchange& exchange, std::string_view head);
+    // The server's own page, head and all, instead of a response; the connection ends with it.
+    void write_page(session::Exchange& exchange, uint16_t status, std::string_view page);
     // Replaces a response that has not begun by the server's own page and ends the connection.
     void write_error(session::Exchange& exchange, uint16_t status, std::string_view detail);
     // A duplicate of the client's descriptor, the caller's; the connection ends with this request.
     // -1: the client has gone.
     int share_socket(session::Exchange& exchange);
+    // engine_websocket.cpp: sends the 101 in `head`; from then on exchange.inbox fills. False:
+    // gone.
+    bool upgrade(session::Exchange& exchange, std::string_view head,
+                 const std::optional<http::WsDeflateParams>& deflate);
+    WriteStatus send_message(session::Exchange& exchange, Piece piece, bool text);
+    void close_socket(session::Exchange& exchange, uint16_t code, std::string_view reason);
+    // The next message into `message`; false: none has come yet.
+    bool take_message(session::Exchange& exchange, session::SocketMessage& message);
     // The application is done: the exchange goes back; the connection goes on or closes.
     void finish(session::Exchange& exchange);
     // The response cannot be completed: the connection is reset so that nobody takes it for whole.
@@ -148,6 +159,7 @@ class Engine {
     Counters counters();
     uint32_t connections();
     const session::Limits& limits() const { return options_.limits; }
+    const session::WebSocketLimits& websocket_limits() const { return options_.websocket; }
     bool sendfile_enabled() const { return options_.sendfile; }
     void reopen_access_log();
 
@@ -188,6 +200,15 @@ class Engine {
     void flush_held();
     void close_link(Link& link);
     void release_handed_out(Link& link);
+
+    // engine_websocket.cpp; false when the link has been closed
+    bool read_socket(Link& link);
+    bool feed_socket(Link& link, char* bytes, size_t size);
+    bool end_socket(Link& link);
+    bool settle_socket(Link& link);
+    void expire_socket(Link& link);
+    void drain_sockets();
+    void leave_socket(Link& link);
     void rearm(Link& link);
     void evict_idle();
     void forget_released();

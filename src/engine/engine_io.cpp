@@ -46,7 +46,7 @@ void Engine::on_event(const epoll_event& event) {
     }
     if ((event.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0) {
         link->readable = true;
-        if (link->connection.wants_bytes() && !read_link(*link)) return;
+        if (link->wants_bytes() && !read_link(*link)) return;
     }
     if ((event.events & EPOLLOUT) == 0) return;
     link->blocked = false;
@@ -147,6 +147,7 @@ void Engine::evict_idle() {
 }
 
 bool Engine::read_link(Link& link) {
+    if (link.socket) return read_socket(link);
     for (int round = 0; round < kReceivesInARow; ++round) {
         os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
         if (got.status == os::IoStatus::kAgain) {
@@ -212,7 +213,7 @@ bool Engine::act(Link& link, Next next) {
 }
 
 void Engine::rearm(Link& link) {
-    int64_t deadline = link.connection.deadline_ms();
+    int64_t deadline = link.deadline_ms();
     if (deadline != session::Connection::kNever) wheel_.arm(link, deadline);
 }
 
@@ -250,7 +251,10 @@ bool Engine::flush_and_advance(Link& link) {
         close_link(link);
         return false;
     }
-    if (connection.out.bytes() != before || result == Flush::kEmpty) connection.progressed(now_ms_);
+    if (connection.out.bytes() != before || result == Flush::kEmpty) {
+        connection.progressed(now_ms_);
+        if (link.socket) link.socket->progressed(now_ms_);
+    }
     if (connection.exchange() != nullptr && connection.exchange()->wants_room &&
         connection.out.bytes() <= session::kOutputLowBytes) {
         connection.exchange()->wants_room = false;
@@ -263,6 +267,10 @@ bool Engine::flush_and_advance(Link& link) {
         return result == Flush::kMore ? later(link) : poll_link(link);
     }
     if (connection.phase() == Phase::kFlush) return advance(link);
+    if (link.socket && link.socket->phase() == session::WebSocket::Phase::kFlush) {
+        close_link(link);
+        return false;
+    }
     rearm(link);
     return true;
 }

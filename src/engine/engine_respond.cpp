@@ -194,16 +194,19 @@ WriteStatus Engine::write_interim(Exchange& exchange, std::string_view head) {
 }
 
 void Engine::write_error(Exchange& exchange, uint16_t status, std::string_view detail) {
+    std::string page = http::error_page(status, detail);
+    if (exchange.head.head_method) page.resize(page.find("\r\n\r\n") + 4);
+    write_page(exchange, status, page);
+}
+
+void Engine::write_page(Exchange& exchange, uint16_t status, std::string_view page) {
     Lock lock(mutex_);
     std::string line = std::to_string(status) + " " + std::string(http::reason_phrase(status));
     exchange.response.clear();
     // The line is ours: it cannot be invalid.
     [[maybe_unused]] http::HeadFault fault = exchange.response.head.set_status(line);
     Link* link = static_cast<Link*>(exchange.link);
-    if (link == nullptr) return;
-    std::string page = http::error_page(status, detail);
-    if (exchange.head.head_method) page.resize(page.find("\r\n\r\n") + 4);
-    link->connection.out.append_copy(page);
+    if (link != nullptr) link->connection.out.append_copy(page);
 }
 
 int Engine::share_socket(Exchange& exchange) {
@@ -234,7 +237,12 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
     exchange.handed_out = false;
     std::erase_if(events_, [&](const Event& event) { return event.exchange == &exchange; });
     Link* link = static_cast<Link*>(exchange.link);
-    if (link == nullptr) {
+    if (link == nullptr && exchange.inbox) {
+        ++counters_.answered;
+        exchanges_.put(&exchange);
+    } else if (link != nullptr && link->socket) {
+        leave_socket(*link);
+    } else if (link == nullptr) {
         ++counters_.aborted;
         log_access(exchange, exchange.response.head.status(), exchange.response.body_bytes());
         exchanges_.put(&exchange);

@@ -9,6 +9,7 @@
 #include "base/timer_wheel.hpp"
 #include "os/fd.hpp"
 #include "session/connection.hpp"
+#include "session/websocket.hpp"
 
 namespace mono::engine {
 
@@ -27,12 +28,18 @@ struct Link : base::TimerNode {
     uint64_t key = 0;
     os::Fd fd;
     session::Connection connection;
+    std::unique_ptr<session::WebSocket> socket;    // after an upgrade
+    base::Buffer socket_input;                     // arrived while the inbox was full
     std::unique_ptr<session::Spill> output_spill;  // of a response to a slow reader
     bool polled = false;                           // in the poller
     bool readable = false;                         // an edge came while nobody wanted bytes
     bool eof = false;                              // the peer sent FIN
     bool blocked = false;                          // the kernel took no more: wait for EPOLLOUT
-    bool held = false;                             // out waits for the standby or the next write
+    bool wants_bytes() const { return socket ? socket->wants_bytes() : connection.wants_bytes(); }
+    int64_t deadline_ms() const {
+        return socket ? socket->deadline_ms() : connection.deadline_ms();
+    }
+    bool held = false;  // out waits for the standby or the next write
 };
 
 }  // namespace mono::engine

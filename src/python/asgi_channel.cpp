@@ -48,7 +48,11 @@ Ref AsgiChannel::next_message() {
     return made ? std::move(message) : Ref();
 }
 
-PyObject* AsgiChannel::receive() {
+PyObject* AsgiChannel::receive() { return wait_for_message(); }
+
+Ref AsgiChannel::scope() const { return make_http_scope(*parts_.asgi, *exchange_); }
+
+PyObject* AsgiChannel::wait_for_message() {
     Ref message = next_message();
     if (message) return make_ready(parts_.state.ready, std::move(message));
     if (PyErr_Occurred()) return nullptr;
@@ -164,6 +168,12 @@ PyObject* AsgiChannel::after_write(bool last) {
         if (receiving_ && !wake(receiving_, disconnect_message())) return nullptr;
         return Py_NewRef(shared.ready_none.get());
     }
+    return wait_for_room();
+}
+
+// A ready awaitable, or a Future while the reader is slow.
+PyObject* AsgiChannel::wait_for_room() {
+    const AsgiShared& shared = *parts_.asgi;
     if (parts_.engine->unsent(*exchange_) <= session::kOutputHighBytes)
         return Py_NewRef(shared.ready_none.get());
     exchange_->wants_room = true;

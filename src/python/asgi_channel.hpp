@@ -15,32 +15,38 @@ class AsgiChannel {
   public:
     AsgiChannel(EngineParts& parts, session::Exchange* exchange)
         : parts_(parts), exchange_(exchange) {}
-    ~AsgiChannel();
+    virtual ~AsgiChannel();
     AsgiChannel(const AsgiChannel&) = delete;
     AsgiChannel& operator=(const AsgiChannel&) = delete;
 
     // New awaitables, or nullptr with an exception set.
-    PyObject* receive();
-    PyObject* send(PyObject* message);
+    virtual PyObject* receive();
+    virtual PyObject* send(PyObject* message);
+    virtual Ref scope() const;
     // Something happened to the exchange: whoever waits is told. False with an exception set.
-    bool on_event(engine::EventKind kind);
+    virtual bool on_event(engine::EventKind kind);
     // The application has returned or raised. Answers 500 or cuts the connection where it left the
     // response unfinished. True: it had answered completely.
-    bool close(bool failed);
+    virtual bool close(bool failed);
 
     bool started() const { return started_; }
     bool gone() const { return exchange_ == nullptr || exchange_->link == nullptr; }
     session::Exchange* exchange() const { return exchange_; }
 
-  private:
-    Ref next_message();
+  protected:
+    virtual Ref next_message();
+    PyObject* wait_for_message();
     Ref disconnect_message();
     PyObject* start(PyObject* message);
     PyObject* body(PyObject* message);
     PyObject* informational(PyObject* message);
     PyObject* after_write(bool last);
     bool wake(Ref& future, Ref value);
+    PyObject* wait_for_room();
     void give_back(bool whole);
+
+    static constexpr std::string_view kForbidden =
+        "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
     EngineParts& parts_;
     session::Exchange* exchange_;  // nullptr: given back
@@ -50,5 +56,8 @@ class AsgiChannel {
     bool started_ = false;        // http.response.start was accepted
     bool complete_ = false;       // the last body piece was accepted
 };
+
+// The channel that fits the request: HTTP, or a WebSocket's (asgi_websocket.cpp).
+AsgiChannel* make_channel(EngineParts& parts, session::Exchange* exchange);
 
 }  // namespace mono::python

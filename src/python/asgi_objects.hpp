@@ -23,6 +23,9 @@ struct AsgiShared {
     // interned
     Ref type, body, more_body, status, headers, http_request, http_disconnect, response_start,
         response_body, response_informational, trailers;
+    Ref websocket, subprotocols, subprotocol, text, bytes, code, reason, extensions, ws_connect,
+        ws_receive, ws_disconnect, ws_accept, ws_send, ws_close, denial_start, denial_body;
+    Ref denial_extension;  // {"websocket.http.response": {}}
     Ref method, path, raw_path, query_string, scheme, http_version, client, state_key, https, wss,
         ws;
     Ref version_1_0, version_1_1, empty_bytes;
@@ -33,6 +36,9 @@ Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange)
 
 // Header names in lower case and values, as bytes, in order.
 Ref make_header_list(const session::Exchange& exchange);
+
+// Adds the message's "headers" to `head`; false with an exception.
+bool add_fields_from_message(const AsgiShared& shared, PyObject* message, http::ResponseHead& head);
 
 // Fills `head` from an http.response.start (or informational) message; false with an exception.
 bool fill_head_from_message(const AsgiShared& shared, PyObject* message, http::ResponseHead& head);

@@ -107,17 +107,34 @@ bool AsgiShared::init(const ModuleState& state, PyObject* loop, PyObject* scopes
                     {wss, "wss"},
                     {ws, "ws"},
                     {version_1_0, "1.0"},
-                    {version_1_1, "1.1"}};
-    for (Text& text : texts) {
-        text.target.reset(PyUnicode_InternFromString(text.text));
-        if (!text.target) return false;
+                    {version_1_1, "1.1"},
+                    {websocket, "websocket"},
+                    {subprotocols, "subprotocols"},
+                    {subprotocol, "subprotocol"},
+                    {text, "text"},
+                    {bytes, "bytes"},
+                    {code, "code"},
+                    {reason, "reason"},
+                    {extensions, "extensions"},
+                    {ws_connect, "websocket.connect"},
+                    {ws_receive, "websocket.receive"},
+                    {ws_disconnect, "websocket.disconnect"},
+                    {ws_accept, "websocket.accept"},
+                    {ws_send, "websocket.send"},
+                    {ws_close, "websocket.close"},
+                    {denial_start, "websocket.http.response.start"},
+                    {denial_body, "websocket.http.response.body"}};
+    for (Text& entry : texts) {
+        entry.target.reset(PyUnicode_InternFromString(entry.text));
+        if (!entry.target) return false;
     }
     empty_bytes.reset(PyBytes_FromStringAndSize(nullptr, 0));
     create_future.reset(PyObject_GetAttrString(loop, "create_future"));
     base_scopes = Ref::borrow(scopes);
     app_state = Ref::borrow(lifespan_state);
     ready_none.reset(make_ready(state.ready, Ref::borrow(Py_None)));
-    return empty_bytes && create_future && ready_none;
+    denial_extension.reset(Py_BuildValue("{s:{}}", "websocket.http.response"));
+    return empty_bytes && create_future && ready_none && denial_extension;
 }
 
 Ref make_header_list(const session::Exchange& exchange) {
@@ -158,6 +175,18 @@ Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange)
     return made ? std::move(scope) : Ref();
 }
 
+bool add_fields_from_message(const AsgiShared& shared, PyObject* message,
+                             http::ResponseHead& head) {
+    PyObject* headers = PyDict_GetItemWithError(message, shared.headers.get());
+    if (headers == nullptr || headers == Py_None) return !PyErr_Occurred();
+    Ref items(PySequence_Fast(headers, "headers must be iterable"));
+    if (!items) return false;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+        if (!add_header(head, PySequence_Fast_GET_ITEM(items.get(), i))) return false;
+    }
+    return true;
+}
+
 bool fill_head_from_message(const AsgiShared& shared, PyObject* message, http::ResponseHead& head) {
     PyObject* status = PyDict_GetItemWithError(message, shared.status.get());
     long code = status == nullptr ? -1 : PyLong_AsLong(status);
@@ -170,14 +199,7 @@ bool fill_head_from_message(const AsgiShared& shared, PyObject* message, http::R
         std::to_string(code) + " " + std::string(http::reason_phrase(static_cast<uint16_t>(code)));
     http::HeadFault fault = head.set_status(line);
     if (fault != http::HeadFault::kNone) return raise_fault(fault);
-    PyObject* headers = PyDict_GetItemWithError(message, shared.headers.get());
-    if (headers == nullptr) return !PyErr_Occurred();
-    Ref items(PySequence_Fast(headers, "headers must be iterable"));
-    if (!items) return false;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
-        if (!add_header(head, PySequence_Fast_GET_ITEM(items.get(), i))) return false;
-    }
-    return true;
+    return add_fields_from_message(shared, message, head);
 }
 
 }  // namespace mono::python

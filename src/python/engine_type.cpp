@@ -92,6 +92,8 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     options.sendfile = settings->sendfile;
     options.access_log = parts.access_log.get();
     options.nested = arguments.nested != 0;
+    options.websocket.message_bytes_max =
+        static_cast<uint64_t>(settings->websocket_max_message_size);
     options.stream_bodies = arguments.stream_bodies != 0;
     parts.engine = std::make_unique<engine::Engine>(std::move(options));
     if (!parts.engine->ok()) {

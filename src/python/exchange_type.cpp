@@ -11,9 +11,9 @@ namespace {
 struct ExchangeObject {
     PyObject_HEAD PyObject* engine;  // the Engine object: outlives its exchanges
     session::Exchange* exchange;     // nullptr: given back
-    PyObject* waiter;             // WSGI: a callable or nullptr
-    PyObject* task;               // ASGI: the runner's, or nullptr
-    AsgiChannel* channel;         // ASGI: owns the exchange instead
+    PyObject* waiter;                // WSGI: a callable or nullptr
+    PyObject* task;                  // ASGI: the runner's, or nullptr
+    AsgiChannel* channel;            // ASGI: owns the exchange instead
 };
 
 ExchangeObject* exchange_of(PyObject* self) { return reinterpret_cast<ExchangeObject*>(self); }
@@ -28,10 +28,15 @@ PyObject* make_exchange(PyObject* engine, session::Exchange* exchange) {
     exchange->user = self;  // borrowed: free_exchange gives the exchange back first
     EngineParts& parts = *engine_parts(engine);
     if (parts.asgi) {
-        exchange_of(self)->channel = new AsgiChannel(parts, exchange);
         exchange_of(self)->exchange = nullptr;
+        exchange_of(self)->channel = make_channel(parts, exchange);
     }
     return self;
+}
+
+// A WebSocket handshake that was answered without the application.
+bool is_refused(PyObject* self) {
+    return exchange_of(self)->exchange == nullptr && exchange_of(self)->channel == nullptr;
 }
 
 bool call_waiter(ExchangeObject* object) {
@@ -55,8 +60,7 @@ AsgiChannel* channel_of(PyObject* self) {
 PyObject* scope(PyObject* self, PyObject*) {
     AsgiChannel* channel = channel_of(self);
     if (channel == nullptr || channel->exchange() == nullptr) return nullptr;
-    EngineParts& parts = *engine_parts(exchange_of(self)->engine);
-    return make_http_scope(*parts.asgi, *channel->exchange()).release();
+    return channel->scope().release();
 }
 
 PyObject* receive(PyObject* self, PyObject*) {
@@ -198,6 +202,7 @@ PyObject* engine_turn(PyObject* self, PyObject*) {
     Ref fresh(PyList_New(0));
     for (session::Exchange* exchange : turn.ready) {
         Ref object(make_exchange(self, exchange));
+        if (object && is_refused(object.get())) continue;
         if (!fresh || !object || PyList_Append(fresh.get(), object.get()) < 0) return nullptr;
     }
     Ref gone(PyList_New(0));

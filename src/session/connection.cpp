@@ -37,6 +37,7 @@ Next Connection::feed(std::string_view bytes, int64_t now_ms) {
             linger_bytes_ += bytes.size();
             return linger_bytes_ > kLingerBytesMax ? Next::kClose : Next::kRead;
         case Phase::kReady:
+        case Phase::kUpgraded:
         case Phase::kFlush:
             pipelined_.append(bytes);
             return Next::kRead;
@@ -292,12 +293,19 @@ Next Connection::expire(int64_t) {
             return refuse(Error::kBodyTimeout, body_offset());
         case Phase::kIdle:
         case Phase::kReady:
+        case Phase::kUpgraded:
         case Phase::kFlush:
         case Phase::kLinger:
         case Phase::kClosed:
             return Next::kClose;
     }
     return Next::kClose;
+}
+
+base::Buffer Connection::upgrade() {
+    phase_ = Phase::kUpgraded;
+    deadline_ms_ = kNever;
+    return std::move(pipelined_);
 }
 
 void Connection::finished(int64_t now_ms) {

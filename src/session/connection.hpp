@@ -50,7 +50,17 @@ struct Refusal {
     uint64_t offset = 0;
 };
 
-enum class Phase : uint8_t { kIdle, kHead, kBody, kStream, kReady, kFlush, kLinger, kClosed };
+enum class Phase : uint8_t {
+    kIdle,
+    kHead,
+    kBody,
+    kStream,
+    kReady,
+    kUpgraded,
+    kFlush,
+    kLinger,
+    kClosed
+};
 
 // What the engine has to do after a call.
 enum class Next : uint8_t {
@@ -75,6 +85,8 @@ class Connection {
     [[nodiscard]] Next end_of_input();
     // deadline_ms() has passed.
     [[nodiscard]] Next expire(int64_t now_ms);
+    // From now on the bytes are another protocol's; returns those that have arrived already.
+    base::Buffer upgrade();
     // The application is done with the exchange; its response is in out or sent.
     void finished(int64_t now_ms);
     // out is empty in kFlush (the response has left) or in kLinger.

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/buffer.hpp"
@@ -15,6 +16,7 @@
 #include "http/trust.hpp"
 #include "session/body.hpp"
 #include "session/response.hpp"
+#include "session/socket_inbox.hpp"
 
 namespace mono::session {
 
@@ -36,9 +38,10 @@ struct Exchange {
     PeerInfo peer;             // a copy: the connection may die while the application runs
     void* link = nullptr;      // engine's connection; nullptr once it is gone
     Exchange* next = nullptr;  // in the engine's ready queue or pool
-    void* user = nullptr;      // the runner's own object for a handed-out exchange
-    base::Buffer incoming;     // of a streamed body: arrived and not yet taken
-    bool streamed = false;     // handed out before its body was complete
+    std::unique_ptr<SocketInbox> inbox;  // of an upgraded connection
+    void* user = nullptr;                // the runner's own object for a handed-out exchange
+    base::Buffer incoming;               // of a streamed body: arrived and not yet taken
+    bool streamed = false;               // handed out before its body was complete
     bool body_complete = true;
     bool wants_room = false;  // the runner waits until the output is low again
     bool handed_out = false;
@@ -56,6 +59,7 @@ struct Exchange {
         script_name = {};
         user = nullptr;
         incoming.release();
+        inbox.reset();
         streamed = wants_room = false;
         body_complete = true;
         started_us = 0;

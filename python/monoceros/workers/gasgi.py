@@ -164,9 +164,9 @@ class ASGIWorker(EngineWorker):
             failed = False
         except asyncio.CancelledError:
             if not exchange.gone:
-                self.log.warning("A request was cancelled: %s %s", scope["method"], scope["path"])
+                self.log.warning("A request was cancelled: %s", _name(scope))
         except Exception as error:
-            self._handle_error(error, scope["method"], scope["path"])
+            self._handle_error(error, scope.get("method", "WEBSOCKET"), scope["path"])
         except BaseException:
             self.alive = False
             self._awake.set()
@@ -175,11 +175,7 @@ class ASGIWorker(EngineWorker):
             exchange.task = None
             gone = exchange.gone
             if not exchange.close(failed) and not failed and not gone:
-                self.log.error(
-                    "The application left %s %s without a complete response.",
-                    scope["method"],
-                    scope["path"],
-                )
+                self.log.error("The application left %s without a complete response.", _name(scope))
             self.nr += 1
             self.check_max_requests()
             if not self.alive:
@@ -215,3 +211,7 @@ class ASGIWorker(EngineWorker):
         awake = getattr(self, "_awake", None)
         if awake is not None:
             awake.set()
+
+
+def _name(scope: dict[str, Any]) -> str:
+    return f"{scope.get('method', 'WEBSOCKET')} {scope['path']}"

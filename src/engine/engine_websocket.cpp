@@ -1,0 +1,167 @@
+// WebSockets: a link whose bytes go through a session::WebSocket instead of its connection. The
+// exchange that was upgraded gets the messages; everything runs under the engine's lock.
+#include "base/clock.hpp"
+#include "engine/engine.hpp"
+
+namespace mono::engine {
+
+using session::Exchange;
+using session::WebSocket;
+
+namespace {
+
+constexpr int kReceivesInARow = 8;
+constexpr uint16_t kServiceRestart = 1012;
+
+}  // namespace
+
+bool Engine::upgrade(Exchange& exchange, std::string_view head,
+                     const std::optional<http::WsDeflateParams>& deflate) {
+    Lock lock(mutex_);
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr) return false;
+    now_ms_ = base::monotonic_ms();
+    base::Chain& out = link->connection.out;
+    out.append_copy(head);
+    link->socket = std::make_unique<WebSocket>(options_.websocket, deflate, out, now_ms_);
+    exchange.inbox = std::make_unique<session::SocketInbox>();
+    base::Buffer early = link->connection.upgrade();
+    if (draining_) link->socket->close(kServiceRestart, "", now_ms_);
+    return feed_socket(*link, early.data(), early.size()) &&
+           (!link->readable || read_socket(*link)) && poll_link(*link);
+}
+
+bool Engine::read_socket(Link& link) {
+    for (int round = 0; round < kReceivesInARow; ++round) {
+        if (!link.wants_bytes() || !link.socket_input.empty()) return true;
+        os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
+        if (got.status == os::IoStatus::kAgain) {
+            link.readable = false;
+            return poll_link(link);
+        }
+        if (got.status != os::IoStatus::kDone) {
+            link.readable = false;
+            return link.socket->end_of_input() ? end_socket(link) : settle_socket(link);
+        }
+        if (!feed_socket(link, scratch_.get(), got.bytes)) return false;
+    }
+    return later(link);
+}
+
+// Reads as far as the inbox has room; the rest waits for the application.
+bool Engine::feed_socket(Link& link, char* bytes, size_t size) {
+    Exchange* exchange = link.connection.exchange();
+    size_t at = 0;
+    while (true) {
+        if (exchange != nullptr && exchange->inbox->full()) {
+            link.socket_input.append({bytes + at, size - at});
+            link.socket->pause(true, now_ms_);
+            break;
+        }
+        WebSocket::Step step = link.socket->next(bytes + at, size - at, now_ms_);
+        at += step.consumed;
+        if (step.event == WebSocket::Event::kEnded) return end_socket(link);
+        if (step.event == WebSocket::Event::kNeedMore) break;
+        if (exchange == nullptr) continue;  // the application has left
+        exchange->inbox->messages.push_back({std::string(step.data), step.text});
+        exchange->inbox->bytes += step.data.size();
+        note_event(exchange, EventKind::kBody);
+    }
+    return settle_socket(link);
+}
+
+bool Engine::end_socket(Link& link) {
+    Exchange* exchange = link.connection.exchange();
+    if (exchange != nullptr) {
+        exchange->inbox->ended = true;
+        exchange->inbox->end = link.socket->end();
+        note_event(exchange, EventKind::kBody);
+    }
+    return settle_socket(link);
+}
+
+// Sends what there is to send, and closes what is closed.
+bool Engine::settle_socket(Link& link) {
+    if (link.socket->phase() == WebSocket::Phase::kClosed) {
+        close_link(link);
+        return false;
+    }
+    if (!link.connection.out.empty() && !link.blocked) return flush_and_advance(link);
+    if (link.connection.out.empty() && link.socket->phase() == WebSocket::Phase::kFlush) {
+        close_link(link);
+        return false;
+    }
+    rearm(link);
+    return true;
+}
+
+void Engine::expire_socket(Link& link) {
+    if (link.socket->expire(now_ms_)) {
+        end_socket(link);
+    } else {
+        settle_socket(link);
+    }
+}
+
+void Engine::drain_sockets() {
+    now_ms_ = base::monotonic_ms();
+    links_.for_each([&](Link& link) {
+        if (!link.socket) return;
+        link.socket->close(kServiceRestart, "", now_ms_);
+        settle_socket(link);
+    });
+}
+
+WriteStatus Engine::send_message(Exchange& exchange, Piece piece, bool text) {
+    Lock lock(mutex_);
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr || !link->socket) return WriteStatus::kGone;
+    now_ms_ = base::monotonic_ms();
+    WebSocket::Sent sent = link->socket->send(piece.bytes, text, piece.owner, now_ms_);
+    if (sent == WebSocket::Sent::kRefused) return WriteStatus::kGone;
+    settle_socket(*link);
+    forget_released();
+    return sent == WebSocket::Sent::kShared ? WriteStatus::kKept : WriteStatus::kDone;
+}
+
+void Engine::close_socket(Exchange& exchange, uint16_t code, std::string_view reason) {
+    Lock lock(mutex_);
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr || !link->socket) return;
+    now_ms_ = base::monotonic_ms();
+    link->socket->close(code, reason, now_ms_);
+    settle_socket(*link);
+}
+
+bool Engine::take_message(Exchange& exchange, session::SocketMessage& message) {
+    Lock lock(mutex_);
+    session::SocketInbox& inbox = *exchange.inbox;
+    if (inbox.messages.empty()) return false;
+    message = std::move(inbox.messages.front());
+    inbox.messages.pop_front();
+    inbox.bytes -= message.data.size();
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr || link->socket_input.empty() || inbox.full()) return true;
+    now_ms_ = base::monotonic_ms();
+    base::Buffer rest = std::move(link->socket_input);
+    link->socket->pause(false, now_ms_);
+    if (feed_socket(*link, rest.data(), rest.size()) && link->socket_input.empty() &&
+        link->readable)
+        read_socket(*link);
+    return true;
+}
+
+// The application is done; the closing handshake may go on without it.
+void Engine::leave_socket(Link& link) {
+    Exchange* exchange = link.connection.detach_exchange();
+    ++counters_.answered;
+    exchanges_.put(exchange);
+    if (!link.socket_input.empty()) {
+        base::Buffer rest = std::move(link.socket_input);
+        link.socket->pause(false, now_ms_);
+        if (!feed_socket(link, rest.data(), rest.size())) return;
+    }
+    settle_socket(link);
+}
+
+}  // namespace mono::engine

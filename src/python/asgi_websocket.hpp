@@ -1,0 +1,41 @@
+// AsgiWebSocket: a WebSocket request between receive() and send(), contract/asgi.md section 7.
+// The protocol is session::WebSocket's; this is its ASGI face.
+//
+//   kConnecting ── accept ──▶ kAccepted ── close, peer's close ──▶ kEnded
+//        └── close, denial response ──────────────────────────────────▲
+#pragma once
+
+#include <optional>
+
+#include "http/ws_handshake.hpp"
+#include "python/asgi_channel.hpp"
+#include "python/wsgi_objects.hpp"
+
+namespace mono::python {
+
+class AsgiWebSocket final : public AsgiChannel {
+  public:
+    AsgiWebSocket(EngineParts& parts, session::Exchange* exchange) : AsgiChannel(parts, exchange) {}
+
+    PyObject* send(PyObject* message) override;
+    Ref scope() const override;
+    bool close(bool failed) override;
+
+  private:
+    enum class State : uint8_t { kConnecting, kAccepted, kEnded };
+
+    Ref next_message() override;
+    Ref received(const session::SocketMessage& message) const;
+    Ref disconnected() const;
+    PyObject* accept(PyObject* message);
+    PyObject* send_data(PyObject* message);
+    PyObject* send_close(PyObject* message);
+    bool read_opening(http::WsOpening& opening) const;
+    PyObject* raise_gone() const;
+
+    State state_ = State::kConnecting;
+    bool connect_given_ = false;
+    bool denying_ = false;  // a denial response has begun
+};
+
+}  // namespace mono::python
