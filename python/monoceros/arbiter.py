@@ -87,12 +87,7 @@ class Arbiter:
         """Takes a configuration: the first one, or that of a reload."""
         self.app = app
         self.cfg: Config = app.cfg
-        if self.log is None:
-            self.log = self.cfg.logger_class(app.cfg)
-            if self.master_pid:
-                self.log.reopen_files()
-        else:
-            self.log.setup(self.cfg)
+        self._set_logger(self.cfg)
         self.worker_class: type[Worker] = self.cfg.worker_class
         self.address = self.cfg.address
         previous, self._num_workers = self._num_workers, self.cfg.workers
@@ -105,6 +100,17 @@ class Arbiter:
             os.environ[name] = value
         if self.cfg.preload_app:
             self.app.wsgi()
+
+    def _set_logger(self, cfg: Config) -> None:
+        """One logger for the master's life, unless the configuration names another class."""
+        logger_class = cfg.logger_class
+        if type(self.log) is logger_class:
+            self.log.setup(cfg)
+            return
+        is_first = self.log is None
+        self.log = logger_class(cfg)
+        if is_first and self.master_pid:
+            self.log.reopen_files()
 
     def _policy(self) -> dict[str, Any]:
         """The part of the configuration that the supervisor decides by."""
@@ -508,7 +514,7 @@ class Arbiter:
         os.environ.clear()
         os.environ.update(environ)
         try:
-            self.log.setup(cfg)
+            self._set_logger(cfg)
         except Exception:
             self.log.exception("The log configuration could not be restored")
         if self.pidfile is None and cfg.pidfile is not None:

@@ -34,12 +34,8 @@ ABSENT = {
     "dirty": "dirty workers are not built yet",
     "ctl": "the control interface is not built yet",
     "uwsgi": "the uwsgi protocol is not built yet",
-    "workers.gthread": "this kind of worker is not built yet",
-    "workers.ggevent": "this kind of worker is not built yet",
     "workers.gtornado": "this kind of worker is not built yet",
-    "workers.gasgi": "this kind of worker is not built yet",
     "workers.base_async": "this kind of worker is not built yet",
-    "reloader": "reloading on changes is not built yet",
 }
 
 

@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 else:
-    from _collections import deque  # without the package around it
-
     import _signal as signal  # signal itself imports enum and more
+    from _collections import deque  # without the package around it
 
 QUEUE_BYTES_MAX = 1024 * 1024
 SLOW_WRITE_S = 0.02
