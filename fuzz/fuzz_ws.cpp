@@ -4,6 +4,7 @@
 // what a server may send, and ends once.
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -100,14 +101,15 @@ std::vector<Message> messages_of(const Lines& lines, uint64_t bytes_max) {
 // As another client might send it: other keys, other fragments, compressed or not, with pings.
 std::string write_again(const std::vector<Message>& messages, bool deflate, Random& random) {
     std::string out;
-    http::WsDeflater deflater({}, {});
+    std::optional<http::WsDeflater> deflater;  // made late: zlib fills large tables
     for (const Message& message : messages) {
         std::string payload = message.payload;
         conformance::ClientFrame frame;
         uint8_t opcode = message.text ? 1 : 2;
         if (deflate && random.one_in(2)) {
+            if (!deflater) deflater.emplace(http::WsDeflateParams(), http::WsDeflateRules());
             base::Buffer packed;
-            deflater.compress(message.payload, packed);
+            deflater->compress(message.payload, packed);
             payload = packed.view();
             opcode |= 0x40;
         }
