@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cpu
-import load
 from cases import Case, pick_cases
 from servers import Launch, Running, Server, free_port, pick_servers
+
+import load
 
 SERVER_NAMES = ["monoceros", "gunicorn-sync", "uwsgi", "granian-1"]
 REQUESTS = 1000

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import cpu
-import load
 import memory
 import report
 import startup
@@ -32,6 +31,8 @@ from servers import (
     pick_servers,
 )
 from setup_env import FAILED, installed_versions
+
+import load
 
 RESULTS = ROOT / "bench" / "results"
 Row = dict[str, Any]

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import load
 from cases import pick_cases
 from servers import Launch, Running, Server, free_port, pick_servers
+
+import load
 
 SERVER_NAMES = ["monoceros", "gunicorn-sync"]
 REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"

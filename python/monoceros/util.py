@@ -136,7 +136,7 @@ def _alias(uri: str, section: str) -> str | None:
 
     if uri == "eventlet":
         raise RuntimeError(
-            "The eventlet worker is gone, as in gunicorn: use -k gevent for greenlets, or --threads."
+            "The eventlet worker is gone, as in gunicorn: use -k gevent, or --threads."
         )
     return SUPPORTED_WORKERS.get(uri)
 

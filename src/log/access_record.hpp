@@ -10,14 +10,14 @@
 namespace mono::log {
 
 struct AccessRecord {
-    const char* buffer = nullptr;            // what the head's slices refer to; nullptr: no head
+    const char* buffer = nullptr;  // what the head's slices refer to; nullptr: no head
     const http::RequestHead* head = nullptr;
-    std::string_view remote_addr;            // empty for unix peers
+    std::string_view remote_addr;  // empty for unix peers
     uint16_t status = 0;
-    uint64_t body_bytes = 0;                 // of the response's body, as sent to the kernel
-    std::string_view response_fields;        // "Name: value\r\n"... as the application gave them
+    uint64_t body_bytes = 0;           // of the response's body, as sent to the kernel
+    std::string_view response_fields;  // "Name: value\r\n"... as the application gave them
     int64_t duration_us = 0;
-    int64_t finished_unix_us = 0;            // wall clock at logging
+    int64_t finished_unix_us = 0;  // wall clock at logging
     int32_t pid = 0;
 };
 

@@ -231,7 +231,7 @@ PyObject* engine_set_asgi(PyObject* self, PyObject* args) {
 int add_exchange_type(PyObject* module) {
     PyObject* type = PyType_FromModuleAndSpec(module, &spec, nullptr);
     state_of_module(module)->exchange = reinterpret_cast<PyTypeObject*>(type);
-    return type == nullptr ? -1 : 0;
+    return type == nullptr ? -1 : PyModule_AddObjectRef(module, "Exchange", type);
 }
 
 }  // namespace mono::python

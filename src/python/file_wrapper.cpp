@@ -93,7 +93,7 @@ PyType_Slot slots[] = {
 };
 
 PyType_Spec spec = {"monoceros._core.FileWrapper", sizeof(FileWrapperObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE, slots};
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
 
 }  // namespace
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from gunicorn_venv import gunicorn_python
 from scenario import Runner
 

@@ -6,6 +6,7 @@ import difflib
 import json
 
 import pytest
+
 from pair import Side
 from scenario import Failed, Group, Runner, all_of, differences, intended
 from tables import GROUPS

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from harness import IS_GUNICORN, Server, raise_file_limit
 
 StartServer = Callable[..., Server]

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import third_party
 from conftest import StartServer
 from harness import APPS, IS_GUNICORN, Server, is_running, wait_for

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from harness import HERE, Server
 
 EXAMPLES = HERE.parent.parent / "examples"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from harness import APPS, Server
 
 FRAMEWORKS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from client import Client, chunked, request
 from conftest import StartServer
 from harness import Server

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+
 from client import Client, chunked, fetch, request
 from harness import Server, is_established, wait_for
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from harness import APPS, IS_GUNICORN, children_of, free_port, is_running, wait_for
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="gunicorn's workers wait for their logs")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from conftest import StartServer
 from harness import IS_GUNICORN, Server, is_running, wait_for
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from client import Client, request
 from harness import Server
 from nginx import Front, nginx

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import third_party
 from conftest import StartServer
 from harness import APPS, IS_GUNICORN, children_of, free_port, wait_for

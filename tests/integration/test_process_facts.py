@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import third_party
 from conftest import StartServer
 from harness import APPS, IS_GUNICORN, Server, children_of, free_port, process_state, wait_for

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from client import Client, Gone, fetch, request
 from conftest import StartServer
 from harness import STOP_S_MAX, Server, children_of, is_running, wait_for

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from client import Client, Gone, connect, fetch, request
 from conftest import StartServer
 from harness import Server, rss_mib

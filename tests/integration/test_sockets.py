@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from client import Address, fetch
 from conftest import StartServer
 from harness import free_port

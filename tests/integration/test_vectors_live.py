@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from client import Client, Gone
 from harness import HERE, IS_GUNICORN, Server
 from vectors import Expected, Vector, read_all

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+
 from client import Client, fetch, request
 from conftest import StartServer
 from harness import IS_GUNICORN, SERVER, Server

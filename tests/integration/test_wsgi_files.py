@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from client import Client, fetch, request
 from harness import APPS, Server, wait_for
 

@@ -7,6 +7,7 @@ import json
 from urllib.parse import quote
 
 import pytest
+
 from client import Client, chunked, request
 from harness import Server
 

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
+
 from client import Client, Gone, Response, fetch, request
 from conftest import StartServer
 from harness import SERVER, Server, wait_for

@@ -9,8 +9,8 @@ import socket
 import time
 from pathlib import Path
 
-import monoceros.config
 import pytest
+
 from arbiter_harness import APP, WORKER, Server, alive, children, until
 
 

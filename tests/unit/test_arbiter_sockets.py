@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from arbiter_harness import Server, alive, children, free_port, until
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from monoceros import reloader
 
 Start = Callable[..., "queue.Queue[str]"]

@@ -1,7 +1,7 @@
 """ASGIWorker: an asyncio (or uvloop) loop over the engine; a task a request.
 
-The loop watches the engine's descriptor. receive() and send() are the core's: what can be answered at
-once is, without a Future and without a turn of the loop.
+The loop watches the engine's descriptor. receive() and send() are the core's: what can be answered
+at once is, without a Future and without a turn of the loop.
 """
 
 from __future__ import annotations

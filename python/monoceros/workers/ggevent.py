@@ -14,7 +14,9 @@ try:
     from gevent import event, monkey
     from gevent.hub import get_hub
 except ImportError:
-    raise RuntimeError("The gevent worker needs gevent 24.10.1 or later: pip install gevent") from None
+    raise RuntimeError(
+        "The gevent worker needs gevent 24.10.1 or later: pip install gevent"
+    ) from None
 
 from monoceros import _core
 from monoceros.workers.runner import EngineWorker
@@ -106,5 +108,3 @@ class GeventWorker(EngineWorker):
 
 class GeventPyWSGIWorker(GeventWorker):
     """gunicorn's name for gevent's own server; here the engine serves it as well."""
-
-

@@ -64,13 +64,15 @@ class Lifespan:
         assert self._task is not None
         self._answer = asyncio.get_running_loop().create_future()
         self._events.put_nowait({"type": kind})
+        waiting: set[asyncio.Future[Any]] = {self._answer, self._task}
         done, _ = await asyncio.wait(
-            {self._answer, self._task},
+            waiting,
             timeout=STEP_SECONDS_MAX,
             return_when=asyncio.FIRST_COMPLETED,
         )
         if self._answer in done:
-            return self._answer.result()
+            answer: dict[str, Any] = self._answer.result()
+            return answer
         if self._task in done:
             error = None if self._task.cancelled() else self._task.exception()
             raise error or RuntimeError("the application returned instead of answering")
