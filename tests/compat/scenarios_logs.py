@@ -49,7 +49,7 @@ def logged(requests: list[bytes]) -> Look:
         side.records("access.log")
         for number, raw in enumerate(requests, 1):
             side.ask(raw)
-            wait_for(lambda n=number: side.read("access.log").count("\n") >= n, "the line")  # type: ignore[misc]
+            wait_for(lambda: side.read("access.log").count("\n") >= number, "the line")  # noqa: B023
         return side.clean(side.read("access.log")).splitlines()
 
     return look
