@@ -17,7 +17,7 @@ using StateRow = std::array<State, kStateInputs>;
 // clang-format off
 constexpr auto kNo = Phase::kRefused;
 constexpr std::array<PhaseRow, kPhases> kPhaseTable = {{
-    // start           reload             answer          stop              quit              emptied
+    // start          reload            answer         stop             quit             emptied
     {Phase::kRunning, kNo, kNo, kNo, kNo, kNo},                                     // Idle
     {kNo, Phase::kReloading, kNo, Phase::kStopping, Phase::kQuitting, kNo},         // Running
     {kNo, kNo, Phase::kRunning, Phase::kStopping, Phase::kQuitting, kNo},           // Reloading

@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ from client import Client, Gone, fetch, request
 from conftest import StartServer
 from harness import STOP_S_MAX, Server, children_of, is_running, wait_for
 from load import Load
+
+
+def others_than(pid: int, parent: int) -> set[int]:
+    return set(children_of(parent)) - {pid}
 
 
 def in_flight(server: Server, target: str, note: str) -> Client:
@@ -209,7 +214,8 @@ def test_killed_workers_lose_only_what_they_held(serve: StartServer) -> None:
     with Load(server.address, "/sleep?s=0.02", 4) as load:
         for _ in range(5):
             count = load.count()
-            wait_for(lambda count=count: load.count() > count + 30, "more answers")  # type: ignore[misc]
+            enough = count + 30
+            wait_for(lambda n=enough: load.count() > n, "more")  # type: ignore[misc]
             victim = server.worker_pids()[0]
             kills.append(time.monotonic())
             os.kill(victim, signal.SIGKILL)
@@ -337,8 +343,8 @@ def test_worker_that_leaves_now_and_then_is_no_crash_loop(serve: StartServer) ->
     for _ in range(5):
         victim = int(fetch(server.address, "/pid").body)
         os.kill(victim, signal.SIGTERM)
-        found = wait_for(lambda v=victim: set(children_of(server.pid)) - {v}, "the next", 3)  # type: ignore[misc]
-        assert found
+        others = partial(others_than, victim, server.pid)
+        assert wait_for(others, "the next", 3)
         wait_for(lambda v=victim: not is_running(v), "its end")  # type: ignore[misc]
 
 

@@ -27,7 +27,7 @@ EDGES: dict[str, set[str]] = {
     "python": {"engine", "supervisor", "config", "log", "os", "base", "http"},
 }
 # Modules outside the standard library; each may be imported by one file of the package.
-OPTIONAL_MODULES = {"gevent", "tornado", "setproctitle", "paste", "psycogreen"}
+OPTIONAL_MODULES = {"gevent", "uvloop", "tornado", "setproctitle", "paste", "psycogreen"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 DEPENDS = re.compile(r"mono_folder\((\w+)(?:\s+DEPENDS((?:\s+\w+)+))?\s*\)")
 

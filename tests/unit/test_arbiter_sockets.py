@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import grp
 import os
 import pwd
@@ -273,7 +274,8 @@ def test_systemd_activation_notification_and_upgrade(tmp_path: Path) -> None:
     env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
     prefix = [sys.executable, str(tmp_path / "wrap.py"), "77"]
     real = subprocess.Popen
-    subprocess.Popen = lambda *a, **k: real(*a, pass_fds=[77], **k)  # type: ignore[assignment, misc]
+    passing = functools.partial(real, pass_fds=[77])
+    subprocess.Popen = passing  # type: ignore[assignment, misc]
     try:
         server = Server(tmp_path, "--pid", "server.pid", prefix=prefix, env=env)
     finally:

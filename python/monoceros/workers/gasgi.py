@@ -139,7 +139,8 @@ class ASGIWorker(EngineWorker):
     def _start(self, exchange: _core.Exchange) -> None:
         coroutine = self._handle(exchange)
         if EAGER:
-            task = asyncio.Task(coroutine, loop=self.loop, eager_start=True)  # type: ignore[call-arg]
+            eager: dict[str, Any] = {"eager_start": True}  # unknown before Python 3.12
+            task = asyncio.Task(coroutine, loop=self.loop, **eager)
             if task.done():
                 return
         else:
