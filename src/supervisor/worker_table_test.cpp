@@ -48,6 +48,8 @@ TEST(WorkerTable, CountsByGenerationAndState) {
     EXPECT_EQ(table.serving(), 1u);
     EXPECT_EQ(table.ending(), 0u);
     table.by_slot(0)->state = State::kKilled;
+    EXPECT_EQ(table.ending(), 0u);
+    table.by_slot(0)->reason = Reason::kTimeout;
     EXPECT_EQ(table.ending(), 1u);
 }
 
