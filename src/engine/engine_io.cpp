@@ -189,6 +189,7 @@ bool Engine::act(Link& link, Next next) {
             return false;
         case Next::kRefused:
             note_refusal(link);
+            if (options_.stream_bodies) unqueue(link.connection.exchange());  // if nobody took it
             release_handed_out(link);
             return flush_and_advance(link);
         case Next::kBody:
@@ -358,7 +359,8 @@ void Engine::close_link(Link& link) {
         // The application was not done: without a length, only a reset tells the client so.
         if (exchange->response.close_delimited()) os::reset_on_close(link.fd.get());
         release_handed_out(link);
-    } else if (exchange != nullptr && link.connection.phase() == Phase::kReady) {
+    } else if (exchange != nullptr && (link.connection.phase() == Phase::kReady ||
+                                       link.connection.phase() == Phase::kStream)) {
         unqueue(exchange);
         ++counters_.aborted;
     } else if (exchange != nullptr && link.connection.phase() == Phase::kFlush) {
