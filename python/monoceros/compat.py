@@ -34,8 +34,7 @@ ABSENT = {
     "dirty": "dirty workers are not built yet",
     "ctl": "the control interface is not built yet",
     "uwsgi": "the uwsgi protocol is not built yet",
-    "workers.gtornado": "this kind of worker is not built yet",
-    "workers.base_async": "this kind of worker is not built yet",
+    "workers.base_async": "requests are read by the C++ core; there is no such class to build on",
 }
 
 

@@ -100,8 +100,7 @@ def load_class(
     if uri.startswith("egg:"):
         dist, _, name = uri[4:].partition("#")
         return _entry_point(uri, section, name or "sync", dist)
-    if "." not in uri:
-        uri = _alias(uri, section) or uri
+    uri = _alias(uri, section) or uri
     if "." not in uri:
         return _entry_point(uri, section, uri, None)
     if uri.startswith("gunicorn."):
@@ -125,20 +124,20 @@ def _explain_class(uri: str, error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and uri.startswith(error.name):
         detail = f"there is no module called {error.name}"
         if uri.startswith("monoceros.workers."):
-            detail = "this kind of worker is not built yet"
+            detail = "there is no such kind of worker"
     return f"The {kind} {uri} cannot be loaded: {detail}."
 
 
 def _alias(uri: str, section: str) -> str | None:
     if section == "monoceros.loggers":
         return "monoceros.glogging.Logger" if uri == "simple" else None
-    from monoceros.workers import SUPPORTED_WORKERS
+    from monoceros.workers import FOREIGN_WORKERS, SUPPORTED_WORKERS
 
     if uri == "eventlet":
         raise RuntimeError(
             "The eventlet worker is gone, as in gunicorn: use -k gevent, or --threads."
         )
-    return SUPPORTED_WORKERS.get(uri)
+    return SUPPORTED_WORKERS.get(uri) or FOREIGN_WORKERS.get(uri)
 
 
 def _entry_point(uri: str, section: str, name: str, dist: str | None) -> Any:

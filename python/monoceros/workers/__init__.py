@@ -9,3 +9,10 @@ SUPPORTED_WORKERS = {
     "tornado": "monoceros.workers.gtornado.TornadoWorker",
     "asgi": "monoceros.workers.gasgi.ASGIWorker",
 }
+
+# Worker classes of others that serve what ours serves: by these names, ours is meant.
+FOREIGN_WORKERS = {
+    f"{module}.{name}": SUPPORTED_WORKERS["asgi"]
+    for module in ("uvicorn.workers", "uvicorn_worker")
+    for name in ("UvicornWorker", "UvicornH11Worker")
+}

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 
+from monoceros.workers import FOREIGN_WORKERS
 from monoceros.workers.lifespan import Lifespan, LifespanFailure
 from monoceros.workers.runner import EngineWorker
 
@@ -34,11 +35,27 @@ class ASGIWorker(EngineWorker):
     nested = True
     stream_bodies = True
 
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """In the master, at its start."""
+        if cfg.worker_class_str in FOREIGN_WORKERS:
+            log.info("%s means monoceros' own asgi worker here.", cfg.worker_class_str)
+        if cfg.threads > 1:
+            log.warning("threads has no effect on asgi workers.")
+
     def init_process(self) -> None:
+        self._open_loop()
+        super().init_process()
+
+    def take_over(self) -> None:
+        """Instead of init_process's beginning: another worker's process has become ours."""
+        self._open_loop()
+        self._add_signals()
+
+    def _open_loop(self) -> None:
         self.slots = self.cfg.worker_connections
         self.loop = self._make_loop()
         asyncio.set_event_loop(self.loop)
-        super().init_process()
 
     def _make_loop(self) -> asyncio.AbstractEventLoop:
         if self.cfg.asgi_loop != "asyncio":
@@ -97,6 +114,7 @@ class ASGIWorker(EngineWorker):
         self.loop.remove_reader(self.engine.fileno())
         if not self._quick:
             await lifespan.shutdown()
+        await lifespan.abandon()
 
     async def _beat(self, seconds: float) -> None:
         self.notify()
@@ -168,10 +186,9 @@ class ASGIWorker(EngineWorker):
                 self.log.warning("A request was cancelled: %s", _name(scope))
         except Exception as error:
             self._handle_error(error, scope.get("method", "WEBSOCKET"), scope["path"])
-        except BaseException:
+        except (SystemExit, KeyboardInterrupt):
+            self.log.info("The application asked worker %s to leave", self.pid)
             self.alive = False
-            self._awake.set()
-            raise
         finally:
             exchange.task = None
             gone = exchange.gone
@@ -186,13 +203,16 @@ class ASGIWorker(EngineWorker):
 
     def init_signals(self) -> None:
         super().init_signals()
+        self._add_signals()
+
+    def _add_signals(self) -> None:
+        # All but ABRT, which comes when the loop is stuck and calls nobody.
         add = self.loop.add_signal_handler
         add(signal.SIGTERM, self.handle_exit, signal.SIGTERM, None)
         add(signal.SIGINT, self.handle_quit, signal.SIGINT, None)
         add(signal.SIGQUIT, self.handle_quit, signal.SIGQUIT, None)
         add(signal.SIGUSR1, self.handle_usr1, signal.SIGUSR1, None)
         add(signal.SIGWINCH, self.handle_winch, signal.SIGWINCH, None)
-        add(signal.SIGABRT, self.handle_abort, signal.SIGABRT, None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.alive = False

@@ -59,6 +59,12 @@ class Lifespan:
             if answer["type"] == "lifespan.shutdown.failed":
                 self.log.error("lifespan.shutdown.failed: %s", answer.get("message", ""))
 
+    async def abandon(self) -> None:
+        """There is no time for a shutdown: the task is cancelled."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=1.0)
+
     async def _step(self, kind: str) -> dict[str, Any]:
         """One event to the application, and what it answers; or how its task ended."""
         assert self._task is not None

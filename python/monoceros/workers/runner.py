@@ -24,6 +24,25 @@ JOURNAL_METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "cri
 SERVE_MS_MAX = 1000  # how long one call into the core may last: the heart beats in between
 
 
+CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
+
+
+def is_asynchronous(app: Any) -> bool:
+    """Whether it is an ASGI 3 application: an async def of three, or an object called so."""
+    while type(app).__name__ == "partial":  # of functools, which is not imported for this
+        if app.args or app.keywords:
+            return False
+        app = app.func
+    call = app if hasattr(app, "__code__") else type(app).__call__
+    bound = 0 if call is app else 1
+    if hasattr(app, "__func__"):
+        call, bound = app.__func__, 1
+    code = getattr(call, "__code__", None)
+    if code is None or not code.co_flags & CO_COROUTINE:
+        return False
+    return bool(code.co_argcount - bound == 3)
+
+
 class EngineWorker(Worker):
     """Runs a WSGI application over the C++ engine with `slots` requests at once."""
 
@@ -31,6 +50,23 @@ class EngineWorker(Worker):
     nested = False  # an event loop drives the engine
     stream_bodies = False  # applications get requests at their heads
     engine: _core.Engine | None = None
+
+    def load_wsgi(self) -> None:
+        """Loads the application. An asynchronous one makes this an asgi worker, unless another
+        class was asked for."""
+        super().load_wsgi()
+        if self.stream_bodies or not is_asynchronous(self.wsgi):
+            return
+        if "worker_class" in self.cfg.sources:
+            self.log.warning(
+                "The application is asynchronous (ASGI), which this worker cannot run: use -k asgi."
+            )
+            return
+        from monoceros.workers.gasgi import ASGIWorker
+
+        self.log.info("The application is asynchronous: it gets an asgi worker (-k asgi).")
+        self.__class__ = ASGIWorker  # hooks and the master have this very object
+        ASGIWorker.take_over(self)  # type: ignore[arg-type]
 
     # ---- what the engine is made from
 
