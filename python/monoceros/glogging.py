@@ -77,11 +77,17 @@ def loggers() -> list[logging.Logger]:
 
 
 def _escape(value: str) -> str:
-    """Clients choose these texts: quotes and control characters must not shape the line."""
-    if value.isprintable():
-        return value.replace('"', '\\"')
-    safe = [c if c.isprintable() else f"\\x{ord(c):02x}" for c in value]
-    return "".join(safe).replace('"', '\\"')
+    """Clients choose these texts: they must not shape the line. As src/log/escape does it."""
+    if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return "".join(c if c.isascii() and c.isprintable() else _hex(c) for c in escaped)
+
+
+def _hex(character: str) -> str:
+    """Latin-1 is one byte, as WSGI has it; anything wider is its UTF-8."""
+    encoded = character.encode("latin-1" if ord(character) < 256 else "utf-8", "replace")
+    return "".join(f"\\x{byte:02X}" for byte in encoded)
 
 
 class SafeAtoms(dict[str, "Any"]):

@@ -255,7 +255,7 @@ def access_line(tmp_path: Path, pattern: str | None = None) -> str:
 def test_combined_format(tmp_path: Path) -> None:
     line = access_line(tmp_path)
     rest = re.sub(r"\[.*?\]", "[t]", line)
-    assert rest == '192.0.2.1 - aladdin [t] "GET /x?y HTTP/1.1" 200 10 "-" "a\\"b\\x0a"\n'
+    assert rest == '192.0.2.1 - aladdin [t] "GET /x?y HTTP/1.1" 200 10 "-" "a\\"b\\x0A"\n'
 
 
 @pytest.mark.parametrize(
