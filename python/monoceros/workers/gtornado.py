@@ -1,0 +1,193 @@
+"""TornadoWorker: tornado's own HTTP server over our sockets, for WSGI and for tornado applications.
+
+The engine takes no part: parsing, limits, keep-alive and logs are tornado's. Ours are the process,
+its heart (which beats in the IOLoop, so a blocked loop is noticed), and the drain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+
+try:
+    import tornado
+    from tornado.httpserver import HTTPServer
+    from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
+    from tornado.ioloop import IOLoop, PeriodicCallback
+    from tornado.web import RequestHandler
+    from tornado.wsgi import WSGIContainer
+except ImportError:
+    raise RuntimeError("The tornado worker needs tornado 6 or later: pip install tornado") from None
+
+from monoceros import SERVER_SOFTWARE
+from monoceros.workers.base import Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from types import FrameType
+    from typing import Any
+
+BEAT_MS = 1000
+DRAIN_STEP_S = 0.05
+
+
+class TornadoWorker(Worker):
+    """Supervises tornado: `self.wsgi` may be either kind of application."""
+
+    server: Server
+    ioloop: IOLoop
+
+    @classmethod
+    def setup(cls) -> None:
+        """In the master: tornado's handlers name both servers."""
+        plain = RequestHandler.clear
+        if hasattr(plain, "is_monoceros"):
+            return
+
+        def clear(self: RequestHandler) -> None:
+            plain(self)
+            if "Server" in self._headers:
+                self._headers["Server"] = f"TornadoServer/{tornado.version} ({SERVER_SOFTWARE})"
+
+        clear.is_monoceros = True  # type: ignore[attr-defined]
+        RequestHandler.clear = clear  # type: ignore[method-assign]
+
+    def init_process(self) -> None:
+        # Before the application is loaded: it may ask for IOLoop.current().
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        self.ioloop = IOLoop.current()
+        super().init_process()
+
+    # ---- life
+
+    def run(self) -> None:
+        """Serves until told to stop; requests in flight get graceful_timeout seconds."""
+        app = self.wsgi
+        if not isinstance(app, HTTPServerConnectionDelegate | WSGIContainer):
+            app = WSGIContainer(self._guarded)
+        self.server = Server(app, no_keep_alive=self.cfg.keepalive <= 0)
+        self.server.worker = self
+        for listener in self.sockets:
+            listener.sock.setblocking(False)
+            self.server.add_socket(listener.sock)
+        self.ioloop.add_handler(self.PIPE[0], self._woken, IOLoop.READ)
+        heart = PeriodicCallback(self._beat, BEAT_MS)
+        heart.start()
+        self.ioloop.add_callback(self._beat)
+        self.ioloop.run_sync(self._until_told)
+        heart.stop()
+
+    async def _until_told(self) -> None:
+        self._told = asyncio.Event()
+        if self.alive:
+            await self._told.wait()
+        self.server.stop()
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while not await self.server.close_idle() and time.monotonic() < deadline:
+            await asyncio.sleep(DRAIN_STEP_S)
+        left = len(self.server.busy)
+        if left:
+            self.log.warning("%d connections were still open after graceful_timeout.", left)
+
+    def _beat(self) -> None:
+        self.notify()
+        if self.alive and os.getppid() != self.ppid:
+            self.log.info("The master has gone: worker %s leaves", self.pid)
+            self.leave()
+
+    def _woken(self, fd: int, events: int) -> None:
+        """A signal wrote to the pipe: its handler has run by now."""
+        os.read(self.PIPE[0], 4096)
+        if not self.alive:
+            self.leave()
+
+    def _guarded(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        """The WSGI application. tornado would log an exception and leave the client waiting; it
+        collects the whole answer in any case, so that 500 can take its place."""
+        try:
+            result = self.wsgi(environ, start_response)
+            try:
+                return [b"".join(result)]
+            finally:
+                if hasattr(result, "close"):
+                    result.close()
+        except Exception:
+            self.log.exception("Error handling request %s", environ["PATH_INFO"])
+            start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
+            return [b"Internal Server Error"]
+
+    def leave(self) -> None:
+        """Ends run() in good order. In the loop's thread."""
+        self.alive = False
+        self._told.set()
+
+    def count_request(self) -> None:
+        self.nr += 1
+        if self.alive and self.nr >= self.max_requests:
+            self.log.info("Autorestarting worker after current request.")
+            self.leave()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.alive:
+            super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        self.alive = False
+        self.cfg.worker_int(self)
+        sys.exit(0)
+
+
+class Server(HTTPServer):
+    """tornado's, which knows besides which of its connections are at a request."""
+
+    worker: TornadoWorker
+
+    def initialize(self, *args: Any, **kwargs: Any) -> None:
+        super().initialize(*args, **kwargs)
+        self.idle: set[Any] = set()
+        self.busy: set[Any] = set()
+
+    def start_request(self, server_conn: Any, request_conn: Any) -> HTTPMessageDelegate:
+        """The connection waits for a request: the first, or the one after an answer."""
+        self.busy.discard(server_conn)
+        self.idle.add(server_conn)
+        inner = super().start_request(server_conn, request_conn)
+        return Watched(inner, self, server_conn)
+
+    def on_close(self, server_conn: object) -> None:
+        self.busy.discard(server_conn)
+        self.idle.discard(server_conn)
+        super().on_close(server_conn)
+
+    async def close_idle(self) -> bool:
+        """Closes what waits for a request; whether that was all."""
+        for connection in list(self.idle):
+            await connection.close()
+        return not self.busy and not self.idle
+
+
+class Watched(HTTPMessageDelegate):
+    """Tells the server that a request has begun; else the delegate it stands before."""
+
+    def __init__(self, inner: HTTPMessageDelegate, server: Server, connection: Any) -> None:
+        self.inner = inner
+        self.server = server
+        self.connection = connection
+
+    def headers_received(self, start_line: Any, headers: Any) -> Awaitable[None] | None:
+        self.server.idle.discard(self.connection)
+        self.server.busy.add(self.connection)
+        self.server.worker.count_request()
+        return self.inner.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        return self.inner.data_received(chunk)
+
+    def finish(self) -> None:
+        self.inner.finish()
+
+    def on_connection_close(self) -> None:
+        self.inner.on_connection_close()
