@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from monoceros import _core
     from monoceros.sock import BaseSocket
+    from monoceros.workers.asgi_hearing import Hearing
 
 BEAT_SECONDS = 1.0
 QUICK_SECONDS = 1.0  # what tasks get when the worker must leave at once
@@ -178,8 +179,13 @@ class ASGIWorker(EngineWorker):
     async def _handle(self, exchange: _core.Exchange) -> None:
         failed = True
         scope = exchange.scope()
+        send = exchange.send
+        hearing = None
         try:
-            await self.wsgi(scope, exchange.receive, exchange.send)
+            if True in self.heard and scope["type"] == "http":
+                hearing = self._listen(scope, send)
+                send = hearing.send
+            await self.wsgi(scope, exchange.receive, send)
             failed = False
         except asyncio.CancelledError:
             if not exchange.gone:
@@ -194,10 +200,21 @@ class ASGIWorker(EngineWorker):
             gone = exchange.gone
             if not exchange.close(failed) and not failed and not gone:
                 self.log.error("The application left %s without a complete response.", _name(scope))
+            if hearing is not None and self.heard[1]:
+                self._after_request(*hearing.outcome())
             self.nr += 1
             self.check_max_requests()
             if not self.alive:
                 self._awake.set()
+
+    def _listen(self, scope: dict[str, Any], send: Any) -> Hearing:
+        """The hook pre_request; what it raises, the request fails with."""
+        from monoceros.workers.asgi_hearing import Hearing
+
+        hearing = Hearing(scope, send)
+        if self.heard[0]:
+            self._before_request(hearing.environ)
+        return hearing
 
     # ---- signals: the loop calls these between callbacks
 

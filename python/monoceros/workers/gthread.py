@@ -63,6 +63,8 @@ class ThreadWorker(EngineWorker):
         try:
             while self.alive or not self.engine.drained:
                 left = self.requests_left() if self.alive else 0
+                if left:  # a share: all threads together shall not answer many more than allowed
+                    left = max(1, left // self.slots)
                 answered = self.engine.serve_wsgi(self.wsgi, milliseconds, left)
                 with self._counting:
                     self.nr += answered

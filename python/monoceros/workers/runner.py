@@ -50,6 +50,8 @@ class EngineWorker(Worker):
     nested = False  # an event loop drives the engine
     stream_bodies = False  # applications get requests at their heads
     engine: _core.Engine | None = None
+    _access_in_core = False
+    heard = (False, False)  # whether anybody in Python listens to requests: before, after
 
     def load_wsgi(self) -> None:
         """Loads the application. An asynchronous one makes this an asgi worker, unless another
@@ -97,11 +99,13 @@ class EngineWorker(Worker):
         in_core = bool(getattr(self.log, "access_in_core", False)) and _core.Engine.can_format(
             self.cfg.access_log_format
         )
+        self._access_in_core = in_core
         logs_here = self.log.access_log_enabled and not in_core
         # Without listeners to hear them, hooks and loggers cost nothing (design.md, section 6).
         debug = self.log.loglevel <= DEBUG
         before = debug or not self.cfg.is_default("pre_request")
         after = logs_here or self._has_statsd() or not self.cfg.is_default("post_request")
+        self.heard = (before, after)
         return _core.Engine(
             self.cfg.freeze(),
             listeners,
@@ -210,7 +214,8 @@ class EngineWorker(Worker):
         response = Response(request, status, fields, sent)
         try:
             duration = timedelta(microseconds=microseconds)
-            self.log.access(response, request, environ, duration)
+            if not self._access_in_core:
+                self.log.access(response, request, environ, duration)
             self.cfg.post_request(self, request, environ, response)
         except Exception:
             self.log.exception("Exception in post_request hook")
