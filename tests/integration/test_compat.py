@@ -22,8 +22,8 @@ from harness import APPS, IS_GUNICORN, Server, is_running, wait_for
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="it is about monoceros in gunicorn's place")
 
 WORKERS = {
-    "uvicorn_worker.UvicornWorker": ("asgi_hello:app", "asgi"),
-    "uvicorn.workers.UvicornWorker": ("asgi_hello:app", "asgi"),
+    "own_uvicorn.OwnWorker": ("asgi_hello:app", "asgi"),
+    "own_uvicorn.OwnOldWorker": ("asgi_hello:app", "asgi"),
     "aiohttp.GunicornWebWorker": ("asgi_hello:make_aiohttp()", "aiohttp"),
 }
 
@@ -72,7 +72,7 @@ def _answer(server: Server) -> str:
 
 def test_a_stuck_foreign_worker_is_replaced(serve: StartServer, env: dict[str, str]) -> None:
     server = serve(
-        "asgi_hello:app", "-k", "uvicorn_worker.UvicornWorker", "--timeout", "2", env=env
+        "asgi_hello:app", "-k", "own_uvicorn.OwnWorker", "--timeout", "2", env=env
     )
     wait_for(lambda: _answer(server), "an answer")
     (pid,) = server.worker_pids()
@@ -85,7 +85,7 @@ def test_a_stuck_foreign_worker_is_replaced(serve: StartServer, env: dict[str, s
 def test_a_foreign_worker_may_stop_the_server(launch: StartServer, env: dict[str, str]) -> None:
     """uvicorn leaves with Arbiter.WORKER_BOOT_ERROR when the lifespan fails to start."""
     app = "asgi_failing:app"
-    server = launch(app, "-k", "uvicorn_worker.UvicornWorker", env=env)
+    server = launch(app, "-k", "own_uvicorn.OwnWorker", env=env)
     assert server.wait() == 3, server.log()
 
 
