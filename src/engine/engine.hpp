@@ -287,6 +287,7 @@ class Engine {
     std::vector<void*> released_owners_;
     std::vector<Link*> held_;
     std::vector<Event> events_;  // nested: for the next turn
+    bool in_turn_ = false;
     Counters counters_;
     uint64_t lines_dropped_ = 0;  // of the access log, as reported so far
 

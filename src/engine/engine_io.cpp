@@ -203,6 +203,7 @@ bool Engine::act(Link& link, Next next) {
             (ready_tail_ != nullptr ? ready_tail_->next : ready_head_) = exchange;
             ready_tail_ = exchange;
             ++ready_count_;
+            rearm(link);  // a streamed body goes on having a deadline
             return true;
         }
         case Next::kRead:
@@ -348,7 +349,10 @@ void Engine::release_handed_out(Link& link) {
 }
 
 void Engine::note_event(session::Exchange* exchange, EventKind kind) {
-    if (options_.nested && exchange->handed_out) events_.push_back({exchange, kind});
+    if (!options_.nested || !exchange->handed_out) return;
+    // Between two turns the descriptor has to tell that there is something.
+    if (!in_turn_ && events_.empty()) wakeup_.ring();
+    events_.push_back({exchange, kind});
 }
 
 void Engine::close_link(Link& link) {

@@ -15,6 +15,7 @@ constexpr int kRoundsMax = 4;  // then the loop's other callbacks get their turn
 void Engine::turn(Turn& turn) {
     Lock lock(mutex_);
     std::array<epoll_event, 128> events;
+    in_turn_ = true;
     watch_listeners();
     int count = 0;
     int round = 0;
@@ -26,6 +27,7 @@ void Engine::turn(Turn& turn) {
     poll_all();  // their clients may leave meanwhile
     watch_listeners();
     turn.events.swap(events_);
+    in_turn_ = false;
     turn.again = round == kRoundsMax;
     flush_access_log();
 }

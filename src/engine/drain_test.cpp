@@ -1,0 +1,136 @@
+// The end of a worker: nothing that was accepted is lost, and the end comes.
+#include "engine/support_test.hpp"
+
+namespace mono::engine {
+namespace {
+
+TEST(Drain, WithoutConnectionsItIsOverAtOnce) {
+    Server server;
+    EXPECT_FALSE(server->drained());
+    server->drain();
+    EXPECT_TRUE(server->drained());
+    const int64_t begin_ms = base::monotonic_ms();
+    EXPECT_EQ(server->take(10'000, server->wakes()), nullptr);
+    EXPECT_LT(base::monotonic_ms() - begin_ms, 5'000);
+    server->drain();  // twice is once
+    EXPECT_TRUE(server->drained());
+}
+
+TEST(Drain, IdleAndSilentConnectionsGetAMomentAndThenEnd) {
+    Server server;
+    Client silent = server.client();
+    Client idle = server.client();
+    idle.get("/");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    respond(server.engine(), *exchange, "ok");
+    ASSERT_TRUE(idle.response().has_value());
+    ASSERT_TRUE(server.turn_until([&server] { return server->connections() == 2; }));
+    server->drain();
+    EXPECT_FALSE(server->drained());
+    // The request that crosses our decision.
+    idle.get("/late");
+    exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    respond(server.engine(), *exchange, "late");
+    EXPECT_EQ(idle.response(), "late");
+    EXPECT_NE(idle.head.find("Connection: close"), std::string::npos);
+    EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }, 10'000));
+    EXPECT_EQ(silent.end(), Client::End::kFin);
+    EXPECT_EQ(idle.end(), Client::End::kFin);
+}
+
+TEST(Drain, ABusyRequestIsAnsweredAndEndsItsConnection) {
+    Server server;
+    Client client = server.client();
+    client.get("/");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    server->drain();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_FALSE(server->drained());
+    respond(server.engine(), *exchange, "answered");
+    EXPECT_EQ(client.response(), "answered");
+    EXPECT_NE(client.head.find("Connection: close"), std::string::npos);
+    EXPECT_EQ(client.end(), Client::End::kFin);
+    EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
+    EXPECT_EQ(server->counters().answered, 1u);
+}
+
+TEST(Drain, ABodyThatIsStillComingIsWaitedFor) {
+    Server server;
+    Client client = server.client();
+    ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab"));
+    ASSERT_TRUE(server.turn_until([&server] { return server->connections() == 1; }));
+    server->drain();
+    const int64_t end_ms = base::monotonic_ms() + 800;  // longer than the idle ones have
+    while (base::monotonic_ms() < end_ms) ASSERT_EQ(server.turn(20), nullptr);
+    ASSERT_TRUE(client.send("cd"));
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    EXPECT_EQ(body_of(*exchange), "abcd");
+    respond(server.engine(), *exchange, "got it");
+    EXPECT_EQ(client.response(), "got it");
+    EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
+}
+
+TEST(Drain, ASlowReaderGetsItsWholeAnswer) {
+    Server server({}, 16 * 1024);
+    Client client = server.client(16 * 1024);
+    client.get("/");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    const std::string body(1'000'000, 'x');
+    respond(server.engine(), *exchange, body);
+    server->drain();
+    Application rest(server.engine());
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    EXPECT_FALSE(server->drained());
+    EXPECT_EQ(client.response(), body);
+    EXPECT_TRUE(eventually([&server] { return server->drained(); }));
+}
+
+TEST(Drain, NobodyNewIsAccepted) {
+    Server server;
+    Client first = server.client();
+    first.get("/");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    server->drain();
+    Client late = server.client();
+    late.get("/late");
+    respond(server.engine(), *exchange, "ok");
+    EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
+    EXPECT_EQ(server->counters().accepted, 1u);
+}
+
+// The client of the last busy request has left: threads that wait must neither spin nor stay.
+TEST(Drain, WaitsForAnApplicationWithoutAClient) {
+    Options options;
+    options.slots = 3;
+    Server server(std::move(options));
+    Client client = server.client();
+    client.get("/");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    client.reset();
+    ASSERT_TRUE(eventually([&server] { return server->connections() == 0; }));
+    server->drain();
+    std::atomic<int> rounds{0};
+    std::vector<std::thread> takers;
+    for (int i = 0; i < 2; ++i)
+        takers.emplace_back([&] {
+            while (!server->drained()) {
+                EXPECT_EQ(server->take(1'000, server->wakes()), nullptr);
+                ++rounds;
+            }
+        });
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_LT(rounds, 20) << "they spin";
+    server->finish(*exchange);
+    for (std::thread& taker : takers) taker.join();
+    EXPECT_TRUE(server->drained());
+}
+
+}  // namespace
+}  // namespace mono::engine
