@@ -203,6 +203,8 @@ bool Engine::act(Link& link, Next next) {
             (ready_tail_ != nullptr ? ready_tail_->next : ready_head_) = exchange;
             ready_tail_ = exchange;
             ++ready_count_;
+            // Pipelined behind an answer that ended between two turns.
+            if (options_.nested && !in_turn_ && ready_count_ == 1) wakeup_.ring();
             rearm(link);  // a streamed body goes on having a deadline
             return true;
         }
