@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <csignal>
 
 namespace mono::os {
 namespace {
@@ -51,6 +52,27 @@ AcceptStatus accept_failure() {
 }
 
 }  // namespace
+
+Fd listen_loopback(uint16_t& port) {
+    Fd listener(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(listener.get(), IPPROTO_TCP, TCP_NODELAY, &on,
+               sizeof on);  // accepted ones inherit it
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    auto* plain = reinterpret_cast<sockaddr*>(&address);
+    if (bind(listener.get(), plain, length) != 0 || ::listen(listener.get(), SOMAXCONN) != 0 ||
+        getsockname(listener.get(), plain, &length) != 0)
+        return {};
+    port = ntohs(address.sin_port);
+    return listener;
+}
+
+void ignore_broken_pipes() { std::signal(SIGPIPE, SIG_IGN); }
 
 Accepted accept_stream(int listener) {
     sockaddr_storage storage{};

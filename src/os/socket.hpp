@@ -42,6 +42,10 @@ struct Accepted {
     PeerAddress peer;
 };
 
+// A listening TCP socket on 127.0.0.1, non-blocking; port 0 becomes the chosen one. Empty: errno.
+Fd listen_loopback(uint16_t& port);
+// sendfile(2) knows no MSG_NOSIGNAL. Python ignores SIGPIPE by itself; call once where it is not.
+void ignore_broken_pipes();
 Accepted accept_stream(int listener);
 IoResult receive(int fd, std::span<char> into);
 IoResult send_vectors(int fd, const iovec* vectors, int count);

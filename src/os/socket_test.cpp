@@ -53,6 +53,19 @@ struct TcpPair {
     int ours() const { return accepted.fd.get(); }
 };
 
+TEST(Socket, ListensOnAChosenOrAnyPort) {
+    uint16_t port = 0;
+    Fd any = listen_loopback(port);
+    ASSERT_TRUE(any);
+    ASSERT_NE(port, 0);
+    EXPECT_EQ(accept_stream(any.get()).status, AcceptStatus::kAgain);  // it does not block
+    uint16_t same = port;
+    EXPECT_FALSE(listen_loopback(same));
+    any.reset();
+    EXPECT_TRUE(listen_loopback(same));
+    EXPECT_EQ(same, port);
+}
+
 TEST(Socket, AcceptsAndNamesThePeer) {
     TcpPair pair;
     ASSERT_EQ(pair.accepted.status, AcceptStatus::kAccepted);
