@@ -338,6 +338,10 @@ def test_keep_alive_and_pipelining(asgi: Server) -> None:
             request("/sleep?s=0.1") + request("/echo", "POST", body=b"abc") + request("/hello")
         )
         assert [client.response().body for _ in range(3)] == [b"slept", b"abc", b"hello"]
+        began = time.monotonic()
+        client.send(request("/hello") * 50)
+        assert [client.response().body for _ in range(50)] == [b"hello"] * 50
+        assert time.monotonic() - began < 0.9
 
 
 def test_background_work_does_not_hold_the_connection(asgi: Server) -> None:
@@ -540,12 +544,16 @@ def test_max_requests(serve: StartServer, loop: str) -> None:
     server.wait_log("Autorestarting worker after current request.", 3)
 
 
-def test_stuck_loop_is_replaced(serve: StartServer, loop: str) -> None:
-    server = serve(APP, *ASGI, loop, "--timeout", "2")
+def test_stuck_loop_is_replaced(serve: StartServer, loop: str, tmp_path: Path) -> None:
+    """A loop that is stuck in Python calls no callback, but the hook is called."""
+    conf = tmp_path / "conf.py"
+    conf.write_text("def worker_abort(worker):\n    worker.log.info('aborted on purpose')\n")
+    server = serve(APP, *ASGI, loop, "--timeout", "2", "-c", str(conf))
     (pid,) = server.worker_pids()
     with Client(server.address) as client:
         client.send(request("/block?s=60"))
         server.wait_log(f"WORKER TIMEOUT (pid:{pid})", timeout_s=8)
+        server.wait_log("aborted on purpose")
         wait_for(lambda: server.log().count("Booting worker") >= 2, "another worker")
     wait_for(lambda: fetch(server.address, "/hello").body == b"hello", "an answer")
 
