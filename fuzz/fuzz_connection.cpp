@@ -1,6 +1,6 @@
 // A connection: what it gives the application does not depend on the pieces in which the bytes
-// come, nor on where bodies lie; and whatever comes, in any order with time and the client's end,
-// the promises of session/connection.hpp hold.
+// come, nor on where bodies lie, nor, streamed, on when the application takes them; and whatever
+// comes, in any order with time and the client's end, the promises of session/connection.hpp hold.
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,8 +38,10 @@ session::Limits limits_from(Random& random) {
 // kernel".
 class Peer {
   public:
-    Peer(const session::Limits& limits, uint64_t spill_room)
-        : limits_(limits), connection_(context_, {"127.0.0.1", 1, 0, true}, 0) {
+    Peer(const session::Limits& limits, uint64_t spill_room, bool stream)
+        : limits_(limits),
+          context_{limits_, pool_, spills_, stream},
+          connection_(context_, {"127.0.0.1", 1, 0, true}, 0) {
         spills_.room = spill_room;
         check();
     }
@@ -49,7 +51,8 @@ class Peer {
         deliver();
     }
     void finish_request() {
-        if (closed_ || connection_.phase() != Phase::kReady) return;
+        take_body();
+        if (closed_ || !dispatched()) return;
         session::answer(connection_, "hello", !draining_);
         connection_.progressed(now_ms_);
         check();
@@ -85,13 +88,46 @@ class Peer {
     }
     // Answers at once, whatever the application is given.
     void settle() {
-        while (!closed_ && connection_.phase() == Phase::kReady) finish_request();
+        take_body();
+        while (!closed_ && connection_.phase() == Phase::kReady) {
+            finish_request();
+            take_body();
+        }
         flush();
+    }
+    // What the application of a streamed request does, until there is no more.
+    void take_body() {
+        while (!closed_ && dispatched() && connection_.exchange()->streamed) {
+            session::Exchange& exchange = *connection_.exchange();
+            if (exchange.incoming.empty()) {
+                connection_.want_body();
+                if (exchange.body_complete && !noted_) {
+                    transcript_ += streamed_head_ + "data " + streamed_ + "\n";
+                    noted_ = true;
+                }
+                flush_some();
+                return;
+            }
+            streamed_ += exchange.incoming.view();
+            exchange.incoming.clear();
+            connection_.body_taken(now_ms_);
+            require(limits_.body_bytes_max == 0 || streamed_.size() <= limits_.body_bytes_max,
+                    "a streamed body beyond its bound");
+            deliver();
+        }
     }
     bool closed() const { return closed_; }
     const std::string& transcript() const { return transcript_; }
 
   private:
+    bool dispatched() const {
+        return connection_.phase() == Phase::kReady || connection_.phase() == Phase::kStream;
+    }
+    void flush_some() {
+        if (connection_.out.empty()) return;
+        session::drain(connection_.out);
+        connection_.progressed(now_ms_);
+    }
     void deliver() {
         while (!closed_ && !kernel_.empty() && connection_.wants_bytes()) {
             // A block of its own: AddressSanitizer sees a view that outlives the call.
@@ -105,13 +141,16 @@ class Peer {
     void act(Next next) {
         switch (next) {
             case Next::kRead:
+                break;
             case Next::kBody:
+                require(connection_.exchange()->streamed, "a body without a stream");
                 break;
             case Next::kDispatch:
                 note_request();
                 break;
             case Next::kRefused:
                 note_refusal();
+                release_streamed();
                 break;
             case Next::kClose:
                 closed_ = true;
@@ -119,15 +158,30 @@ class Peer {
         }
         check();
         // 100 Continue or a refusal leaves at once.
-        if (connection_.phase() != Phase::kReady) flush();
+        if (!dispatched()) flush();
+    }
+    // The application keeps the exchange of a streamed request that is refused under it.
+    void release_streamed() {
+        session::Exchange* exchange = connection_.exchange();
+        if (exchange == nullptr || !exchange->streamed) return;
+        pool_.put(connection_.detach_exchange());
     }
     void note_request() {
-        require(connection_.phase() == Phase::kReady, "a dispatched request is ready");
+        require(dispatched(), "a dispatched request is ready");
+        streamed_.clear();
+        noted_ = false;
         const session::Exchange& exchange = *connection_.exchange();
         std::vector<std::string> events;
         conformance::note_head(
             {exchange.bytes.data(), exchange.head, exchange.scheme, exchange.script_name}, events);
-        for (const std::string& event : events) transcript_ += event + "\n";
+        std::string text;
+        for (const std::string& event : events) text += event + "\n";
+        require(exchange.head.length <= limits_.head.head_bytes_max, "a head beyond its bound");
+        if (exchange.streamed) {
+            // Whether it was handed out before its body went wrong depends on the pieces.
+            streamed_head_ = text;
+            return;
+        }
         const std::string body = session::body_of(exchange);
         require(body.size() == exchange.body.size(), "the body has not its size");
         require(limits_.body_bytes_max == 0 || body.size() <= limits_.body_bytes_max,
@@ -136,8 +190,7 @@ class Peer {
             require(body.size() == exchange.head.content_length, "the body is not Content-Length");
         if (exchange.head.body == http::BodyKind::kNone) require(body.empty(), "a body too much");
         if (!exchange.body.spilled()) require(exchange.body_view() == body, "two bodies");
-        require(exchange.head.length <= limits_.head.head_bytes_max, "a head beyond its bound");
-        transcript_ += "data " + body + "\n";
+        transcript_ += text + "data " + body + "\n";
     }
     void note_refusal() {
         require(connection_.phase() == Phase::kFlush, "a refusal is flushed");
@@ -149,14 +202,19 @@ class Peer {
     void check() {
         const Phase phase = connection_.phase();
         const bool holds = connection_.exchange() != nullptr;
-        require(holds == (phase == Phase::kHead || phase == Phase::kBody ||
-                          phase == Phase::kReady || phase == Phase::kFlush),
+        const bool refused = connection_.refusal().error != http::Error::kNone;
+        require(holds == (phase == Phase::kHead || phase == Phase::kBody || dispatched() ||
+                          phase == Phase::kFlush) ||
+                    (phase == Phase::kFlush && refused),
                 "an exchange exactly from a request's first byte until its answer has left");
         require(pool_.out == (holds ? 1 : 0), "an exchange was lost");
         require(spills_.alive <= (holds ? 1 : 0), "a spill was lost");
-        require(connection_.wants_bytes() == (phase == Phase::kIdle || phase == Phase::kHead ||
-                                              phase == Phase::kBody || phase == Phase::kLinger),
-                "bytes are wanted outside the reading phases");
+        if (phase == Phase::kStream)
+            require(!connection_.exchange()->body_complete, "a complete body still streams");
+        else
+            require(connection_.wants_bytes() == (phase == Phase::kIdle || phase == Phase::kHead ||
+                                                  phase == Phase::kBody || phase == Phase::kLinger),
+                    "bytes are wanted outside the reading phases");
         const bool timed = connection_.deadline_ms() != Connection::kNever;
         if (phase == Phase::kReady && connection_.out.empty())
             require(!timed, "the application has no deadline here");
@@ -168,18 +226,26 @@ class Peer {
     session::Limits limits_;
     session::CountingPool pool_;
     session::MemorySpills spills_;
-    session::ConnectionContext context_{limits_, pool_, spills_};
+    session::ConnectionContext context_;
     Connection connection_;
     std::string kernel_;
     std::string transcript_;
     int64_t now_ms_ = 0;
     bool closed_ = false;
     bool draining_ = false;
+    std::string streamed_head_;
+    std::string streamed_;  // of the request that the application has
+    bool noted_ = false;
 };
 
-std::string run(const session::Limits& limits, uint64_t room, std::string_view input,
-                Random* random) {
-    Peer peer(limits, room);
+struct Setting {
+    session::Limits limits;
+    uint64_t room;
+    bool stream;
+};
+
+std::string run(const Setting& setting, std::string_view input, Random* random) {
+    Peer peer(setting.limits, setting.room, setting.stream);
     if (random == nullptr) {
         peer.send(input);
         peer.settle();
@@ -195,8 +261,8 @@ std::string run(const session::Limits& limits, uint64_t room, std::string_view i
 }
 
 // Anything may happen at any time; only the promises are looked at.
-void run_events(const session::Limits& limits, std::string_view input, Random& random) {
-    Peer peer(limits, random.one_in(4) ? random.below(64) : UINT64_MAX);
+void run_events(const Setting& setting, std::string_view input, Random& random) {
+    Peer peer(setting.limits, random.one_in(4) ? random.below(64) : UINT64_MAX, setting.stream);
     in_pieces(input, random, [&peer, &random](std::string_view piece) {
         if (peer.closed()) return;
         peer.send(piece);
@@ -216,6 +282,9 @@ void run_events(const session::Limits& limits, std::string_view input, Random& r
             case 4:
                 if (random.one_in(16)) peer.end();
                 break;
+            case 5:
+                peer.take_body();
+                break;
             default:
                 peer.finish_request();
         }
@@ -233,14 +302,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size > kInputBytesMax) return 0;
     const std::string_view input = as_text(data, size);
     Random random(input);
-    mono::session::Limits limits = limits_from(random);
-    const uint64_t room = random.one_in(4) ? random.below(64) : UINT64_MAX;
-    limits.body_memory_bytes_max = room == UINT64_MAX ? 65536 : random.below(64);
-    const std::string whole = run(limits, room, input, nullptr);
+    Setting setting{limits_from(random), UINT64_MAX, random.one_in(2)};
+    if (random.one_in(4)) setting.room = random.below(64);
+    uint64_t& memory = setting.limits.body_memory_bytes_max;
+    memory = setting.room == UINT64_MAX ? 65536 : random.below(64);
+    const std::string whole = run(setting, input, nullptr);
     for (int round = 0; round < 2; ++round) {
-        require(run(limits, room, input, &random) == whole, "the requests depend on the split");
-        if (room == UINT64_MAX) limits.body_memory_bytes_max = random.below(64);
+        require(run(setting, input, &random) == whole, "the requests depend on the split");
+        if (setting.room == UINT64_MAX) memory = random.below(64);
     }
-    run_events(limits, input, random);
+    run_events(setting, input, random);
     return 0;
 }
