@@ -71,9 +71,7 @@ def _answer(server: Server) -> str:
 
 
 def test_a_stuck_foreign_worker_is_replaced(serve: StartServer, env: dict[str, str]) -> None:
-    server = serve(
-        "asgi_hello:app", "-k", "own_uvicorn.OwnWorker", "--timeout", "2", env=env
-    )
+    server = serve("asgi_hello:app", "-k", "own_uvicorn.OwnWorker", "--timeout", "2", env=env)
     wait_for(lambda: _answer(server), "an answer")
     (pid,) = server.worker_pids()
     os.kill(pid, signal.SIGSTOP)
