@@ -5,6 +5,9 @@
 #   make bench CASES=hello,flask SERVERS=bare,bjoern,monoceros
 #   make bench BENCH_SECONDS=5 BENCH_ROUNDS=7   longer, steadier
 #   make bench BENCH_PUBLISH=1                  also writes docs/bench.md, docs/bench.svg and .png
+#   make bench-workers                          threads, greenlets, ASGI and WebSocket (workers.py);
+#                                               the same settings, BENCH_PUBLISH=1 writes
+#                                               docs/bench-workers.md
 #   make bench-memory, make bench-startup       PSS; time to the first answer
 #   make bench-render                           page and chart again, from the newest results
 #
@@ -18,12 +21,22 @@ BENCH_RUN = python3 bench/run.py
 export BENCH_PYTHON BENCH_SECONDS BENCH_ROUNDS BENCH_STARTS BENCH_PUBLISH BENCH_WHEEL BENCH_KEEP
 export CASES SERVERS
 
-.PHONY: bench bench-memory bench-startup bench-render bench-setup
+.PHONY: bench bench-workers bench-memory bench-startup bench-render bench-setup
+.PHONY: bench-workers-setup
 
 bench-setup:
 	@python3 bench/setup_env.py
 
 bench: bench-setup
+	@$(BENCH_RUN) speed
+	@$(BENCH_RUN) render
+
+bench-workers bench-workers-setup: export BENCH_SUITE = workers
+
+bench-workers-setup:
+	@python3 bench/setup_env.py
+
+bench-workers: bench-workers-setup
 	@$(BENCH_RUN) speed
 	@$(BENCH_RUN) render
 

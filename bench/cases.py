@@ -28,6 +28,15 @@ BROWSER_HEADERS = {
 
 
 @dataclass(frozen=True)
+class Goal:
+    """CPU of `server` at most `at_most` times that of `peer`, in the same case."""
+
+    server: str
+    peer: str
+    at_most: float
+
+
+@dataclass(frozen=True)
 class Case:
     """One experiment. `bare` is the bare loop's arguments, None where it has no equivalent."""
 
@@ -41,6 +50,10 @@ class Case:
     closes: bool = False
     only: tuple[str, ...] = ()  # server names; empty: every server but the extra ones
     notes: dict[str, str] = field(default_factory=dict)  # server name -> footnote
+    connections: int = CONNECTIONS
+    echo_bytes: int = 0  # a WebSocket echo of messages of so many bytes, in place of requests
+    echo_per_second: int = 0  # messages for each second that a round is to last
+    goals: tuple[Goal, ...] = ()
 
 
 UWSGI_NOTE = (
@@ -108,10 +121,10 @@ CASES = (
 )
 
 
-def pick_cases(filters: list[str]) -> list[Case]:
+def pick_cases(filters: list[str], cases: tuple[Case, ...] = CASES) -> list[Case]:
     """The cases named in `filters` (all when empty); SystemExit names an unknown one."""
-    unknown = set(filters) - {case.name for case in CASES}
+    unknown = set(filters) - {case.name for case in cases}
     if unknown:
-        known = ", ".join(case.name for case in CASES)
+        known = ", ".join(case.name for case in cases)
         raise SystemExit(f"bench: unknown case {', '.join(sorted(unknown))}; known: {known}")
-    return [case for case in CASES if not filters or case.name in filters]
+    return [case for case in cases if not filters or case.name in filters]

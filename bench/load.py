@@ -1,21 +1,23 @@
-"""Asks a server: once to check its answer, and with wrk to load it."""
+"""Asks a server: once to check its answer, and with wrk or ws_load to load it."""
 
 import http.client
 import json
 import re
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cases import CONNECTIONS, Case
-from servers import LOAD_CORE, Running
+from cases import Case
+from servers import LOAD_CORE, WS_LOAD, Running
 
 _LUA = Path(__file__).resolve().parent / "wrk.lua"
 _ERRORS = ("connect", "read", "write", "status", "timeout")
 START_SECONDS_MAX = 15.0
 WARM_REQUESTS = 100
 WARM_SECONDS_MAX = 10.0
+ECHO_CHECKS = 4
 
 
 class WrongAnswer(Exception):
@@ -24,7 +26,7 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True)
 class Loaded:
-    """What wrk counted in one round."""
+    """What wrk or ws_load counted in one round; a message is a request here."""
 
     requests: int
     duration_us: int
@@ -41,6 +43,9 @@ def _ask(connection: http.client.HTTPConnection, case: Case) -> http.client.HTTP
 
 def check(port: int, case: Case) -> None:
     """Fetch once; WrongAnswer unless status, body and closing are as the case says."""
+    if case.echo_bytes:
+        _check_echo(port, case)
+        return
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         response = _ask(connection, case)
@@ -79,6 +84,9 @@ def warm(port: int, case: Case) -> None:
 
     WrongAnswer when one fails or all take too long (an answer whose end does not show).
     """
+    if case.echo_bytes:
+        _echo(port, case, 1, WARM_REQUESTS, WARM_SECONDS_MAX)
+        return
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     deadline = time.monotonic() + WARM_SECONDS_MAX
     try:
@@ -92,24 +100,52 @@ def warm(port: int, case: Case) -> None:
         connection.close()
 
 
-def run_wrk(port: int, case: Case, seconds: int) -> Loaded:
-    """Load the server for `seconds` from the load's core; WrongAnswer if wrk itself fails."""
-    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t", "1", "-c", str(CONNECTIONS)]
+def run(port: int, case: Case, seconds: int) -> Loaded:
+    """Load the server from the load's core: wrk for `seconds`, or a fixed number of messages.
+
+    WrongAnswer if the load itself fails, which for ws_load includes any wrong answer.
+    """
+    if case.echo_bytes:
+        messages = case.echo_per_second * seconds
+        return _echo(port, case, case.connections, messages, seconds * 30.0 + 10)
+    command = ["wrk", "-t", "1", "-c", str(case.connections)]
     command += ["-d", f"{seconds}s", "--timeout", "5s", "-s", str(_LUA)]
     for name, value in case.headers.items():
         command += ["-H", f"{name}: {value}"]
     command.append(f"http://127.0.0.1:{port}/")
     if case.post:
         command += ["--", str(len(case.post))]
+    return _counted(command, seconds + 30)
+
+
+def _check_echo(port: int, case: Case) -> None:
+    """A few messages back and forth; the connection before them tells "not up yet" apart."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError as error:
+        raise WrongAnswer(f"{type(error).__name__}: {error}") from error
+    _echo(port, case, 1, ECHO_CHECKS, 5)
+
+
+def _echo(port: int, case: Case, connections: int, messages: int, seconds_max: float) -> Loaded:
+    """So many messages over so many connections, every answer compared; WrongAnswer says why."""
+    sizes = (port, case.echo_bytes, connections, messages, int(seconds_max))
+    return _counted([str(WS_LOAD), *map(str, sizes)], seconds_max + 30)
+
+
+def _counted(command: list[str], seconds_max: float) -> Loaded:
+    """Run a load on its core and read the line that it ends with."""
+    name = Path(command[0]).name
+    command = ["taskset", "-c", str(LOAD_CORE), *command]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds + 30, check=False
+            command, capture_output=True, text=True, timeout=seconds_max, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise WrongAnswer("wrk did not end") from error
+        raise WrongAnswer(f"{name} did not end") from error
     match = re.search(r"^@result (.*)$", done.stdout, re.MULTILINE)
     if match is None:
-        raise WrongAnswer(f"wrk: {(done.stderr or done.stdout).strip()[-200:]}")
+        raise WrongAnswer(f"{name}: {(done.stderr or done.stdout).strip()[-200:]}")
     counted: dict[str, int] = json.loads(match.group(1))
     errors = sum(counted[kind] for kind in _ERRORS)
     return Loaded(

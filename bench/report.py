@@ -19,8 +19,24 @@ _COLUMNS = (
     "PSS MiB",
     "spread",
 )
+TARGETS = {"speed": "bench", "workers": "bench-workers"}  # suite -> make's target, page's name
 PEP_3333 = "against PEP 3333"  # a note with these words takes a row out of the race
-_RATIOS = "of bjoern and of bare: ratios of CPU per request, less is better"
+_CHART = ("![Requests per second of server CPU](bench.svg)", "")
+_SUITE_TEXTS = {  # suite -> the page's title, what stands above, the load, the ratios
+    "speed": (
+        "Benchmark",
+        _CHART,
+        "",
+        "of bjoern and of bare: ratios of CPU per request, less is better",
+    ),
+    "workers": (
+        "Benchmark of the worker classes",
+        (),
+        "A case that names another number of connections has that number; WebSocket cases count "
+        "messages, a fixed number of them in place of a time, loaded by bench/ws_load.cpp. ",
+        "Ratios are of CPU per request or message, less is better",
+    ),
+}
 
 
 def median(row: Outcome, key: str) -> float | None:
@@ -55,6 +71,10 @@ def case_table(outcome: Outcome) -> tuple[list[str], list[list[str]], list[str]]
     if outcome["case"] == "accesslog":
         columns[3:5] = ["of log off"]
         bases = [_base(outcome, "monoceros")]
+    if outcome.get("goals"):
+        peers = [goal["peer"] for goal in outcome["goals"]]
+        columns[3:5] = [f"of {peer}" for peer in peers]
+        bases = [_base(outcome, peer) for peer in peers]
     notes: list[str] = []
     lines: list[list[str]] = []
     ordered = sorted(outcome["rows"], key=lambda row: median(row, "cpu_us") or float("inf"))
@@ -79,6 +99,20 @@ def case_table(outcome: Outcome) -> tuple[list[str], list[list[str]], list[str]]
             ]
         )
     return columns, lines, notes
+
+
+def goal_lines(outcome: Outcome) -> list[str]:
+    """Each goal of the case and whether this run met it."""
+    lines = []
+    for goal in outcome.get("goals", []):
+        ours, peer = _base(outcome, goal["server"]), _base(outcome, goal["peer"])
+        line = f"goal: {goal['server']} at most {goal['at_most']:.2f} of {goal['peer']}: "
+        if ours is None or peer is None:
+            lines.append(line + "not measured")
+            continue
+        verdict = "met" if ours / peer <= goal["at_most"] else "missed"
+        lines.append(line + f"{ours / peer:.2f}, {verdict}")
+    return lines
 
 
 def _text_table(columns: list[str], lines: list[list[str]]) -> str:
@@ -115,7 +149,7 @@ def case_text(outcome: Outcome) -> str:
     columns, lines, notes = case_table(outcome)
     foot = [f"[{number}] {note}" for number, note in enumerate(notes, 1)]
     title = f"== {outcome['title']} ({outcome['case']})"
-    return "\n".join([title, _text_table(columns, lines), *foot])
+    return "\n".join([title, _text_table(columns, lines), *foot, *goal_lines(outcome)])
 
 
 def _first(outcome: Outcome) -> str:
@@ -187,22 +221,22 @@ def startup_text(rows: list[Outcome]) -> str:
     return _text_table(*_startup_table(rows))
 
 
-def _introduction(result: Outcome) -> list[str]:
+def _introduction(suite: str, result: Outcome) -> list[str]:
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     setups = [f"- {name}: {setup}" for name, setup in result["setups"].items()]
+    title, above, load, ratios = _SUITE_TEXTS[suite]
     return [
-        "# Benchmark",
+        f"# {title}",
         "",
-        f"Measured on {result['date'][:10]} by `make bench`: {machine['processor']}, "
+        f"Measured on {result['date'][:10]} by `make {TARGETS[suite]}`: {machine['processor']}, "
         f"{machine['cores']} cores, Linux {machine['kernel']}, CPython {result['python']}.",
         "",
-        "![Requests per second of server CPU](bench.svg)",
-        "",
-        f"One worker on core 0, wrk with {result['connections']} connections on core 1. "
+        *above,
+        f"One worker on core 0, wrk with {result['connections']} connections on core 1. {load}"
         f"{result['rounds']} rounds of {result['seconds']} s, interleaved over the servers, each "
         "round a fresh process; medians. CPU is user and system time of all the server's "
-        f"processes. {_RATIOS}; spread is (max - min) / median of CPU over the rounds. "
+        f"processes. {ratios}; spread is (max - min) / median of CPU over the rounds. "
         "A cell with an error or a wrong answer is no number. "
         "Compare within one run only; the ratios travel better than the numbers.",
         "",
@@ -212,10 +246,10 @@ def _introduction(result: Outcome) -> list[str]:
     ]
 
 
-def page(latest: dict[str, Outcome]) -> str:
+def page(suite: str, latest: dict[str, Outcome]) -> str:
     """The whole Markdown page."""
-    result = latest["speed"]
-    parts = _introduction(result)
+    result = latest[suite]
+    parts = _introduction(suite, result)
     table = _markdown_table(*_summary_table(result))
     parts += ["", "## CPU microseconds a request, all cases", "", table]
     for outcome in result["cases"]:
@@ -223,6 +257,8 @@ def page(latest: dict[str, Outcome]) -> str:
         parts += ["", f"## {outcome['title']}", "", _markdown_table(columns, lines)]
         if notes:
             parts += ["", *[f"[{number}] {note}.  " for number, note in enumerate(notes, 1)]]
+        if goals := goal_lines(outcome):
+            parts += ["", *[f"- {line}" for line in goals]]
     if "memory" in latest:
         table = _markdown_table(*_memory_table(latest["memory"]["memory"]))
         title = "## Memory: master and workers, hello, after 1000 requests"
@@ -250,10 +286,12 @@ def chart_data(result: Outcome) -> list[Outcome]:
     return panels
 
 
-def write_page(latest: dict[str, Outcome], target: Path) -> list[Path]:
-    """Write bench.md, bench.svg and bench.png into `target`; returns what was written."""
-    written = [target / "bench.md"]
-    written[0].write_text(page(latest))
+def write_page(suite: str, latest: dict[str, Outcome], target: Path) -> list[Path]:
+    """Write the page and, for bench.md, bench.svg and bench.png; returns what was written."""
+    written = [target / f"{TARGETS[suite]}.md"]
+    written[0].write_text(page(suite, latest))
+    if suite != "speed":
+        return written
     SCRATCH.mkdir(parents=True, exist_ok=True)
     data = SCRATCH / "chart.json"
     data.write_text(json.dumps(chart_data(latest["speed"])))

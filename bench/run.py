@@ -1,4 +1,5 @@
 """The benchmark's front door: `run.py speed|memory|startup|render`; see bench/bench.mk.
+BENCH_SUITE=workers in the environment takes the cases and servers of workers.py instead.
 
 speed: for every case, rounds interleaved over the servers (A B C A B C ...), each round a fresh
 server on core 0 and wrk on core 1, medians over rounds. memory: PSS after 1000 requests.
@@ -7,6 +8,7 @@ one run on one machine: read the ratios.
 """
 
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -20,10 +22,12 @@ import cpu
 import memory
 import report
 import startup
-from cases import CONNECTIONS, Case, pick_cases
+import workers
+from cases import CASES, CONNECTIONS, Case, pick_cases
 from servers import (
     ROOT,
     SERVERS,
+    SUITE,
     Launch,
     Running,
     Server,
@@ -35,6 +39,9 @@ from setup_env import FAILED, installed_versions
 import load
 
 RESULTS = ROOT / "bench" / "results"
+SUITE_CASES = CASES if SUITE == "speed" else workers.CASES
+SUITE_SERVERS = SERVERS if SUITE == "speed" else workers.SERVERS
+KINDS = {"speed": ("speed", "memory", "startup"), "workers": ("workers",)}  # what a page shows
 Row = dict[str, Any]
 
 
@@ -43,7 +50,7 @@ def absence(server: Server, versions: dict[str, str], needs: tuple[str, ...] = (
     failed = json.loads(FAILED.read_text()) if FAILED.exists() else {}
     if server.package is None:
         return str(failed.get(server.name, ""))
-    for package in (server.package, *needs):
+    for package in (server.package, *server.needs, *needs):
         if package not in versions:
             reason = failed.get(package)
             return f"{package} not installed" + (f" ({reason})" if reason else "")
@@ -71,7 +78,7 @@ def one_round(server: Server, case: Case, seconds: int) -> dict[str, float]:
         load.warm(port, case)
         pids = running.pids
         before = cpu.used_us(pids)
-        loaded = load.run_wrk(port, case, seconds)
+        loaded = load.run(port, case, seconds)
         after = cpu.used_us(pids)
         if loaded.errors:
             raise load.WrongAnswer(f"failed ({loaded.errors} errors)")
@@ -116,18 +123,23 @@ def run_case(case: Case, servers: list[Server], settings: argparse.Namespace) ->
     for _ in range(settings.rounds):
         for server in wanted:
             play_round(rows[server.name], server, case, settings.seconds)
-    return {"case": case.name, "title": case.title, "rows": list(rows.values())}
+    outcome = {"case": case.name, "title": case.title, "rows": list(rows.values())}
+    if case.goals:
+        outcome["goals"] = [dataclasses.asdict(goal) for goal in case.goals]
+    return outcome
 
 
 def header(settings: argparse.Namespace) -> dict[str, Any]:
     """What a reader must know to judge the numbers."""
-    names = sorted({server.package for server in SERVERS if server.package} | {"flask", "django"})
+    servers = SUITE_SERVERS
+    names = {server.package for server in servers if server.package} | {"flask", "django"}
+    names.update(package for server in servers for package in server.needs)
     return {
         "date": datetime.datetime.now().isoformat(timespec="seconds"),
         "machine": cpu.machine(),
         "python": settings.python_version,
-        "versions": {n: settings.versions[n] for n in names if n in settings.versions},
-        "setups": {server.name: server.setup for server in SERVERS},
+        "versions": {n: settings.versions[n] for n in sorted(names) if n in settings.versions},
+        "setups": {server.name: server.setup for server in servers},
         "seconds": settings.seconds,
         "rounds": settings.rounds,
         "connections": CONNECTIONS,
@@ -146,11 +158,11 @@ def save(kind: str, result: dict[str, Any]) -> None:
 
 def speed(settings: argparse.Namespace) -> None:
     """Every case; a table as soon as a case is done, so that a long run shows its progress."""
-    servers = pick_servers(settings.servers)
+    servers = pick_servers(settings.servers, SUITE_SERVERS)
     result = header(settings)
     result["cases"] = []
     started = time.monotonic()
-    for case in pick_cases(settings.cases):
+    for case in pick_cases(settings.cases, SUITE_CASES):
         if not any(runs_in(server, case) for server in servers):
             continue
         outcome = run_case(case, servers, settings)
@@ -158,7 +170,7 @@ def speed(settings: argparse.Namespace) -> None:
         print("\n" + report.case_text(outcome), flush=True)
     result["took_seconds"] = round(time.monotonic() - started)
     print("\n" + report.summary_text(result))
-    save("speed", result)
+    save(SUITE, result)
 
 
 def measure_memory(settings: argparse.Namespace) -> None:
@@ -184,14 +196,14 @@ def measure_startup(settings: argparse.Namespace) -> None:
 def render(settings: argparse.Namespace) -> None:
     """Page and chart from the newest results, into bench/results or, published, into docs."""
     latest = {}
-    for kind in ("speed", "memory", "startup"):
+    for kind in KINDS[SUITE]:
         path = RESULTS / f"latest-{kind}.json"
         if path.exists():
             latest[kind] = json.loads(path.read_text())
-    if "speed" not in latest:
-        raise SystemExit("bench: nothing to render yet; run `make bench`")
+    if SUITE not in latest:
+        raise SystemExit(f"bench: nothing to render yet; run `make {report.TARGETS[SUITE]}`")
     target = ROOT / "docs" if settings.publish else RESULTS
-    for path in report.write_page(latest, target):
+    for path in report.write_page(SUITE, latest, target):
         print(f"written: {path.relative_to(ROOT)}")
 
 

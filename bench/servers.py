@@ -17,9 +17,15 @@ import cpu
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-VENV = BUILD / "bench-venv"
+# Which set of cases and servers: "speed" (`make bench`) or "workers" (`make bench-workers`). Each
+# has an environment of its own, for some servers change with what else is installed (uvloop).
+SUITE = os.environ.get("BENCH_SUITE") or "speed"
+if SUITE not in ("speed", "workers"):
+    raise SystemExit(f"bench: unknown BENCH_SUITE {SUITE}; known: speed, workers")
+VENV = BUILD / ("bench-venv" if SUITE == "speed" else f"bench-{SUITE}-venv")
 BIN = VENV / "bin"
 BARE = BUILD / "bench-bare"
+WS_LOAD = BUILD / "bench-ws-load"
 SCRATCH = BUILD / "bench-scratch"
 APPS = ROOT / "bench" / "apps"
 SERVER_CORE = 0
@@ -52,6 +58,7 @@ class Server:
     argv: Callable[[Launch], list[str]]
     setup: str
     extra: bool = False  # only in cases that name it
+    needs: tuple[str, ...] = ()  # further packages that this configuration takes
 
 
 def _bare(launch: Launch) -> list[str]:
@@ -65,7 +72,9 @@ def _embedded(module: str) -> Callable[[Launch], list[str]]:
     return lambda launch: [str(BIN / "python"), script, module, launch.app, str(launch.port)]
 
 
-def _granian(threads: int) -> Callable[[Launch], list[str]]:
+def granian(threads: int) -> Callable[[Launch], list[str]]:
+    """granian as a WSGI server with so many blocking threads."""
+
     def argv(launch: Launch) -> list[str]:
         options = ["--interface", "wsgi", "--http", "1", "--no-ws", "--no-log"]
         sizes = ["--workers", str(launch.workers), "--blocking-threads", str(threads)]
@@ -86,7 +95,9 @@ def _uwsgi(launch: Launch) -> list[str]:
     return [str(BIN / "uwsgi"), *options, *sizes, *listen, "--module", launch.app]
 
 
-def _gunicorn(*options: str) -> Callable[[Launch], list[str]]:
+def gunicorn(*options: str) -> Callable[[Launch], list[str]]:
+    """gunicorn with one worker class's options."""
+
     def argv(launch: Launch) -> list[str]:
         common = ["--workers", str(launch.workers), "--bind", launch.address]
         return [str(BIN / "gunicorn"), *common, "--log-level", "warning", *options, launch.app]
@@ -98,7 +109,9 @@ def _waitress(launch: Launch) -> list[str]:
     return [str(BIN / "waitress-serve"), "--listen", launch.address, "--threads", "4", launch.app]
 
 
-def _monoceros(*options: str) -> Callable[[Launch], list[str]]:
+def monoceros(*options: str) -> Callable[[Launch], list[str]]:
+    """monoceros with one worker class's options."""
+
     def argv(launch: Launch) -> list[str]:
         common = ["--workers", str(launch.workers), "--bind", launch.address]
         common += ["--keep-alive", "5", "--log-level", "warning"]
@@ -111,39 +124,39 @@ SERVERS = (
     Server("bare", None, _bare, "epoll loop in C++, fixed answer: the limit"),
     Server("bjoern", "bjoern", _embedded("bjoern"), "as it comes"),
     Server("fastwsgi", "fastwsgi", _embedded("fastwsgi"), "as it comes"),
-    Server("granian-1", "granian", _granian(1), "wsgi, 1 blocking thread"),
-    Server("granian-4", "granian", _granian(4), "wsgi, 4 blocking threads"),
+    Server("granian-1", "granian", granian(1), "wsgi, 1 blocking thread"),
+    Server("granian-4", "granian", granian(4), "wsgi, 4 blocking threads"),
     Server("uwsgi", "uwsgi", _uwsgi, "master, http11-socket, no request log"),
-    Server("gunicorn-sync", "gunicorn", _gunicorn(), "sync"),
+    Server("gunicorn-sync", "gunicorn", gunicorn(), "sync"),
     Server(
         "gunicorn-gthread",
         "gunicorn",
-        _gunicorn("--worker-class", "gthread", "--threads", "4", "--keep-alive", "5"),
+        gunicorn("--worker-class", "gthread", "--threads", "4", "--keep-alive", "5"),
         "gthread, 4 threads",
     ),
     Server("waitress", "waitress", _waitress, "4 threads"),
-    Server("monoceros", "monoceros", _monoceros(), "sync, access log off"),
+    Server("monoceros", "monoceros", monoceros(), "sync, access log off"),
     Server(
         "monoceros-log",
         "monoceros",
-        _monoceros("--access-logfile", str(SCRATCH / "access.log")),
+        monoceros("--access-logfile", str(SCRATCH / "access.log")),
         "sync, access log to a file",
         extra=True,
     ),
 )
 
 
-def pick_servers(filters: list[str]) -> list[Server]:
+def pick_servers(filters: list[str], servers: tuple[Server, ...] = SERVERS) -> list[Server]:
     """The servers named in `filters`; "granian" stands for granian-1 and granian-4."""
 
     def wanted(server: Server, word: str) -> bool:
         return server.name == word or server.name.startswith(word + "-")
 
     for word in filters:
-        if not any(wanted(server, word) for server in SERVERS):
-            known = ", ".join(server.name for server in SERVERS)
+        if not any(wanted(server, word) for server in servers):
+            known = ", ".join(server.name for server in servers)
             raise SystemExit(f"bench: unknown server {word}; known: {known}")
-    return [s for s in SERVERS if not filters or any(wanted(s, word) for word in filters)]
+    return [s for s in servers if not filters or any(wanted(s, word) for word in filters)]
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""Makes what the benchmark needs: system packages, an environment with every peer, the bare loop.
+"""Makes what the benchmark needs: system packages, an environment with every peer, the programs.
 
 Safe to run again: what is there already stays. A peer that cannot be installed is written to
 build/bench-venv/failed.json with the reason and named in each report; it never stops the others.
@@ -10,12 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-from servers import BARE, BIN, BUILD, ROOT, SCRATCH, VENV
+from servers import BARE, BIN, BUILD, ROOT, SCRATCH, SUITE, VENV, WS_LOAD
 
 # libev for bjoern; pcre for uWSGI's routing, without which it cannot frame a stream.
 SYSTEM_PACKAGES = ("wrk", "g++", "libev-dev", "libpcre2-dev", "python3-dev", "python3-venv")
-PEERS = (
+SPEED_PEERS = (
     "bjoern==3.2.2",
     "fastwsgi==0.0.9",
     "granian==2.8.7",
@@ -26,9 +27,24 @@ PEERS = (
     "django==5.2.19",
     "matplotlib",
 )
+WORKERS_PEERS = (
+    "gevent==26.9.0",
+    "granian==2.8.7",
+    "gunicorn==27.0.1",
+    "httptools==0.9.0",
+    "packaging==26.3",  # gunicorn's gevent worker imports it
+    "uvicorn==0.54.0",
+    "uvloop==0.23.0",
+    "websockets==17.4",
+)
+PEERS = SPEED_PEERS if SUITE == "speed" else WORKERS_PEERS
 # Built here, never from pip's cache, which may hold a build against another interpreter of the
 # same version (uWSGI links to the libpython it was built with).
 BUILT_HERE = ("bjoern", "uwsgi")
+PROGRAMS = {  # suite -> name, program, source
+    "speed": ("bare", BARE, "bare_loop.cpp"),
+    "workers": ("ws_load", WS_LOAD, "ws_load.cpp"),
+}
 FAILED = VENV / "failed.json"
 _STAMP = VENV / "monoceros.stamp"
 _SOURCES = ("src", "python", "cmake", "CMakeLists.txt", "pyproject.toml")
@@ -147,14 +163,13 @@ def install_monoceros() -> str:
     return reason
 
 
-def build_bare() -> str:
-    """Compile the bare loop when it is older than its source; returns a failure's reason."""
-    source = ROOT / "bench" / "bare_loop.cpp"
-    if BARE.exists() and BARE.stat().st_mtime >= source.stat().st_mtime:
+def build(target: Path, source: Path) -> str:
+    """Compile one file when the target is older than it; returns a failure's reason."""
+    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
         return ""
     compiler = os.environ.get("CXX", "g++")
     flags = ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-    command = [compiler, *flags, str(source), "-o", str(BARE)]
+    command = [compiler, *flags, str(source), "-o", str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stderr.strip()[-200:]
 
@@ -165,7 +180,11 @@ def main() -> None:
     install_system_packages()
     make_venv(os.environ.get("BENCH_PYTHON") or sys.executable)
     failed = install_peers()
-    for name, reason in (("bare", build_bare()), ("monoceros", install_monoceros())):
+    program, target, source = PROGRAMS[SUITE]
+    built = build(target, ROOT / "bench" / source)
+    if built:
+        say(f"{source} does not compile: {built}")
+    for name, reason in ((program, built), ("monoceros", install_monoceros())):
         if reason:
             failed[name] = reason
     FAILED.write_text(json.dumps(failed, indent=1) + "\n")
