@@ -184,7 +184,10 @@ TEST(EngineTurn, ATurnThatIsCutShortIsInTheDescriptor) {
     const off_t size = 100 << 20;
     ASSERT_EQ(ftruncate(file.get(), size), 0);
     std::atomic<bool> whole{false};
-    std::thread reader([&] { whole = client.response()->size() == static_cast<size_t>(size); });
+    std::thread reader([&] {
+        whole = client.response()->size() == static_cast<size_t>(size);
+        server->wake();
+    });
     server->write_file(*exchange, file.release(), 0, static_cast<uint64_t>(size));
     server->finish(*exchange);
     EXPECT_TRUE(loop.run_until([&whole] { return whole.load(); }, 15'000, 15'000));
