@@ -55,6 +55,9 @@ fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
 	@cmake --build --preset fuzz --target fuzz/all
 	@tools/fuzz.sh build/fuzz/fuzz $(FUZZ_SECONDS)
 
+autobahn:  ## WebSocket conformance: the fuzzing client against our echo server (Python 2.7)
+	@tools/autobahn.sh
+
 test-pythons: setup  ## Build the wheel and try it under every Python >= 3.10 found
 	@tools/test_pythons.sh
 

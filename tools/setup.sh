@@ -52,6 +52,7 @@ missing_packages() {
     has g++ || echo g++
     has cmake || echo cmake
     has ninja || echo ninja-build
+    [ -e /usr/include/zlib.h ] || echo zlib1g-dev
     python=$(find_python)
     if [ -z "$python" ] || ! can_build "$python"; then echo python3 python3-dev python3-venv; fi
     [ "$1" = test ] || return 0

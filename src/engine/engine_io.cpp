@@ -271,10 +271,7 @@ bool Engine::flush_and_advance(Link& link) {
         return result == Flush::kMore ? later(link) : poll_link(link);
     }
     if (connection.phase() == Phase::kFlush) return advance(link);
-    if (link.socket && link.socket->phase() == session::WebSocket::Phase::kFlush) {
-        close_link(link);
-        return false;
-    }
+    if (link.socket) return settle_socket(link);
     rearm(link);
     return true;
 }

@@ -91,6 +91,9 @@ bool Engine::settle_socket(Link& link) {
         close_link(link);
         return false;
     }
+    // Our half is said; what still comes is thrown away until the peer closes its own.
+    if (link.connection.out.empty() && link.socket->phase() == WebSocket::Phase::kLinger)
+        os::shutdown_write(link.fd.get());
     rearm(link);
     return true;
 }

@@ -56,7 +56,8 @@ def forget(server: Server, *names: str) -> None:
 
 def test_the_loop_is_the_one_asked_for(asgi: Server) -> None:
     found = fetch(asgi.address, "/loop").body.decode()
-    assert found.startswith("uvloop" if asgi.loop_name == "uvloop" else "asyncio")  # type: ignore[attr-defined]
+    wanted = "uvloop" if asgi.loop_name == "uvloop" else "asyncio"  # type: ignore[attr-defined]
+    assert found.startswith(wanted)
 
 
 def test_scope(asgi: Server) -> None:
