@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # signal itself imports enum and more
 
-SLOTS = 4096  # of the scoreboard; half of it is the largest number of workers
+SLOTS = 1024  # of the scoreboard; half of it is the largest number of workers
 PROMOTION_POLL_MS = 1000
 
 

@@ -15,7 +15,7 @@ constexpr Py_ssize_t kSlotsMax = 65'536;
 
 struct ScoreboardObject {
     PyObject_HEAD os::SharedMemory memory;
-    supervisor::Scoreboard board;
+    board::Scoreboard board;
 };
 
 ScoreboardObject* self_of(PyObject* object) { return reinterpret_cast<ScoreboardObject*>(object); }
@@ -39,21 +39,21 @@ PyObject* scoreboard_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
                             slots);
     }
     const auto count = static_cast<uint32_t>(slots);
-    os::SharedMemory memory(supervisor::Scoreboard::bytes(count));
+    os::SharedMemory memory(board::Scoreboard::bytes(count));
     if (memory.data() == nullptr) return PyErr_SetFromErrno(PyExc_OSError);
     PyObject* self = type->tp_alloc(type, 0);
     if (self == nullptr) return nullptr;
     void* data = memory.data();
     new (&self_of(self)->memory) os::SharedMemory(std::move(memory));
-    new (&self_of(self)->board) supervisor::Scoreboard(data, count);
+    new (&self_of(self)->board) board::Scoreboard(data, count);
     return self;
 }
 
 // The slot that a method's single argument names.
-supervisor::Slot* slot_argument(PyObject* self, PyObject* argument) {
+board::Slot* slot_argument(PyObject* self, PyObject* argument) {
     const Py_ssize_t index = PyLong_AsSsize_t(argument);
     if (index == -1 && PyErr_Occurred()) return nullptr;
-    const supervisor::Scoreboard& board = self_of(self)->board;
+    const board::Scoreboard& board = self_of(self)->board;
     if (index < 0 || index >= static_cast<Py_ssize_t>(board.size())) {
         PyErr_Format(PyExc_IndexError, "no slot %zd", index);
         return nullptr;
@@ -62,20 +62,20 @@ supervisor::Slot* slot_argument(PyObject* self, PyObject* argument) {
 }
 
 PyObject* beat(PyObject* self, PyObject* index) {
-    supervisor::Slot* slot = slot_argument(self, index);
+    board::Slot* slot = slot_argument(self, index);
     if (slot == nullptr) return nullptr;
     slot->beat_ms.store(base::monotonic_ms(), std::memory_order_relaxed);
     Py_RETURN_NONE;
 }
 
 PyObject* last_beat_ms(PyObject* self, PyObject* index) {
-    supervisor::Slot* slot = slot_argument(self, index);
+    board::Slot* slot = slot_argument(self, index);
     if (slot == nullptr) return nullptr;
     return PyLong_FromLongLong(slot->beat_ms.load(std::memory_order_relaxed));
 }
 
 PyObject* set_ready(PyObject* self, PyObject* index) {
-    supervisor::Slot* slot = slot_argument(self, index);
+    board::Slot* slot = slot_argument(self, index);
     if (slot == nullptr) return nullptr;
     slot->beat_ms.store(base::monotonic_ms(), std::memory_order_relaxed);
     slot->ready.store(1, std::memory_order_release);
@@ -83,19 +83,19 @@ PyObject* set_ready(PyObject* self, PyObject* index) {
 }
 
 PyObject* ready(PyObject* self, PyObject* index) {
-    supervisor::Slot* slot = slot_argument(self, index);
+    board::Slot* slot = slot_argument(self, index);
     if (slot == nullptr) return nullptr;
     return PyBool_FromLong(slot->ready.load(std::memory_order_acquire) != 0);
 }
 
 PyObject* requests(PyObject* self, PyObject* index) {
-    supervisor::Slot* slot = slot_argument(self, index);
+    board::Slot* slot = slot_argument(self, index);
     if (slot == nullptr) return nullptr;
-    return PyLong_FromUnsignedLongLong(slot->accepted.load(std::memory_order_relaxed));
+    return PyLong_FromUnsignedLongLong(slot->ledger.accepted.load(std::memory_order_relaxed));
 }
 
 PyObject* clear(PyObject* self, PyObject* index) {
-    supervisor::Slot* slot = slot_argument(self, index);
+    board::Slot* slot = slot_argument(self, index);
     if (slot == nullptr) return nullptr;
     const auto number = static_cast<uint32_t>(slot - &self_of(self)->board.slot(0));
     self_of(self)->board.clear(number);
@@ -103,7 +103,7 @@ PyObject* clear(PyObject* self, PyObject* index) {
 }
 
 PyObject* totals(PyObject* self, PyObject*) {
-    const supervisor::Totals sums = self_of(self)->board.totals();
+    const board::Totals sums = self_of(self)->board.totals();
     const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
     return Py_BuildValue("{s:K,s:K,s:K,s:K}", "accepted", number(sums.accepted), "answered",
                          number(sums.answered), "refused", number(sums.refused), "aborted",
@@ -140,7 +140,7 @@ PyType_Spec type_spec = {
 }  // namespace
 
 // Recognised by its destructor: the type object is per module, and this file has no state.
-const supervisor::Scoreboard* scoreboard_of(PyObject* object) {
+const board::Scoreboard* scoreboard_of(PyObject* object) {
     if (Py_TYPE(object)->tp_dealloc != scoreboard_dealloc) {
         PyErr_Format(PyExc_TypeError, "expected a Scoreboard, not %.100s",
                      Py_TYPE(object)->tp_name);
@@ -149,8 +149,8 @@ const supervisor::Scoreboard* scoreboard_of(PyObject* object) {
     return &self_of(object)->board;
 }
 
-supervisor::Slot* scoreboard_slot(PyObject* object, Py_ssize_t index) {
-    const supervisor::Scoreboard* board = scoreboard_of(object);
+board::Slot* scoreboard_slot(PyObject* object, Py_ssize_t index) {
+    const board::Scoreboard* board = scoreboard_of(object);
     if (board == nullptr) return nullptr;
     if (index < 0 || index >= static_cast<Py_ssize_t>(board->size())) {
         PyErr_Format(PyExc_IndexError, "no slot %zd", index);

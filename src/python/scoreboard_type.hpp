@@ -2,16 +2,16 @@
 #pragma once
 
 #include "python/ref.hpp"
-#include "supervisor/scoreboard.hpp"
+#include "board/scoreboard.hpp"
 
 namespace mono::python {
 
 // The scoreboard inside a _core.Scoreboard; nullptr with TypeError set for another object.
 // Borrowed: valid while the object lives.
-const supervisor::Scoreboard* scoreboard_of(PyObject* object);
+const board::Scoreboard* scoreboard_of(PyObject* object);
 
 // A worker's own slot; nullptr with an exception set for another object or an index outside.
 // The memory stays mapped while the object lives: the caller keeps a reference to it.
-supervisor::Slot* scoreboard_slot(PyObject* object, Py_ssize_t index);
+board::Slot* scoreboard_slot(PyObject* object, Py_ssize_t index);
 
 }  // namespace mono::python

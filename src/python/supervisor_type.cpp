@@ -62,7 +62,7 @@ PyObject* supervisor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
                                      &given.unpromoted)) {
         return nullptr;
     }
-    const supervisor::Scoreboard* board = scoreboard_of(scoreboard);
+    const board::Scoreboard* board = scoreboard_of(scoreboard);
     if (board == nullptr) return nullptr;
     PyObject* self = type->tp_alloc(type, 0);
     if (self == nullptr) return nullptr;
@@ -115,10 +115,10 @@ PyObject* to_list(const supervisor::Actions& actions) {
 
 PyObject* step(PyObject* self, Event event) {
     SupervisorObject* object = self_of(self);
-    const supervisor::Scoreboard* board = scoreboard_of(object->scoreboard);
+    const board::Scoreboard* board = scoreboard_of(object->scoreboard);
     if (board == nullptr) return nullptr;
     for (const supervisor::Worker& worker : object->policy->workers().all()) {
-        const supervisor::Slot& slot = board->slot(worker.slot);
+        const board::Slot& slot = board->slot(worker.slot);
         event.samples.push_back({.slot = worker.slot,
                                  .beat_ms = slot.beat_ms.load(std::memory_order_relaxed),
                                  .ready = slot.ready.load(std::memory_order_acquire) != 0});

@@ -15,6 +15,7 @@ from repo_tree import ROOT, files, is_test, python_files, text
 # Folder of src/ -> folders whose headers it may include, beside its own.
 EDGES: dict[str, set[str]] = {
     "base": set(),
+    "board": {"base"},
     "os": {"base"},
     "config": {"base"},
     "http": {"base"},
@@ -22,9 +23,9 @@ EDGES: dict[str, set[str]] = {
     "log": {"base", "http", "os"},
     "session": {"base", "config", "http", "tls"},
     "supervisor": {"base", "config"},
-    "engine": {"session", "log", "os", "base", "config", "http", "tls"},
-    "tools": {"engine", "session", "log", "os", "base", "config", "http", "tls"},
-    "python": {"engine", "supervisor", "config", "log", "os", "base", "http"},
+    "engine": {"session", "log", "os", "board", "base", "config", "http", "tls"},
+    "tools": {"engine", "board", "session", "log", "os", "base", "config", "http", "tls"},
+    "python": {"engine", "supervisor", "board", "config", "log", "os", "base", "http"},
 }
 # Modules outside the standard library; each may be imported by one file of the package.
 OPTIONAL_MODULES = {"gevent", "uvloop", "tornado", "setproctitle", "paste", "psycogreen"}
