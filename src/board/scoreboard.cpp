@@ -61,15 +61,26 @@ Totals Scoreboard::totals() const {
     return totals;
 }
 
-bool Scoreboard::idle_sibling(uint32_t mine) const {
+bool Scoreboard::waiting(uint32_t mine) const {
     uint32_t used = std::min(count_, header_->slots_used.load(std::memory_order_acquire));
     for (uint32_t index = 0; index < used; ++index) {
         const Slot& slot = slots_[index];
-        if (index != mine && slot.open.load(kRelaxed) != 0 &&
-            slot.busy.load(kRelaxed) < slot.slots.load(kRelaxed))
-            return true;
+        if (index != mine && slot.busy.load(kRelaxed) > slot.slots.load(kRelaxed)) return true;
     }
     return false;
+}
+
+uint32_t Scoreboard::free_slots(uint32_t mine) const {
+    uint32_t free = 0;
+    uint32_t used = std::min(count_, header_->slots_used.load(std::memory_order_acquire));
+    for (uint32_t index = 0; index < used; ++index) {
+        const Slot& slot = slots_[index];
+        if (index == mine || slot.open.load(kRelaxed) == 0) continue;
+        uint32_t busy = slot.busy.load(kRelaxed);
+        uint32_t all = slot.slots.load(kRelaxed);
+        if (busy < all) free += all - busy;
+    }
+    return free;
 }
 
 }  // namespace mono::board

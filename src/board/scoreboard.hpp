@@ -73,8 +73,10 @@ class Scoreboard {
     void clear(uint32_t index) const;
     // Counters of the living and the dead together.
     Totals totals() const;
-    // Whether a worker other than `mine` could take a request at once.
-    bool idle_sibling(uint32_t mine) const;
+    // How many requests workers other than `mine` could take at once.
+    uint32_t free_slots(uint32_t mine) const;
+    // Whether requests wait in workers other than `mine`.
+    bool waiting(uint32_t mine) const;
 
   private:
     Header* header_;

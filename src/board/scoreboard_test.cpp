@@ -62,19 +62,21 @@ TEST(Scoreboard, WhatADeadWorkerHeldWasAborted) {
     EXPECT_EQ(totals.accepted, totals.answered + totals.refused + totals.aborted);
 }
 
-TEST(Scoreboard, IdleSiblings) {
+TEST(Scoreboard, FreeSlotsOfSiblings) {
     Board b;
     for (uint32_t i = 0; i < 3; ++i) b.board.clear(i);
-    EXPECT_FALSE(b.board.idle_sibling(0));
+    EXPECT_EQ(b.board.free_slots(0), 0u);
     for (uint32_t i = 0; i < 3; ++i) b.board.slot(i).slots = 1;
-    EXPECT_FALSE(b.board.idle_sibling(0)) << "nobody is open";
+    EXPECT_EQ(b.board.free_slots(0), 0u) << "nobody is open";
     b.board.slot(0).open = 1;
-    EXPECT_FALSE(b.board.idle_sibling(0)) << "oneself is no sibling";
-    EXPECT_TRUE(b.board.idle_sibling(1));
+    EXPECT_EQ(b.board.free_slots(0), 0u) << "oneself is no sibling";
+    EXPECT_EQ(b.board.free_slots(1), 1u);
     b.board.slot(0).busy = 1;
-    EXPECT_FALSE(b.board.idle_sibling(1));
+    EXPECT_EQ(b.board.free_slots(1), 0u);
     b.board.slot(0).slots = 4;
-    EXPECT_TRUE(b.board.idle_sibling(1));
+    EXPECT_EQ(b.board.free_slots(1), 3u);
+    b.board.slot(2).open = 1;
+    EXPECT_EQ(b.board.free_slots(1), 4u);
 }
 
 TEST(Scoreboard, SlotsDoNotShareCacheLines) {

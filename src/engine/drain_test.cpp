@@ -7,12 +7,12 @@ namespace {
 TEST(Drain, WithoutConnectionsItIsOverAtOnce) {
     Server server;
     EXPECT_FALSE(server->drained());
-    server->drain();
+    server->drain(false);
     EXPECT_TRUE(server->drained());
     const int64_t begin_ms = base::monotonic_ms();
     EXPECT_EQ(server->take(10'000, server->wakes()), nullptr);
     EXPECT_LT(base::monotonic_ms() - begin_ms, 5'000);
-    server->drain();  // twice is once
+    server->drain(false);  // twice is once
     EXPECT_TRUE(server->drained());
 }
 
@@ -26,7 +26,7 @@ TEST(Drain, IdleAndSilentConnectionsGetAMomentAndThenEnd) {
     respond(server.engine(), *exchange, "ok");
     ASSERT_TRUE(idle.response().has_value());
     ASSERT_TRUE(server.turn_until([&server] { return server->connections() == 2; }));
-    server->drain();
+    server->drain(false);
     EXPECT_FALSE(server->drained());
     // The request that crosses our decision.
     idle.get("/late");
@@ -46,7 +46,7 @@ TEST(Drain, ABusyRequestIsAnsweredAndEndsItsConnection) {
     client.get("/");
     session::Exchange* exchange = server.take();
     ASSERT_NE(exchange, nullptr);
-    server->drain();
+    server->drain(false);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     EXPECT_FALSE(server->drained());
     respond(server.engine(), *exchange, "answered");
@@ -54,7 +54,7 @@ TEST(Drain, ABusyRequestIsAnsweredAndEndsItsConnection) {
     EXPECT_NE(client.head.find("Connection: close"), std::string::npos);
     EXPECT_EQ(client.end(), Client::End::kFin);
     EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
-    EXPECT_EQ(server->counters().answered, 1u);
+    EXPECT_EQ(server->totals().answered, 1u);
 }
 
 TEST(Drain, ABodyThatIsStillComingIsWaitedFor) {
@@ -62,7 +62,7 @@ TEST(Drain, ABodyThatIsStillComingIsWaitedFor) {
     Client client = server.client();
     ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab"));
     ASSERT_TRUE(server.turn_until([&server] { return server->connections() == 1; }));
-    server->drain();
+    server->drain(false);
     const int64_t end_ms = base::monotonic_ms() + 800;  // longer than the idle ones have
     while (base::monotonic_ms() < end_ms) ASSERT_EQ(server.turn(20), nullptr);
     ASSERT_TRUE(client.send("cd"));
@@ -82,7 +82,7 @@ TEST(Drain, ASlowReaderGetsItsWholeAnswer) {
     ASSERT_NE(exchange, nullptr);
     const std::string body(1'000'000, 'x');
     respond(server.engine(), *exchange, body);
-    server->drain();
+    server->drain(false);
     Application rest(server.engine());
     std::this_thread::sleep_for(std::chrono::milliseconds(700));
     EXPECT_FALSE(server->drained());
@@ -96,12 +96,12 @@ TEST(Drain, NobodyNewIsAccepted) {
     first.get("/");
     session::Exchange* exchange = server.take();
     ASSERT_NE(exchange, nullptr);
-    server->drain();
+    server->drain(false);
     Client late = server.client();
     late.get("/late");
     respond(server.engine(), *exchange, "ok");
     EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
-    EXPECT_EQ(server->counters().accepted, 1u);
+    EXPECT_EQ(server->connections_accepted(), 1u);
 }
 
 // The client of the last busy request has left: threads that wait must neither spin nor stay.
@@ -115,7 +115,7 @@ TEST(Drain, WaitsForAnApplicationWithoutAClient) {
     ASSERT_NE(exchange, nullptr);
     client.reset();
     ASSERT_TRUE(eventually([&server] { return server->connections() == 0; }));
-    server->drain();
+    server->drain(false);
     std::atomic<int> rounds{0};
     std::vector<std::thread> takers;
     for (int i = 0; i < 2; ++i)

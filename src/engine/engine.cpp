@@ -10,7 +10,6 @@ namespace mono::engine {
 namespace {
 
 constexpr int kEventsMax = 256;
-constexpr int64_t kDrainIdleMs = 500;  // for requests that cross our decision to stop
 constexpr uint32_t kReservedFds = 64;  // for the application, logs and spill files
 
 uint32_t connections_by_rlimit() {
@@ -25,20 +24,31 @@ Engine::Engine(Options options)
       spills_(options_.limits.temp_directory),
       context_{options_.limits, exchanges_, spills_, options_.stream_bodies},
       wheel_(base::monotonic_ms()),
+      requests_(base::monotonic_ms()),
+      recorder_(options_.board == nullptr ? nullptr : &options_.board->slot(options_.board_slot)),
+      relay_(options_.board == nullptr ? RelayEnds{} : options_.relay),
       now_ms_(base::monotonic_ms()),
       scratch_(new char[session::kReceiveBytes]),
-      owner_pid_(os::process_id()) {
+      owner_pid_(os::process_id()),
+      owner_thread_(os::current_thread()) {
     if (options_.connections_max == 0) options_.connections_max = connections_by_rlimit();
     if (!ok()) return;
     if (!poller_.add_reader(wakeup_.reader(), kWakeupKey, false))
         journal_.add(Severity::kError, "epoll_ctl failed for the wake-up pipe");
-    if (!options_.nested) start_standby();
+    watch_relay();
+    publish_load();
+    if (!options_.nested) {
+        start_standby();
+    } else if (options_.limits.request_ms_max != 0) {
+        start_watch();
+    }
 }
 
 Engine::~Engine() {
     // In a child that the application forked there is no standby, and nothing here is ours.
     if (os::process_id() != owner_pid_) {
         if (standby_.joinable()) standby_.detach();
+        if (watch_.joinable()) watch_.detach();
         [[maybe_unused]] Waits* left = waits_.release();
         return;
     }
@@ -58,22 +68,37 @@ bool Engine::listen(int fd) {
 }
 
 session::Exchange* Engine::pop_ready() {
-    if (ready_head_ == nullptr || busy_ >= options_.slots) return nullptr;
-    session::Exchange* exchange = ready_head_;
-    ready_head_ = exchange->next;
-    if (ready_head_ == nullptr) ready_tail_ = nullptr;
-    exchange->next = nullptr;
-    exchange->handed_out = true;
-    --ready_count_;
+    while (ready_head_ != nullptr && busy_ < options_.slots) {
+        session::Exchange* exchange = ready_head_;
+        if (drop_queued(*exchange)) continue;
+        unqueue(exchange);
+        hand_out(*exchange);
+        return exchange;
+    }
+    return nullptr;
+}
+
+void Engine::hand_out(session::Exchange& exchange) {
+    exchange.next = nullptr;
+    exchange.handed_out = true;
+    exchange.dispatched_us = base::monotonic_us();
     ++busy_;
     ++epoch_;
     changed_ms_ = now_ms_;
+    recorder_.dispatch(exchange, exchange.dispatched_us);
+    arm_request(exchange);
+    publish_load();
     if (standby_pace_ == StandbyPace::kDormant && standby_.joinable()) {
         standby_pace_ = StandbyPace::kSlow;
         standby_kick_.ring();
     }
     if (ready_head_ != nullptr && waiting_takers_ != 0) waits_->ready_or_seat.notify_one();
-    return exchange;
+}
+
+// What siblings go by when they have requests to spare.
+void Engine::publish_load() {
+    recorder_.publish_load(options_.slots, busy_ + ready_count_, links_.size(),
+                           !draining_ || for_good_);
 }
 
 session::Exchange* Engine::try_take() {
@@ -139,11 +164,16 @@ void Engine::process(const epoll_event* events, int count) {
     bool lost = count == 0 && options_.shared_listeners && !listeners_paused_;
     for (size_t i = 0; lost && i < listeners_.size(); ++i) accept_from(i);
     expire_links();
+    expire_requests();
+    if (draining_) go_on_draining();
     forget_released();
+    publish_load();
 }
 
 int Engine::wait_ms(int timeout_ms) const {
     int64_t wait = wheel_.sleep_ms(now_ms_);
+    int64_t requests_wait = requests_.sleep_ms(now_ms_);
+    if (requests_wait >= 0 && (wait < 0 || requests_wait < wait)) wait = requests_wait;
     if (timeout_ms >= 0 && (wait < 0 || timeout_ms < wait)) wait = timeout_ms;
     bool lines_wait = options_.access_log != nullptr && options_.access_log->waiting();
     if (resume_at_ms_ != 0 || draining_ || lines_wait)
@@ -163,12 +193,6 @@ void Engine::expire_links() {
         }
     }
     if (resume_at_ms_ != 0 && now_ms_ >= resume_at_ms_) resume_listeners();
-    if (draining_ && drain_idle_at_ms_ != 0 && now_ms_ >= drain_idle_at_ms_) {
-        drain_idle_at_ms_ = 0;
-        links_.for_each([&](Link& link) {
-            if (link.connection.phase() == session::Phase::kIdle) close_link(link);
-        });
-    }
 }
 
 // Before a wait. The listeners are watched exactly while a slot is free: a worker that cannot serve
@@ -179,22 +203,6 @@ void Engine::watch_listeners() {
     } else if (listeners_paused_ && resume_at_ms_ == 0) {
         resume_listeners();
     }
-}
-
-void Engine::drain() {
-    Lock lock(mutex_);
-    if (draining_) return;
-    draining_ = true;
-    pause_listeners();
-    drain_idle_at_ms_ = base::monotonic_ms() + kDrainIdleMs;
-    drain_sockets();
-    lock.unlock();
-    wake();
-}
-
-bool Engine::drained() {
-    Lock lock(mutex_);
-    return draining_ && links_.size() == 0 && busy_ == 0 && ready_head_ == nullptr;
 }
 
 std::vector<JournalEntry> Engine::take_journal() {
@@ -219,9 +227,11 @@ void Engine::say(Severity severity, std::string text) {
     attention_.store(true, std::memory_order_relaxed);
 }
 
-Counters Engine::counters() {
+board::Totals Engine::totals() { return recorder_.totals(); }
+
+uint64_t Engine::connections_accepted() {
     Lock lock(mutex_);
-    return counters_;
+    return connections_accepted_;
 }
 
 uint32_t Engine::connections() {

@@ -24,6 +24,8 @@
 #include "engine/accept_policy.hpp"
 #include "engine/journal.hpp"
 #include "engine/pools.hpp"
+#include "engine/recorder.hpp"
+#include "engine/relay.hpp"
 #include "engine/spill_file.hpp"
 #include "log/access_log.hpp"
 #include "os/poller.hpp"
@@ -44,8 +46,13 @@ struct Options {
     // nothing waits.
     bool nested = false;
     session::WebSocketLimits websocket;
-    bool stream_bodies = false;  // requests are handed out at their heads
-    std::string server;          // value of the Server field
+    bool stream_bodies = false;                // requests are handed out at their heads
+    const board::Scoreboard* board = nullptr;  // outlives the engine; nullptr: nobody looks
+    uint32_t board_slot = 0;
+    RelayEnds relay;         // to and from siblings; only with a board
+    int overdue_signal = 0;  // to the thread that made the engine: take_overdue(); 0: none
+    int master_fd = -1;      // a byte wakes the master
+    std::string server;      // value of the Server field
     log::AccessLog* access_log = nullptr;
 };
 
@@ -77,15 +84,6 @@ enum class WriteStatus : uint8_t {
     kDone,  // `bytes` were copied or sent: the owner is still the caller's
     kKept,  // the owner now belongs to the engine; it comes back through take_released()
     kGone,  // the client has gone; the owner is still the caller's
-};
-
-// What happened since the engine was opened. Every complete request ends as answered or aborted;
-// what never became one is refused or, when its client just left, nothing.
-struct Counters {
-    uint64_t accepted = 0;  // connections
-    uint64_t answered = 0;  // the answer has left whole
-    uint64_t refused = 0;   // by the server itself
-    uint64_t aborted = 0;   // the client left, or the application broke off
 };
 
 class Engine {
@@ -148,15 +146,39 @@ class Engine {
     void wake() { wakeup_.ring(); }
     int wakeup_writer() const { return wakeup_.writer(); }
 
-    // No more connections; every answer closes its own; idle ones get a moment to send a request.
-    void drain();
+    // engine_drain.cpp. No more connections; every answer closes its own; idle ones get a moment to
+    // send a request. `for_good`: nobody accepts from the listeners after us. Then what their
+    // queues hold is served too, and they are closed: their descriptors refer to /dev/null from
+    // then on.
+    void drain(bool for_good);
+    // The time is nearly over: what has not reached the application is refused with 503.
+    void hurry();
+    // Nothing is left. Ask again after each turn, and from no more than one thread at the end.
     bool drained();
+
+    // engine_deadlines.cpp. The application gets until `span_ms` from now. False: it is too late,
+    // or there is no deadline. Any thread.
+    bool extend(session::Exchange& exchange, int64_t span_ms);
+    // Calls visit(exchange) under the lock for each running request whose time is newly over and
+    // whose application can still be interrupted.
+    template <class Visit>
+    void visit_overdue(Visit visit) {
+        Lock lock(mutex_);
+        for (session::Exchange* exchange : std::exchange(overdue_, {})) {
+            if (exchange->leaving) continue;
+            exchange->interrupted = true;
+            visit(*exchange);
+        }
+    }
+    // The application is done: from now on it is not interrupted any more. True: it was.
+    bool leave_application(session::Exchange& exchange);
 
     bool needs_attention() const { return attention_.load(std::memory_order_relaxed); }
     std::vector<JournalEntry> take_journal();
     std::vector<void*> take_released();
     void log(Severity severity, std::string text);
-    Counters counters();
+    board::Totals totals();
+    uint64_t connections_accepted();
     uint32_t connections();
     const session::Limits& limits() const { return options_.limits; }
     const session::WebSocketLimits& websocket_limits() const { return options_.websocket; }
@@ -171,8 +193,9 @@ class Engine {
 
     // engine.cpp: the seat
     session::Exchange* pop_ready();
+    void hand_out(session::Exchange& exchange);
+    void publish_load();
     session::Exchange* wait_for_request(Lock& lock, int timeout_ms, uint64_t wakes);
-    bool drain_complete() const { return draining_ && links_.size() == 0 && busy_ == 0; }
     bool pilot(Lock& lock, int timeout_ms);
     void process(const epoll_event* events, int count);
     int wait_ms(int timeout_ms) const;
@@ -187,6 +210,7 @@ class Engine {
     void add_connection(os::Fd fd, const os::PeerAddress& peer, size_t listener);
     void pause_listeners();
     void resume_listeners();
+    void watch_relay();
     // These return false when the link has been closed.
     bool read_link(Link& link);
     bool act(Link& link, session::Next next);
@@ -199,7 +223,10 @@ class Engine {
     void unhold(Link& link);
     void flush_held();
     void close_link(Link& link);
+    void forget_link(Link& link);
     void release_handed_out(Link& link);
+    bool dispatch(Link& link);
+    bool answer_probe(Link& link);
 
     // engine_websocket.cpp; false when the link has been closed
     bool read_socket(Link& link);
@@ -207,7 +234,6 @@ class Engine {
     bool end_socket(Link& link);
     bool settle_socket(Link& link);
     void expire_socket(Link& link);
-    void drain_sockets();
     void leave_socket(Link& link);
     void rearm(Link& link);
     void evict_idle();
@@ -216,10 +242,35 @@ class Engine {
     void poll_all();
     void out_of_descriptors();
 
+    // engine_drain.cpp
+    void close_listeners();
+    void accept_backlog(size_t listener);
+    void go_on_draining();
+    void half_close(Link& link);
+    bool only_sockets_left();
+    void close_sockets();
+    bool drain_complete() const;
+
+    // engine_relay.cpp
+    void offer_ready();
+    bool hand_over(Link& link);
+    bool accept_relayed();
+
+    // engine_deadlines.cpp
+    void arm_request(session::Exchange& exchange);
+    void expire_requests();
+    void make_overdue(session::Exchange& exchange);
+    bool drop_queued(session::Exchange& exchange);
+    void run_watch();
+    void start_watch();
+
     // engine_respond.cpp
     struct Wire;
     void fill_wire(session::Exchange& exchange, const Piece& piece, int64_t known_length, bool last,
                    Wire& wire);
+    void begin_response(session::Exchange& exchange, const session::ResponseContext& context,
+                        int64_t known_length);
+    void put_away(session::Exchange& exchange, Ending ending);
     char* outgoing(size_t bytes);
     WriteStatus transmit(Link& link, const Wire& wire, void* owner, bool last);
     WriteStatus keep(Link& link, const Wire& wire, size_t sent, void* owner);
@@ -249,6 +300,9 @@ class Engine {
     os::Wakeup wakeup_;        // ends a wait in take()
     os::Wakeup standby_kick_;  // ends a wait of the standby
     base::TimerWheel wheel_;
+    base::TimerWheel requests_;  // running ones that may become overdue
+    Recorder recorder_;
+    Relay relay_;
     LinkTable links_;
     std::vector<int> listeners_;
 
@@ -268,13 +322,16 @@ class Engine {
     uint64_t epoch_ = 0;  // grows whenever a slot is taken or given back
     int64_t now_ms_ = 0;  // of the current round
     int64_t drain_idle_at_ms_ = 0;
-    int64_t resume_at_ms_ = 0;  // listeners that ran out of descriptors
+    int64_t closing_at_ms_ = 0;  // of the listeners, in a stop for good
+    int64_t resume_at_ms_ = 0;   // listeners that ran out of descriptors
     int64_t descriptors_said_ms_ = INT64_MIN / 2;
     uint32_t waiting_takers_ = 0;
     uint32_t unpolled_ = 0;  // links that are not in the poller
     bool has_pilot_ = false;
     bool listeners_paused_ = false;
     bool draining_ = false;
+    bool for_good_ = false;  // the whole server stops, and we are not done
+    bool sockets_told_ = false;
     bool standby_flying_ = false;
     StandbyPace standby_pace_ = StandbyPace::kDormant;
     int64_t changed_ms_ = 0;  // when epoch_ grew last
@@ -288,7 +345,8 @@ class Engine {
     std::vector<Link*> held_;
     std::vector<Event> events_;  // nested: for the next turn
     bool in_turn_ = false;
-    Counters counters_;
+    std::vector<session::Exchange*> overdue_;  // running, and nobody has been told
+    uint64_t connections_accepted_ = 0;
     uint64_t lines_dropped_ = 0;  // of the access log, as reported so far
 
     time_t date_second_ = 0;
@@ -296,7 +354,9 @@ class Engine {
     std::unique_ptr<char[]> scratch_;  // kReceiveBytes: what recv(2) gave last
     base::Buffer outgoing_;            // what send(2) gets next
     int owner_pid_;
+    uint64_t owner_thread_;
     std::thread standby_;
+    std::thread watch_;
 };
 
 }  // namespace mono::engine

@@ -28,6 +28,11 @@ void Engine::on_event(const epoll_event& event) {
         waits_->ready_or_seat.notify_all();
         return;
     }
+    if (key == kRelayKey) {
+        while (busy_ + ready_count_ < options_.slots && accept_relayed()) {
+        }
+        return;
+    }
     if ((key & kListenerKey) != 0) {
         accept_from(static_cast<size_t>(key & ~kListenerKey));
         return;
@@ -39,8 +44,11 @@ void Engine::on_event(const epoll_event& event) {
         return;
     }
     if ((event.events & (EPOLLRDHUP | EPOLLHUP)) != 0) link->eof = true;
-    if (link->eof && options_.stream_bodies && link->connection.phase() == Phase::kReady) {
-        // Long polls and event streams live on being told; asyncio's servers do the same.
+    // Long polls and event streams live on being told; asyncio's servers do the same. And nobody
+    // waits any more for a request that is still queued.
+    bool ready = link->connection.phase() == Phase::kReady;
+    if (link->eof && ready &&
+        (options_.stream_bodies || !link->connection.exchange()->handed_out)) {
         close_link(*link);
         return;
     }
@@ -56,7 +64,7 @@ void Engine::on_event(const epoll_event& event) {
 void Engine::accept_from(size_t listener) {
     uint32_t budget =
         accept_budget({options_.slots, busy_, ready_count_, links_.size(), options_.connections_max,
-                       options_.shared_listeners, draining_});
+                       options_.shared_listeners, draining_ && closing_at_ms_ == 0});
     if (budget == 0 && links_.size() >= options_.connections_max) {
         evict_idle();
         pause_listeners();
@@ -92,7 +100,7 @@ void Engine::add_connection(os::Fd fd, const os::PeerAddress& peer, size_t liste
     info.listener = static_cast<uint16_t>(listener);
     info.trusted = options_.limits.trust.forwarded_allow_ips.contains(peer.host);
     Link& link = links_.add(context_, std::move(fd), std::move(info), now_ms_);
-    ++counters_.accepted;
+    ++connections_accepted_;
     ++unpolled_;
     rearm(link);  // who never sends a byte has a deadline too
     // The request is often here already: then a short connection never enters the poller.
@@ -119,17 +127,24 @@ void Engine::pause_listeners() {
     if (listeners_paused_) return;
     listeners_paused_ = true;
     for (int fd : listeners_) poller_.remove(fd);
+    if (relay_.open()) poller_.remove(relay_.receiver());
 }
 
 void Engine::resume_listeners() {
     resume_at_ms_ = 0;
-    if (!listeners_paused_ || draining_) return;
+    if (!listeners_paused_ || (draining_ && closing_at_ms_ == 0)) return;
     listeners_paused_ = false;
     for (size_t i = 0; i < listeners_.size(); ++i) {
         if (!poller_.add_reader(listeners_[i], kListenerKey | i, options_.shared_listeners)) {
             say(Severity::kError, "A listening socket can no longer be watched");
         }
     }
+    watch_relay();
+}
+
+void Engine::watch_relay() {
+    if (relay_.open() && !poller_.add_reader(relay_.receiver(), kRelayKey, true))
+        say(Severity::kError, "Requests of other workers can no longer be taken over");
 }
 
 // Out of descriptors: connections that wait for nothing but a next request make room.
@@ -189,30 +204,38 @@ bool Engine::act(Link& link, Next next) {
             return false;
         case Next::kRefused:
             note_refusal(link);
-            if (options_.stream_bodies) unqueue(link.connection.exchange());  // if nobody took it
+            unqueue(link.connection.exchange());  // if nobody took it
             release_handed_out(link);
             return flush_and_advance(link);
         case Next::kBody:
             note_event(link.connection.exchange(), EventKind::kBody);
             rearm(link);
             return true;
-        case Next::kDispatch: {
-            session::Exchange* exchange = link.connection.exchange();
-            exchange->link = &link;
-            exchange->next = nullptr;
-            (ready_tail_ != nullptr ? ready_tail_->next : ready_head_) = exchange;
-            ready_tail_ = exchange;
-            ++ready_count_;
-            // Pipelined behind an answer that ended between two turns.
-            if (options_.nested && !in_turn_ && ready_count_ == 1) wakeup_.ring();
-            rearm(link);  // a streamed body goes on having a deadline
-            return true;
-        }
+        case Next::kDispatch:
+            return dispatch(link);
         case Next::kRead:
             if (!link.connection.out.empty() && !link.held) return flush_and_advance(link);
             rearm(link);
             return true;
     }
+    return true;
+}
+
+// A request is complete, or its head is and its body streams: it waits for the application.
+bool Engine::dispatch(Link& link) {
+    session::Exchange* exchange = link.connection.exchange();
+    recorder_.begin(*exchange, link.fd.get());
+    exchange->link = &link;
+    if (!options_.limits.readiness_path.empty() &&
+        exchange->text(exchange->head.path) == options_.limits.readiness_path)
+        return answer_probe(link);
+    exchange->next = nullptr;
+    (ready_tail_ != nullptr ? ready_tail_->next : ready_head_) = exchange;
+    ready_tail_ = exchange;
+    ++ready_count_;
+    // Pipelined behind an answer that ended between two turns.
+    if (options_.nested && !in_turn_ && ready_count_ == 1) wakeup_.ring();
+    rearm(link);  // a streamed body goes on having a deadline
     return true;
 }
 
@@ -356,7 +379,6 @@ void Engine::note_event(session::Exchange* exchange, EventKind kind) {
 
 void Engine::close_link(Link& link) {
     unhold(link);
-    wheel_.cancel(link);
     session::Exchange* exchange = link.connection.exchange();
     if (exchange != nullptr && exchange->handed_out) {
         // The application was not done: without a length, only a reset tells the client so.
@@ -365,18 +387,23 @@ void Engine::close_link(Link& link) {
     } else if (exchange != nullptr && (link.connection.phase() == Phase::kReady ||
                                        link.connection.phase() == Phase::kStream)) {
         unqueue(exchange);
-        ++counters_.aborted;
+        recorder_.end(*exchange, Ending::kAborted);
     } else if (exchange != nullptr && link.connection.phase() == Phase::kFlush) {
         // The end of a close-delimited answer is a FIN: cut short, it must not look whole.
         bool cut = link.connection.broken_reply() || !link.connection.out.empty();
         if (cut && exchange->response.close_delimited()) os::reset_on_close(link.fd.get());
         note_finished(link, !cut);
     }
-    if (!link.polled) --unpolled_;
     link.connection.out.clear(released_);
-    links_.remove(link);
+    forget_link(link);
     waits_->room.notify_all();
     if (resume_at_ms_ != 0) resume_listeners();
+}
+
+void Engine::forget_link(Link& link) {
+    wheel_.cancel(link);
+    if (!link.polled) --unpolled_;
+    links_.remove(link);
 }
 
 void Engine::forget_released() {

@@ -15,9 +15,9 @@ TEST(EngineIo, KeepAliveServesManyRequests) {
         client.get("/" + std::to_string(i));
         ASSERT_EQ(client.response(), "/" + std::to_string(i));
     }
-    EXPECT_EQ(server->counters().accepted, 1u);
+    EXPECT_EQ(server->connections_accepted(), 1u);
     // The client may read the last answer before its connection has gone on.
-    EXPECT_TRUE(eventually([&server] { return server->counters().answered == 200; }));
+    EXPECT_TRUE(eventually([&server] { return server->totals().answered == 200; }));
 }
 
 TEST(EngineIo, PipelinedRequestsAreAnsweredInOrder) {
@@ -92,13 +92,13 @@ TEST(EngineIo, AMistakeIsAnsweredLoggedAndCounted) {
     ASSERT_TRUE(client.send("BAD\r\n\r\n and more that nobody reads"));
     ASSERT_TRUE(server.turn_until([&client] { return client.wait_for("</html>", 0); }));
     EXPECT_TRUE(client.unread().starts_with("HTTP/1.1 400 "));
-    EXPECT_EQ(server->counters().refused, 1u);
+    EXPECT_EQ(server->totals().refused, 1u);
     ASSERT_EQ(server.journal.size(), 1u);
     EXPECT_NE(server.journal[0].text.find("ip=127.0.0.1"), std::string::npos);
     EXPECT_FALSE(server->needs_attention());
     client.close();
     EXPECT_TRUE(server.turn_until([&server] { return server->connections() == 0; }));
-    EXPECT_EQ(server->counters().answered, 0u);
+    EXPECT_EQ(server->totals().answered, 0u);
 }
 
 // The answer is on its way while the client still sends: closing at once would be a reset, which
@@ -149,14 +149,14 @@ TEST(EngineIo, ClientsThatLeaveInAnyPhaseLeaveNothing) {
         for (std::string_view bytes : beginnings) {
             Client client = server.client();
             ASSERT_TRUE(client.send(bytes));
-            const uint64_t accepted = server->counters().accepted + (round == 2 ? 0 : 1);
-            ASSERT_TRUE(server.turn_until([&] { return server->counters().accepted >= accepted; }));
+            const uint64_t accepted = server->connections_accepted() + (round == 2 ? 0 : 1);
+            ASSERT_TRUE(server.turn_until([&] { return server->connections_accepted() >= accepted; }));
             if (round == 1) client.reset();
         }
     }
     EXPECT_TRUE(server.turn_until([&server] { return server->connections() == 0; }));
     EXPECT_EQ(open_fds(), before);
-    EXPECT_EQ(server->counters().answered + server->counters().aborted, 0u);
+    EXPECT_EQ(server->totals().answered + server->totals().aborted, 0u);
 }
 
 TEST(EngineIo, ARequestWhoseClientLeftIsNotRun) {
@@ -168,7 +168,7 @@ TEST(EngineIo, ARequestWhoseClientLeftIsNotRun) {
     session::Exchange* running = server.take();
     ASSERT_NE(running, nullptr);
     // Nobody sees from outside when its bytes have been read: a reset may come too early.
-    for (int round = 0; round < 20 && server->counters().aborted == 0; ++round) {
+    for (int round = 0; round < 20 && server->totals().aborted == 0; ++round) {
         Client second = server.client();
         second.get("/second");
         ASSERT_TRUE(eventually([&server] { return server->connections() == 2; }));
@@ -176,7 +176,7 @@ TEST(EngineIo, ARequestWhoseClientLeftIsNotRun) {
         second.reset();
         ASSERT_TRUE(eventually([&server] { return server->connections() == 1; }));
     }
-    EXPECT_EQ(server->counters().aborted, 1u);
+    EXPECT_EQ(server->totals().aborted, 1u);
     respond(server.engine(), *running, "ok");
     EXPECT_EQ(server.turn(0), nullptr);
     EXPECT_EQ(first.response(), "ok");
@@ -204,7 +204,7 @@ TEST(EngineIo, DeadlinesOfSlowAndSilentClients) {
     EXPECT_EQ(silent.read_all(), "");
     EXPECT_TRUE(head.wait_for("HTTP/1.1 408 "));
     EXPECT_TRUE(body.wait_for("HTTP/1.1 408 "));
-    EXPECT_EQ(server->counters().refused, 2u);
+    EXPECT_EQ(server->totals().refused, 2u);
     // They linger, and not for ever.
     EXPECT_TRUE(eventually([&server] { return server->connections() == 0; }, 10'000));
 }
@@ -270,8 +270,8 @@ TEST(EngineIo, ConnectionsAreReusedByGeneration) {
     EXPECT_EQ(target_of(*exchange), "/second");
     respond(server.engine(), *exchange, "ok");
     EXPECT_EQ(second.response(), "ok");
-    EXPECT_EQ(server->counters().aborted, 1u);
-    EXPECT_EQ(server->counters().answered, 1u);
+    EXPECT_EQ(server->totals().aborted, 1u);
+    EXPECT_EQ(server->totals().answered, 1u);
 }
 
 TEST(EngineIo, ManyShortConnectionsLeakNothing) {

@@ -34,6 +34,14 @@ session::ResponseContext Engine::response_context() {
     return {options_.server, date_, !draining_ && options_.limits.keepalive_ms_max > 0};
 }
 
+// The application answers: no deadline of its request is left.
+void Engine::begin_response(Exchange& exchange, const session::ResponseContext& context,
+                            int64_t known_length) {
+    exchange.response.begin(exchange.head, context, known_length);
+    recorder_.respond(exchange);
+    requests_.cancel(exchange.timer);
+}
+
 char* Engine::outgoing(size_t bytes) {
     outgoing_.clear();
     return outgoing_.reserve(bytes);
@@ -45,7 +53,7 @@ void Engine::fill_wire(Exchange& exchange, const Piece& piece, int64_t known_len
     session::ResponseContext context = response_context();
     bool first = !response.begun();
     if (!exchange.body_complete) context.may_persist = false;  // the rest of it would be in the way
-    if (first) response.begin(exchange.head, context, known_length);
+    if (first) begin_response(exchange, context, known_length);
     session::Response::Frame frame = response.frame(piece.bytes.size(), last);
     bool copied = frame.body_length <= session::kCopiedBodyBytesMax;
     size_t room = (first ? response.head_size_max(context) : 0) + sizeof frame.prefix +
@@ -166,7 +174,7 @@ WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint
     session::Response& response = exchange.response;
     session::ResponseContext context = response_context();
     bool first = !response.begun();
-    if (first) response.begin(exchange.head, context, static_cast<int64_t>(length));
+    if (first) begin_response(exchange, context, static_cast<int64_t>(length));
     session::Response::Frame frame = response.frame(length, true);
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr) return WriteStatus::kGone;
@@ -194,7 +202,7 @@ WriteStatus Engine::write_interim(Exchange& exchange, std::string_view head) {
 }
 
 void Engine::write_error(Exchange& exchange, uint16_t status, std::string_view detail) {
-    std::string page = http::error_page(status, detail);
+    std::string page = http::error_page(status, detail, {});
     if (exchange.head.head_method) page.resize(page.find("\r\n\r\n") + 4);
     write_page(exchange, status, page);
 }
@@ -235,17 +243,17 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
     changed_ms_ = now_ms_ = base::monotonic_ms();
     if (standby_flying_) standby_kick_.ring();
     exchange.handed_out = false;
+    requests_.cancel(exchange.timer);
+    if (exchange.lateness != Exchange::Lateness::kNone) std::erase(overdue_, &exchange);
     std::erase_if(events_, [&](const Event& event) { return event.exchange == &exchange; });
     Link* link = static_cast<Link*>(exchange.link);
-    if (link == nullptr && exchange.inbox) {
-        ++counters_.answered;
-        exchanges_.put(&exchange);
-    } else if (link != nullptr && link->socket) {
+    if (link != nullptr && link->socket) {
         leave_socket(*link);
     } else if (link == nullptr) {
-        ++counters_.aborted;
-        log_access(exchange, exchange.response.head.status(), exchange.response.body_bytes());
-        exchanges_.put(&exchange);
+        // Unless the server has answered in the application's place.
+        if (exchange.counted && !exchange.inbox)
+            log_access(exchange, exchange.response.head.status(), exchange.response.body_bytes());
+        put_away(exchange, exchange.inbox ? Ending::kAnswered : Ending::kAborted);
     } else {
         if (!whole) {
             link->connection.break_reply();
@@ -257,6 +265,13 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
     forget_released();
     if (listeners_paused_ && has_pilot_) watch_listeners();
     if (waiting_takers_ != 0 && ready_head_ != nullptr) waits_->ready_or_seat.notify_one();
+}
+
+// An exchange whose connection goes on without it, or has gone.
+void Engine::put_away(Exchange& exchange, Ending ending) {
+    recorder_.end(exchange, ending);
+    recorder_.leave(exchange);
+    exchanges_.put(&exchange);
 }
 
 void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body_bytes) {
@@ -278,25 +293,43 @@ void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body
 
 void Engine::note_finished(Link& link, bool whole) {
     if (link.connection.refusal().error != http::Error::kNone) return;
-    const Exchange& exchange = *link.connection.exchange();
-    ++(whole ? counters_.answered : counters_.aborted);
+    Exchange& exchange = *link.connection.exchange();
+    recorder_.end(exchange, whole ? Ending::kAnswered : Ending::kAborted);
     log_access(exchange, exchange.response.head.status(), exchange.response.body_bytes());
 }
 
-// Contract: "Invalid request from ip=..." and here the rule and where it was broken.
+// Contract: "Invalid request from ip=..." and here the rule and where it was broken. What a running
+// request is refused for, its runner tells.
 void Engine::note_refusal(Link& link) {
     const session::Refusal& refusal = link.connection.refusal();
     const http::ErrorInfo& info = http::describe(refusal.error);
-    ++counters_.refused;
+    Exchange& exchange = *link.connection.exchange();
+    if (exchange.counted) {
+        recorder_.end(exchange, Ending::kRefused);
+    } else {
+        recorder_.refuse_unread();
+    }
+    log_access(exchange, info.status, 0);
+    if (exchange.handed_out && refusal.error == http::Error::kRequestTimeout) return;
     const std::string& host = link.connection.peer().host;
-    std::string text = "Invalid request from ip=" + (host.empty() ? "unix" : host) + ": " +
-                       std::string(info.detail) + " [" + std::string(info.rule) + " at byte " +
-                       std::to_string(refusal.offset) + ", answered " +
-                       std::to_string(info.status) + "]";
-    journal_.add(Severity::kWarning, std::move(text));
-    attention_.store(true, std::memory_order_relaxed);
-    if (link.connection.exchange() != nullptr)
-        log_access(*link.connection.exchange(), info.status, 0);
+    std::string text = info.status == 503 ? "Refused a request" : "Invalid request";
+    text += " from ip=" + (host.empty() ? "unix" : host) + ": " + std::string(info.detail) + " [" +
+            std::string(info.rule) + " at byte " + std::to_string(refusal.offset) + ", answered " +
+            std::to_string(info.status) + "]";
+    say(Severity::kWarning, std::move(text));
+}
+
+bool Engine::answer_probe(Link& link) {
+    Exchange& exchange = *link.connection.exchange();
+    std::string_view body = draining_ ? "stopping\n" : "ready\n";
+    [[maybe_unused]] http::HeadFault fault =
+        exchange.response.head.set_status(draining_ ? "503 Service Unavailable" : "200 OK");
+    fault = exchange.response.head.add("Content-Type", "text/plain");
+    Wire wire;
+    fill_wire(exchange, {body, nullptr}, static_cast<int64_t>(body.size()), true, wire);
+    link.connection.out.append_copy(wire.lead);
+    link.connection.finished(now_ms_);
+    return flush_and_advance(link);
 }
 
 }  // namespace mono::engine

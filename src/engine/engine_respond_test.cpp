@@ -146,8 +146,8 @@ TEST(EngineRespond, OwnersComeBackWhenTheClientLeaves) {
     }));
     server->finish(*exchange);
     EXPECT_TRUE(server.turn_until([&] { return server.released.size() == kept; }));
-    EXPECT_EQ(server->counters().aborted, 1u);
-    EXPECT_EQ(server->counters().answered, 0u);
+    EXPECT_EQ(server->totals().aborted, 1u);
+    EXPECT_EQ(server->totals().answered, 0u);
     EXPECT_EQ(server->connections(), 0u);
 }
 
@@ -292,8 +292,8 @@ TEST(EngineRespond, AClientThatLeavesWhileTheApplicationRuns) {
         EXPECT_EQ(exchange->link, nullptr);
         EXPECT_EQ(target_of(*exchange), "/");  // still whole
         server->finish(*exchange);
-        EXPECT_EQ(server->counters().aborted, 1u);
-        EXPECT_EQ(server->counters().answered, 0u);
+        EXPECT_EQ(server->totals().aborted, 1u);
+        EXPECT_EQ(server->totals().answered, 0u);
         EXPECT_EQ(server->connections(), 0u);
     }
 }
@@ -306,7 +306,7 @@ TEST(EngineRespond, AnAnswerShorterThanPromisedIsNotTakenForWhole) {
     server->write(*exchange, {"short", nullptr}, -1, true);
     server->finish(*exchange);
     EXPECT_TRUE(client.read_all().ends_with("short"));
-    EXPECT_EQ(server->counters().aborted, 1u);
+    EXPECT_EQ(server->totals().aborted, 1u);
 }
 
 TEST(EngineRespond, AnUnendedChunkedAnswerEndsTheConnection) {
@@ -329,7 +329,7 @@ TEST(EngineRespond, AnAbandonedAnswerWithoutLengthIsReset) {
     server->write(*exchange, {"half", nullptr}, -1, false);
     server->abandon(*exchange);
     EXPECT_EQ(client.end(), Client::End::kReset);
-    EXPECT_EQ(server->counters().aborted, 1u);
+    EXPECT_EQ(server->totals().aborted, 1u);
 }
 
 // The send timeout strikes under the application: the reader must not take the rest for whole.
@@ -358,7 +358,7 @@ TEST(EngineRespond, AStoppedReaderIsNotWaitedForForEver) {
     session::Exchange* exchange = request(server, client);
     respond(server.engine(), *exchange, std::string(3'000'000, 'x'));
     EXPECT_TRUE(server.turn_until([&server] { return server->connections() == 0; }));
-    EXPECT_EQ(server->counters().aborted, 1u);
+    EXPECT_EQ(server->totals().aborted, 1u);
 }
 
 TEST(EngineRespond, AnErrorPageEndsTheConnection) {

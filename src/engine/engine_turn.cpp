@@ -1,5 +1,5 @@
 // The nested engine: driven by an event loop that is not ours (gevent's hub, asyncio). Everything
-// runs in the loop's thread; the lock is there for wake() and counters() from others.
+// runs in the loop's thread; the lock is there for wake() and totals() from others.
 #include <array>
 
 #include "base/clock.hpp"

@@ -80,7 +80,7 @@ TEST(EngineTurn, ServesFromTheDescriptorAlone) {
         respond(server.engine(), *exchange, target_of(*exchange));
         ASSERT_EQ(client.response(), "/" + std::to_string(i));
     }
-    EXPECT_EQ(server->counters().answered, 20u);
+    EXPECT_EQ(server->totals().answered, 20u);
 }
 
 TEST(EngineTurn, ABodyIsStreamedAndWhole) {
@@ -145,7 +145,7 @@ TEST(EngineTurn, AClientThatLeavesIsAnEvent) {
         set_head(*exchange);
         EXPECT_EQ(server->write(*exchange, {"x", nullptr}, -1, true), WriteStatus::kGone);
         server->finish(*exchange);
-        EXPECT_EQ(server->counters().aborted, 1u);
+        EXPECT_EQ(server->totals().aborted, 1u);
     }
 }
 
@@ -166,7 +166,7 @@ TEST(EngineTurn, RoomIsAnEvent) {
     EXPECT_LE(server->unsent(*exchange), session::kOutputLowBytes);
     server->write(*exchange, {}, -1, true);
     server->finish(*exchange);
-    loop.run_until([&server] { return server->counters().answered == 1; });
+    loop.run_until([&server] { return server->totals().answered == 1; });
     reader.join();
 }
 
@@ -252,7 +252,7 @@ TEST(EngineTurn, AStreamedRequestThatIsRefusedInTheQueueIsNotHandedOut) {
     ASSERT_NE(running, nullptr);
     const bool first_runs = target_of(*running) == "/first";
     if (!first_runs) GTEST_SKIP() << "accepted in the other order";
-    EXPECT_TRUE(loop.run_until([&server] { return server->counters().refused == 1; }, 5'000, 20));
+    EXPECT_TRUE(loop.run_until([&server] { return server->totals().refused == 1; }, 5'000, 20));
     respond(server.engine(), *running, "x");
     EXPECT_TRUE(late.wait_for("HTTP/1.1 408 "));
     late.close();

@@ -21,12 +21,14 @@ bool Engine::upgrade(Exchange& exchange, std::string_view head,
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr) return false;
     now_ms_ = base::monotonic_ms();
+    requests_.cancel(exchange.timer);
+    recorder_.respond(exchange);
     base::Chain& out = link->connection.out;
     out.append_copy(head);
     link->socket = std::make_unique<WebSocket>(options_.websocket, deflate, out, now_ms_);
     exchange.inbox = std::make_unique<session::SocketInbox>();
     base::Buffer early = link->connection.upgrade();
-    if (draining_) link->socket->close(kServiceRestart, "", now_ms_);
+    if (sockets_told_) link->socket->close(kServiceRestart, "", now_ms_);
     return feed_socket(*link, early.data(), early.size()) &&
            (!link->readable || read_socket(*link)) && poll_link(*link);
 }
@@ -106,15 +108,6 @@ void Engine::expire_socket(Link& link) {
     }
 }
 
-void Engine::drain_sockets() {
-    now_ms_ = base::monotonic_ms();
-    links_.for_each([&](Link& link) {
-        if (!link.socket) return;
-        link.socket->close(kServiceRestart, "", now_ms_);
-        settle_socket(link);
-    });
-}
-
 WriteStatus Engine::send_message(Exchange& exchange, Piece piece, bool text) {
     Lock lock(mutex_);
     Link* link = static_cast<Link*>(exchange.link);
@@ -157,8 +150,7 @@ bool Engine::take_message(Exchange& exchange, session::SocketMessage& message) {
 // The application is done; the closing handshake may go on without it.
 void Engine::leave_socket(Link& link) {
     Exchange* exchange = link.connection.detach_exchange();
-    ++counters_.answered;
-    exchanges_.put(exchange);
+    put_away(*exchange, Ending::kAnswered);
     if (!link.socket_input.empty()) {
         base::Buffer rest = std::move(link.socket_input);
         link.socket->pause(false, now_ms_);

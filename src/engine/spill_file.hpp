@@ -12,7 +12,8 @@ namespace mono::engine {
 
 class SpillFile final : public session::Spill {
   public:
-    explicit SpillFile(os::TempFile file) : file_(std::move(file)) {}
+    explicit SpillFile(os::TempFile file, uint64_t size = 0)
+        : file_(std::move(file)), size_(size) {}
 
     bool append(std::string_view bytes) override {
         if (!file_.write_at(size_, bytes)) return false;

@@ -19,6 +19,7 @@ constexpr int kCalmLooks = 16;        // fast looks without an event before it l
 constexpr int64_t kDormantMs = 1000;  // without a request before it sleeps until there is one
 constexpr int64_t kLongMs = 1;        // an application that takes longer needs a standby
 constexpr int kPoliteTries = 3;
+constexpr int kOfferMs = 2;  // between two looks for a sibling that could serve what waits here
 
 }  // namespace
 
@@ -29,13 +30,13 @@ void Engine::start_standby() {
 }
 
 void Engine::stop_standby() {
-    if (!standby_.joinable()) return;
+    if (!standby_.joinable() && !watch_.joinable()) return;
     {
         Lock lock(mutex_);
         standby_quit_ = true;
     }
     standby_kick_.ring();
-    standby_.join();
+    (standby_.joinable() ? standby_ : watch_).join();
 }
 
 // Sleeps without the lock, and takes it politely: whoever holds it is at work, and blocking on it
@@ -71,6 +72,7 @@ void Engine::run_standby() {
         if (epoch_ != seen) active_ms = now_ms_;
         bool eventful = !held_.empty();
         if (eventful) flush_held();
+        offer_ready();
         if (busy_ != 0 && !has_pilot_ && now_ms_ - changed_ms_ > kLongMs) {
             fly_standby(lock);
             eventful = true;
@@ -91,7 +93,8 @@ void Engine::fly_standby(Lock& lock) {
         watch_listeners();
         poll_all();  // what was served without the poller: those clients may leave meanwhile
         flush_access_log();
-        int wait = wait_ms(1'000);
+        offer_ready();
+        int wait = ready_head_ != nullptr && relay_.open() ? kOfferMs : wait_ms(1'000);
         lock.unlock();
         bool readable = os::wait_readable(poller_.fd(), standby_kick_.reader(), wait);
         lock.lock();

@@ -33,8 +33,8 @@ TEST(Threads, FourThreadsAHundredConnections) {
     EXPECT_EQ(good, kConnections * kRequests);
     EXPECT_TRUE(eventually([&server] { return server->connections() == 0; }));
     applications.clear();
-    const Counters counters = server->counters();
-    EXPECT_EQ(counters.accepted, 100u);
+    const board::Totals counters = server->totals();
+    EXPECT_EQ(server->connections_accepted(), 100u);
     EXPECT_EQ(counters.answered + counters.aborted, 2000u);
     EXPECT_EQ(counters.refused, 0u);
 }
@@ -81,10 +81,10 @@ TEST(Threads, EveryRequestIsCountedOnce) {
         });
     }
     for (std::thread& client : clients) client.join();
-    server->drain();
+    server->drain(false);
     stop = true;
     for (std::thread& application : applications) application.join();
-    const Counters counters = server->counters();
+    const board::Totals counters = server->totals();
     // Those that died in the queue are aborted too, and never ran.
     EXPECT_GE(counters.answered + counters.aborted, run);
     EXPECT_LE(counters.answered + counters.aborted, 450u);

@@ -48,6 +48,9 @@ constexpr ErrorInfo kTable[] = {
     {408, "body-timeout", "The body of the request did not arrive in time."},
     {500, "script-name", "SCRIPT_NAME is not a prefix of the path."},
     {503, "storage-full", "There is no room to store the body."},
+    {504, "request-timeout", "The application did not answer in time."},
+    {503, "queue-timeout", "The server is too busy to answer in time."},
+    {503, "stopping", "The server is being stopped. Please try again."},
 };
 static_assert(sizeof(kTable) / sizeof(kTable[0]) == kErrors, "one row for every Error");
 

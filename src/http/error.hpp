@@ -51,6 +51,10 @@ enum class Error : uint8_t {
     kBodyTimeout,         // 408
     kScriptNameMismatch,  // SCRIPT_NAME is not a prefix of the path
     kStorageFull,         // 503: a body could be stored neither in memory nor on disk
+    // The server's own state
+    kRequestTimeout,  // 504: the application did not answer within request_timeout
+    kQueueTimeout,    // 503: it waited for the application longer than queue_timeout
+    kStopping,        // 503: the server stops and cannot serve it in time
     kCount,
 };
 

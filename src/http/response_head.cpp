@@ -298,16 +298,25 @@ std::string_view reason_phrase(uint16_t status) {
     return "Unknown";
 }
 
-std::string error_page(uint16_t status, std::string_view detail) {
+std::string error_page(uint16_t status, std::string_view detail, std::string_view request_id) {
     const std::string_view reason = reason_phrase(status);
     std::string body = "<!DOCTYPE html>\n<html>\n<head><title>";
     body.append(reason).append("</title></head>\n<body>\n<h1>").append(reason);
     body.append("</h1>\n<p>");
     append_escaped(body, detail);
-    body.append("</p>\n</body>\n</html>\n");
+    body.append("</p>\n");
+    if (!request_id.empty()) {
+        body.append("<p>Request id: ");
+        append_escaped(body, request_id);
+        body.append("</p>\n");
+    }
+    body.append("</body>\n</html>\n");
 
     std::string page = "HTTP/1.1 " + std::to_string(status) + " ";
     page.append(reason).append("\r\nConnection: close\r\nContent-Type: text/html\r\n");
+    // Of what passes by itself: RFC 9110 section 10.2.3.
+    if (status == 503) page.append("Retry-After: 1\r\n");
+    if (!request_id.empty()) page.append("X-Request-ID: ").append(request_id).append("\r\n");
     page.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n");
     return page + body;
 }

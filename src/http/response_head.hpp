@@ -67,8 +67,9 @@ class ResponseHead {
 };
 
 // The refusal page of the server itself: head and body in one string, contract/wsgi.md section 3
-// (Connection: close, Content-Type: text/html, Content-Length).
-std::string error_page(uint16_t status, std::string_view detail);
+// (Connection: close, Content-Type: text/html, Content-Length). A request id that is not empty is
+// named in a field and in the body.
+std::string error_page(uint16_t status, std::string_view detail, std::string_view request_id);
 // "Not Found"; "Unknown" for numbers without a registered phrase.
 std::string_view reason_phrase(uint16_t status);
 

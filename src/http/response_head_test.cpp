@@ -172,7 +172,7 @@ TEST(Describe, EveryFaultHasWords) {
 }
 
 TEST(ErrorPage, IsWholeAndEscaped) {
-    const std::string page = error_page(400, "<b> & \"q\" 'a'");
+    const std::string page = error_page(400, "<b> & \"q\" 'a'", {});
     const size_t end = page.find("\r\n\r\n");
     ASSERT_NE(end, std::string::npos);
     const std::string body = page.substr(end + 4);

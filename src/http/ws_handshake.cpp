@@ -122,7 +122,7 @@ bool WsOpening::offers(std::string_view subprotocol) const {
 // RFC 9110 section 15.5.22: a 426 names the protocol; RFC 6455 section 4.4: and its version.
 std::string ws_refusal_page(WsRefusal refusal) {
     const WsRefusalInfo& info = describe(refusal);
-    std::string page = error_page(info.status, info.detail);
+    std::string page = error_page(info.status, info.detail, {});
     if (refusal == WsRefusal::kVersion) {
         page.insert(page.find("\r\n") + 2,
                     "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n");

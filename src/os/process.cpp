@@ -1,5 +1,7 @@
 #include "os/process.hpp"
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -19,6 +21,12 @@ int parent_death_signal() {
 void set_thread_name(const char* name) { ::prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 int process_id() { return ::getpid(); }
+
+uint64_t current_thread() { return static_cast<uint64_t>(pthread_self()); }
+
+void signal_thread(uint64_t thread, int number) {
+    pthread_kill(static_cast<pthread_t>(thread), number);
+}
 
 uint64_t open_files_max() {
     rlimit limit{};

@@ -17,6 +17,10 @@ int parent_death_signal();
 int process_id();
 uint64_t open_files_max();
 
+// Threads of this process, to send signals to.
+uint64_t current_thread();
+void signal_thread(uint64_t thread, int number);
+
 // The short name that ps -o comm and top show; at most 15 bytes are kept.
 void set_thread_name(const char* name);
 

@@ -90,6 +90,11 @@ Accepted accept_stream(int listener) {
     return accepted;
 }
 
+void accept_at_once(int listener) {
+    const int seconds = 0;
+    setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+}
+
 IoResult receive(int fd, std::span<char> into) {
     return result_of(recv(fd, into.data(), into.size(), 0));
 }

@@ -47,6 +47,8 @@ Fd listen_loopback(uint16_t& port);
 // sendfile(2) knows no MSG_NOSIGNAL. Python ignores SIGPIPE by itself; call once where it is not.
 void ignore_broken_pipes();
 Accepted accept_stream(int listener);
+// TCP listeners: connections are accepted when they stand, not when their first bytes come.
+void accept_at_once(int listener);
 IoResult receive(int fd, std::span<char> into);
 IoResult send_vectors(int fd, const iovec* vectors, int count);
 IoResult send_bytes(int fd, const char* bytes, size_t length);

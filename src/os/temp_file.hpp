@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "os/fd.hpp"
 
@@ -18,6 +19,12 @@ class TempFile {
     static TempFile open(const std::string& directory);
     // TMPDIR. Read it once, at the start: the application may call putenv() at any time.
     static std::string environment_directory();
+    // An unnamed file that another process has made.
+    static TempFile adopt(Fd fd) {
+        TempFile file;
+        file.fd_ = std::move(fd);
+        return file;
+    }
     bool ok() const { return static_cast<bool>(fd_); }
     int fd() const { return fd_.get(); }
 

@@ -11,11 +11,14 @@ Wakeup::Wakeup() {
     writer_.reset(ends[1]);
 }
 
-void Wakeup::ring() {
+void ring(int fd) {
     char byte = 0;
     // A full pipe is already readable: nothing is lost.
-    [[maybe_unused]] ssize_t written = ::write(writer_.get(), &byte, 1);
+    if (fd >= 0) [[maybe_unused]]
+        ssize_t written = ::write(fd, &byte, 1);
 }
+
+void Wakeup::ring() { os::ring(writer_.get()); }
 
 void Wakeup::drain() {
     char bytes[256];

@@ -6,6 +6,9 @@
 
 namespace mono::os {
 
+// A zero byte into a pipe: whoever reads it wakes up. -1: nobody does.
+void ring(int fd);
+
 class Wakeup {
   public:
     Wakeup();

@@ -17,6 +17,14 @@ class Body {
   public:
     void clear();
 
+    // Is in `spill`, whole.
+    void adopt_spill(std::unique_ptr<Spill> spill) {
+        where_ = Where::kSpilled;
+        size_ = spill->size();
+        spill_ = std::move(spill);
+    }
+    int spill_fd() const { return spill_ ? spill_->fd() : -1; }
+
     // Lies at `offset` of the exchange's buffer, `length` bytes long.
     void set_inline(uint32_t offset, uint64_t length) {
         where_ = Where::kInline;

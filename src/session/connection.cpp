@@ -79,8 +79,13 @@ Error Connection::check_script_name() const {
 }
 
 Next Connection::head_complete(int64_t now_ms) {
+    exchange_->started_us = base::monotonic_us();
+    Next fault = judge_head();
+    return fault == Next::kRead ? begin_body(now_ms) : fault;
+}
+
+Next Connection::judge_head() {
     Exchange& exchange = *exchange_;
-    exchange.started_us = base::monotonic_us();
     char* buffer = exchange.bytes.data();
     http::FramingError framing = http::apply_framing(buffer, exchange.head);
     if (framing.error != Error::kNone) return refuse(framing.error, framing.offset);
@@ -92,7 +97,28 @@ Next Connection::head_complete(int64_t now_ms) {
     exchange.script_name = verdict.script_name;
     Error script = check_script_name();
     if (script != Error::kNone) return refuse(script, exchange.head.target.offset);
-    return begin_body(now_ms);
+    return Next::kRead;
+}
+
+Next Connection::resume(std::string_view head, Body body, std::string_view body_bytes,
+                        std::string_view pipelined) {
+    phase_ = Phase::kHead;
+    exchange_ = context_.exchanges.get();
+    Exchange& exchange = *exchange_;
+    exchange.peer = peer_;
+    exchange.bytes.append(head);
+    auto length = static_cast<uint32_t>(head.size());
+    bool whole = parser_.parse(exchange.bytes.data(), length, exchange.head) ==
+                     http::ParseStatus::kComplete &&
+                 exchange.head.length == length && judge_head() == Next::kRead;
+    if (!whole) return Next::kClose;
+    exchange.body = std::move(body);
+    if (!body_bytes.empty()) {
+        exchange.body.set_inline(length, body_bytes.size());
+        exchange.bytes.append(body_bytes);
+    }
+    pipelined_.append(pipelined);
+    return ready();
 }
 
 bool Connection::exceeds_limit(uint64_t present, uint64_t more) const {
@@ -259,7 +285,7 @@ Next Connection::refuse(Error error, uint64_t offset) {
     if (exchange_->response.begun()) return Next::kClose;
     const http::ErrorInfo& info = http::describe(error);
     refusal_ = {error, offset};
-    std::string page = http::error_page(info.status, info.detail);
+    std::string page = http::error_page(info.status, info.detail, {});
     // RFC 9110 section 9.3.2
     if (exchange_->head.head_method) page.resize(page.find("\r\n\r\n") + 4);
     out.append_copy(page);
@@ -267,6 +293,26 @@ Next Connection::refuse(Error error, uint64_t offset) {
     exchange_->response.forbid_keep_alive();
     deadline_ms_ = kNever;
     return Next::kRefused;
+}
+
+Next Connection::refuse_running(Error error, int64_t now_ms) {
+    const http::ErrorInfo& info = http::describe(error);
+    refusal_ = {error, 0};
+    std::string page = http::error_page(info.status, info.detail, {});
+    if (exchange_->head.head_method) page.resize(page.find("\r\n\r\n") + 4);
+    out.append_copy(page);
+    unread_ = phase_ == Phase::kStream;
+    phase_ = Phase::kFlush;
+    set_deadline(now_ms, context_.limits.send_ms_max);
+    return Next::kRefused;
+}
+
+Next Connection::refuse_waiting(Error error, int64_t now_ms) {
+    if (phase_ == Phase::kHead && !parser_.started()) return Next::kClose;
+    unread_ = phase_ != Phase::kReady;
+    Next next = refuse(error, 0);
+    set_deadline(now_ms, context_.limits.send_ms_max);
+    return next;
 }
 
 // How far a body that is cut short came, from the request's first byte.
@@ -324,10 +370,10 @@ void Connection::progressed(int64_t now_ms) {
     }
 }
 
-void Connection::begin_linger(int64_t now_ms) {
+void Connection::linger(int64_t now_ms, int64_t span_ms) {
     phase_ = Phase::kLinger;
     pipelined_.release();
-    deadline_ms_ = now_ms + kLingerMs;
+    deadline_ms_ = now_ms + span_ms;
 }
 
 Next Connection::flushed(int64_t now_ms) {
@@ -340,7 +386,7 @@ Next Connection::flushed(int64_t now_ms) {
     if (!goes_on) {
         // Unread input would turn close() into RST and take the answer with it.
         if (!refused && !unread_ && pipelined_.empty()) return Next::kClose;
-        begin_linger(now_ms);
+        linger(now_ms, kLingerMs);
         return Next::kRead;
     }
     phase_ = Phase::kIdle;

@@ -85,6 +85,17 @@ class Connection {
     [[nodiscard]] Next end_of_input();
     // deadline_ms() has passed.
     [[nodiscard]] Next expire(int64_t now_ms);
+    // The application has the exchange and does not answer: the server does, in its place. Nothing
+    // that the application's thread may be writing is looked at. Response::begun() must be false.
+    [[nodiscard]] Next refuse_running(http::Error error, int64_t now_ms);
+    // kReady and not handed out, or a request that is still coming: the server will not serve it.
+    [[nodiscard]] Next refuse_waiting(http::Error error, int64_t now_ms);
+    // A complete request that another worker has read (engine/relay.hpp). kDispatch, or kClose
+    // where it is not what it should be.
+    [[nodiscard]] Next resume(std::string_view head, Body body, std::string_view body_bytes,
+                              std::string_view pipelined);
+    // Half-close: nothing more will be answered, but what still comes is read for a moment.
+    void linger(int64_t now_ms, int64_t span_ms);
     // From now on the bytes are another protocol's; returns those that have arrived already.
     base::Buffer upgrade();
     // The application is done with the exchange; its response is in out or sent.
@@ -115,7 +126,7 @@ class Connection {
     bool persists() const {
         return refusal_.error == http::Error::kNone && exchange_->response.keep_alive();
     }
-    bool pipelined() const { return !pipelined_.empty(); }
+    std::string_view pipelined() const { return pipelined_.view(); }
     bool broken_reply() const { return broken_reply_; }
     void break_reply() { broken_reply_ = true; }
 
@@ -126,6 +137,8 @@ class Connection {
   private:
     Next feed_head(std::string_view bytes, int64_t now_ms);
     Next head_complete(int64_t now_ms);
+    // What the head says about framing, proxies and the script name; kRead: all is well.
+    Next judge_head();
     Next begin_body(int64_t now_ms);
     Next feed_length(std::string_view bytes, int64_t now_ms);
     Next feed_chunked(std::string_view bytes, int64_t now_ms);
@@ -135,7 +148,6 @@ class Connection {
     Next end_stream(std::string_view pipelined);
     Next refuse(http::Error error, uint64_t offset);
     uint64_t body_offset() const;
-    void begin_linger(int64_t now_ms);
     void set_deadline(int64_t now_ms, int64_t span_ms) {
         deadline_ms_ = span_ms > 0 ? now_ms + span_ms : kNever;
     }

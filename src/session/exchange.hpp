@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/buffer.hpp"
+#include "base/timer_wheel.hpp"
 #include "http/message.hpp"
 #include "http/trust.hpp"
 #include "session/body.hpp"
@@ -27,14 +28,34 @@ struct PeerInfo {
     bool trusted = false;   // forwarded_allow_ips
 };
 
+struct Exchange;
+
+// Fires when the application has had the request for too long (engine_deadlines.cpp).
+struct RequestTimer : base::TimerNode {
+    explicit RequestTimer(Exchange* owner) : exchange(owner) {}
+    Exchange* exchange;
+};
+
 struct Exchange {
+    static constexpr uint16_t kNoFlight = 0xffff;
+    enum class Lateness : uint8_t { kNone, kOverdue, kStuck };
+
     base::Buffer bytes;  // the head and, where it fits, the body
     http::RequestHead head;
     Body body;
     Response response;
     http::Scheme scheme = http::Scheme::kTransport;
-    base::Slice script_name;   // of a permitted header; empty: Limits::script_name
-    int64_t started_us = 0;    // monotonic: the head was complete
+    base::Slice script_name;    // of a permitted header; empty: Limits::script_name
+    int64_t started_us = 0;     // monotonic: the head was complete
+    int64_t dispatched_us = 0;  // monotonic: the application got it
+    RequestTimer timer{this};
+    uint64_t thread = 0;          // that runs the application (Python's identifier)
+    uint16_t flight = kNoFlight;  // its record on the scoreboard (engine/recorder.hpp)
+    Lateness lateness = Lateness::kNone;
+    bool counted = false;      // taken in, and its ending not yet in the ledger
+    bool recorded = false;     // in flight, as the scoreboard tells
+    bool interrupted = false;  // the application was told to stop
+    bool leaving = false;      // the application is done: too late to interrupt it
     PeerInfo peer;             // a copy: the connection may die while the application runs
     void* link = nullptr;      // engine's connection; nullptr once it is gone
     Exchange* next = nullptr;  // in the engine's ready queue or pool
@@ -60,9 +81,10 @@ struct Exchange {
         user = nullptr;
         incoming.release();
         inbox.reset();
-        streamed = wants_room = false;
+        streamed = wants_room = interrupted = leaving = false;
         body_complete = true;
-        started_us = 0;
+        started_us = dispatched_us = 0;
+        thread = 0;
         link = nullptr;
         next = nullptr;
         handed_out = continue_sent = false;

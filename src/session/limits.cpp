@@ -53,6 +53,11 @@ base::Result<Limits> limits_from(const config::Settings& settings) {
     limits.body_ms_max = settings.client_body_timeout * 1'000;
     limits.send_ms_max = settings.send_timeout * 1'000;
     limits.keepalive_ms_max = settings.keepalive * 1'000;
+    limits.request_ms_max = settings.request_timeout * 1'000;
+    limits.request_kill_ms_max = settings.request_kill_timeout * 1'000;
+    limits.queue_ms_max = settings.queue_timeout * 1'000;
+    limits.drain_delay_ms = settings.drain_delay * 1'000;
+    limits.readiness_path = settings.readiness_path;
     limits.temp_directory = settings.tmp_upload_dir;
     return limits;
 }

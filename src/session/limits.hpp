@@ -34,6 +34,11 @@ struct Limits {
     int64_t body_ms_max = 60'000;       // between two reads of a body
     int64_t send_ms_max = 60'000;       // without progress on a response
     int64_t keepalive_ms_max = 75'000;  // idle between two requests; 0: every answer closes
+    int64_t request_ms_max = 0;         // until the application begins its answer; then 504
+    int64_t request_kill_ms_max = 0;    // until the worker has to go
+    int64_t queue_ms_max = 0;           // from a request's arrival until the application gets it
+    int64_t drain_delay_ms = 0;         // a stop goes on accepting for so long
+    std::string readiness_path;         // answered without the application; empty: none
     std::string temp_directory;
     std::string script_name;  // of the process environment
 };

@@ -1,0 +1,137 @@
+// The one way in which a worker ends its service (docs/adr/0008): nothing new is admitted, every
+// answer closes its connection, what is here is served; what cannot be is refused, never dropped.
+//
+//   drain ──▶ closing: a stop for good goes on accepting for drain_delay, then empties the kernel's
+//     │       queues and closes the listeners. A worker that siblings survive just looks away.
+//     ├─▶ idle connections get a moment for the request that crosses our decision, then a FIN
+//     ├─▶ hurry: near the end of graceful_timeout what has not reached the application gets 503
+//     └─▶ WebSockets are told to go (1012) when nothing else is left, or at the hurry
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "engine/engine.hpp"
+#include "os/files.hpp"
+
+namespace mono::engine {
+
+using session::Next;
+using session::Phase;
+
+namespace {
+
+constexpr int64_t kDrainIdleMs = 500;    // for requests that cross our decision to stop
+constexpr int64_t kDrainLingerMs = 500;  // for those that cross our FIN: no RST for them
+constexpr int64_t kBacklogMs = 100;      // for connections that stand and have not spoken yet
+constexpr uint16_t kServiceRestart = 1012;
+
+}  // namespace
+
+void Engine::drain(bool for_good) {
+    Lock lock(mutex_);
+    now_ms_ = base::monotonic_ms();
+    bool first = !draining_;
+    draining_ = true;
+    if (for_good && !for_good_) {
+        for_good_ = true;
+        for (int fd : listeners_) os::accept_at_once(fd);
+        closing_at_ms_ = now_ms_ + std::max(kBacklogMs, options_.limits.drain_delay_ms);
+    } else if (!for_good_) {
+        pause_listeners();
+    }
+    if (first || for_good) drain_idle_at_ms_ = std::max(now_ms_, closing_at_ms_) + kDrainIdleMs;
+    publish_load();
+    lock.unlock();
+    wake();
+}
+
+// Whoever stood in the kernel's queue is in: only then is the listener closed, at once. The number
+// stays occupied, because its owner will close it too.
+void Engine::close_listeners() {
+    closing_at_ms_ = 0;
+    pause_listeners();
+    int error = 0;
+    os::Fd nothing = os::open_append("/dev/null", error);
+    for (size_t i = 0; i < listeners_.size(); ++i) {
+        accept_backlog(i);
+        if (!os::replace(listeners_[i], nothing))
+            say(Severity::kError, "A listening socket could not be closed");
+    }
+}
+
+void Engine::accept_backlog(size_t listener) {
+    while (links_.size() < options_.connections_max) {
+        os::Accepted accepted = os::accept_stream(listeners_[listener]);
+        if (accepted.status != os::AcceptStatus::kAccepted) return;
+        add_connection(std::move(accepted.fd), accepted.peer, listener);
+    }
+}
+
+// A round of a drain; under the lock.
+void Engine::go_on_draining() {
+    if (closing_at_ms_ != 0 && now_ms_ >= closing_at_ms_) close_listeners();
+    if (drain_idle_at_ms_ != 0 && now_ms_ >= drain_idle_at_ms_) {
+        drain_idle_at_ms_ = 0;
+        links_.for_each([&](Link& link) { half_close(link); });
+    }
+    if (closing_at_ms_ == 0 && only_sockets_left()) close_sockets();
+}
+
+void Engine::half_close(Link& link) {
+    if (link.connection.phase() != Phase::kIdle) return;
+    if (link.eof) return close_link(link);
+    if (!poll_link(link)) return;
+    link.connection.linger(now_ms_, kDrainLingerMs);
+    os::shutdown_write(link.fd.get());
+    rearm(link);
+}
+
+bool Engine::only_sockets_left() {
+    uint32_t sockets = 0;
+    bool others = ready_head_ != nullptr;
+    links_.for_each([&](Link& link) {
+        others |= !link.socket;
+        sockets += link.connection.exchange() != nullptr ? 1 : 0;
+    });
+    return !others && busy_ == sockets;
+}
+
+void Engine::close_sockets() {
+    if (std::exchange(sockets_told_, true)) return;
+    links_.for_each([&](Link& link) {
+        if (!link.socket) return;
+        link.socket->close(kServiceRestart, "", now_ms_);
+        settle_socket(link);
+    });
+}
+
+void Engine::hurry() {
+    Lock lock(mutex_);
+    now_ms_ = base::monotonic_ms();
+    if (closing_at_ms_ != 0) close_listeners();
+    links_.for_each([&](Link& link) {
+        const session::Exchange* exchange = link.connection.exchange();
+        bool waits = exchange != nullptr && !exchange->handed_out &&
+                     link.connection.phase() != Phase::kFlush;
+        if (waits) act(link, link.connection.refuse_waiting(http::Error::kStopping, now_ms_));
+    });
+    close_sockets();
+}
+
+bool Engine::drain_complete() const {
+    return draining_ && closing_at_ms_ == 0 && links_.size() == 0 && busy_ == 0 &&
+           ready_head_ == nullptr;
+}
+
+bool Engine::drained() {
+    Lock lock(mutex_);
+    if (!drain_complete()) return false;
+    // In a stop of the whole server an idle worker stays while others have requests waiting.
+    if (for_good_ && relay_.open() && options_.board->waiting(options_.board_slot)) return false;
+    for_good_ = false;
+    publish_load();
+    now_ms_ = base::monotonic_ms();
+    // Nobody sends anything from now on; what was sent just before is ours, if nobody else's.
+    return !relay_.open() || !accept_relayed();
+}
+
+}  // namespace mono::engine

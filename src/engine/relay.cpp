@@ -1,0 +1,82 @@
+#include "engine/relay.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "os/fd_channel.hpp"
+
+namespace mono::engine {
+namespace {
+
+constexpr uint32_t kMagic = 0x4d4f4e31;  // of this layout; both ends are the same build
+
+struct PacketHead {
+    uint32_t magic;
+    uint32_t head_bytes;
+    uint32_t body_bytes;
+    uint32_t pipelined_bytes;
+    uint64_t body_file_bytes;
+    int64_t started_us;
+    uint16_t listener;
+    uint16_t port;
+    uint8_t trusted;
+    uint8_t host_bytes;
+    char host[46];
+};
+
+iovec part(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
+
+}  // namespace
+
+bool Relay::send(const session::Exchange& exchange, int client, std::string_view pipelined) const {
+    // A field that was unfolded in place is not what the peer sent.
+    std::string_view head = exchange.bytes.view().substr(0, exchange.head.length);
+    std::string_view body = exchange.body_view();
+    size_t total = sizeof(PacketHead) + head.size() + body.size() + pipelined.size();
+    if (!open() || total > kPacketBytesMax || exchange.peer.host.size() > sizeof PacketHead::host)
+        return false;
+    PacketHead packet{};
+    packet.magic = kMagic;
+    packet.head_bytes = static_cast<uint32_t>(head.size());
+    packet.body_bytes = static_cast<uint32_t>(body.size());
+    packet.pipelined_bytes = static_cast<uint32_t>(pipelined.size());
+    packet.started_us = exchange.started_us;
+    packet.listener = exchange.peer.listener;
+    packet.port = exchange.peer.port;
+    packet.trusted = exchange.peer.trusted ? 1 : 0;
+    packet.host_bytes = static_cast<uint8_t>(exchange.peer.host.size());
+    std::memcpy(packet.host, exchange.peer.host.data(), exchange.peer.host.size());
+    std::array fds = {client, exchange.body.spill_fd()};
+    if (fds[1] >= 0) packet.body_file_bytes = exchange.body.size();
+    const std::array parts = {iovec{&packet, sizeof packet}, part(head), part(body),
+                              part(pipelined)};
+    return os::send_packet(ends_.sender, parts, std::span(fds).first(fds[1] >= 0 ? 2 : 1));
+}
+
+std::optional<Parcel> Relay::receive() {
+    if (!buffer_) buffer_.reset(new char[kPacketBytesMax]);
+    os::Packet packet = os::receive_packet(ends_.receiver, {buffer_.get(), kPacketBytesMax});
+    PacketHead head;
+    if (packet.bytes < sizeof head || !packet.fds[0]) return std::nullopt;
+    std::memcpy(&head, buffer_.get(), sizeof head);
+    std::string_view rest(buffer_.get() + sizeof head, packet.bytes - sizeof head);
+    size_t announced = size_t{head.head_bytes} + head.body_bytes + head.pipelined_bytes;
+    if (head.magic != kMagic || announced != rest.size() || head.host_bytes > sizeof head.host)
+        return std::nullopt;
+    Parcel parcel;
+    parcel.client = std::move(packet.fds[0]);
+    parcel.body_file = std::move(packet.fds[1]);
+    parcel.body_file_bytes = head.body_file_bytes;
+    parcel.peer.host.assign(head.host, head.host_bytes);
+    parcel.peer.port = head.port;
+    parcel.peer.listener = head.listener;
+    parcel.peer.trusted = head.trusted != 0;
+    parcel.head = rest.substr(0, head.head_bytes);
+    parcel.body = rest.substr(head.head_bytes, head.body_bytes);
+    parcel.pipelined = rest.substr(head.head_bytes + head.body_bytes);
+    parcel.started_us = head.started_us;
+    return parcel;
+}
+
+}  // namespace mono::engine

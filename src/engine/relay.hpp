@@ -1,0 +1,54 @@
+// Relay: how a complete request gets from a worker that has no free slot to a sibling that has one:
+// connection and bytes, in one packet over a socket pair that all workers of a server hold. What
+// nobody has taken yet waits in the kernel, and is not lost with the worker that sent it.
+// Owner: one engine, under its lock. `pack` and `send` are async-signal-safe: the crash handler
+// sends what had not reached the application (insurance.cpp).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "os/fd.hpp"
+#include "session/exchange.hpp"
+
+namespace mono::engine {
+
+// Ends of the pair; the caller's. -1: there is no relay.
+struct RelayEnds {
+    int sender = -1;
+    int receiver = -1;
+};
+
+// A request on its way; views are valid until the next receive().
+struct Parcel {
+    os::Fd client;
+    os::Fd body_file;
+    uint64_t body_file_bytes = 0;
+    session::PeerInfo peer;
+    std::string_view head;
+    std::string_view body;
+    std::string_view pipelined;
+    int64_t started_us = 0;
+};
+
+class Relay {
+  public:
+    explicit Relay(RelayEnds ends) : ends_(ends) {}
+
+    bool open() const { return ends_.sender >= 0; }
+    int receiver() const { return ends_.receiver; }
+
+    // False: it does not fit, or nobody has taken the last ones; it stays where it is.
+    [[nodiscard]] bool send(const session::Exchange& exchange, int client,
+                            std::string_view pipelined) const;
+    std::optional<Parcel> receive();
+
+  private:
+    static constexpr size_t kPacketBytesMax = 160 * 1024;  // well below the least send buffer
+
+    RelayEnds ends_;
+    std::unique_ptr<char[]> buffer_;  // kPacketBytesMax, from the first parcel on
+};
+
+}  // namespace mono::engine
