@@ -104,6 +104,95 @@ TEST(Drain, NobodyNewIsAccepted) {
     EXPECT_EQ(server->connections_accepted(), 1u);
 }
 
+// A stop for good: who stood in the kernel's queue is served, and nobody is let in afterwards.
+TEST(Drain, ForGoodServesTheKernelsQueue) {
+    Server server;
+    Client first = server.client();
+    first.get("/first");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    std::vector<Client> queued;  // the only slot is busy: nobody accepts them
+    for (int i = 0; i < 20; ++i) {
+        queued.push_back(server.client());
+        queued.back().get("/queued");
+    }
+    server->drain(true);
+    respond(server.engine(), *exchange, "first");
+    EXPECT_EQ(first.response(), "first");
+    for (size_t i = 0; i < queued.size(); ++i) {
+        exchange = server.take();
+        ASSERT_NE(exchange, nullptr);
+        respond(server.engine(), *exchange, "queued");
+    }
+    for (Client& client : queued) {
+        EXPECT_EQ(client.response(), "queued");
+        EXPECT_NE(client.head.find("Connection: close"), std::string::npos);
+    }
+    EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
+    EXPECT_FALSE(server.client().connected());
+    EXPECT_EQ(server->totals().answered, 21u);
+}
+
+TEST(Drain, ForGoodAcceptsForAsLongAsItIsTold) {
+    Options options;
+    options.limits.drain_delay_ms = 400;
+    options.limits.readiness_path = "/ready";
+    Server server(std::move(options));
+    {
+        Client probe = server.client();
+        probe.get("/ready");
+        EXPECT_TRUE(server.turn_until([&] { return server->totals().answered == 1; }));
+        EXPECT_EQ(probe.response(), "ready\n");
+        EXPECT_EQ(probe.status(), 200);
+    }
+    server->drain(true);
+    Client probe = server.client();
+    probe.get("/ready?x");
+    EXPECT_TRUE(server.turn_until([&] { return server->totals().answered == 2; }));
+    EXPECT_EQ(probe.response(), "stopping\n");
+    EXPECT_EQ(probe.status(), 503);
+    Client late = server.client();
+    late.get("/late");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    respond(server.engine(), *exchange, "late");
+    EXPECT_EQ(late.response(), "late");
+    EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
+    EXPECT_FALSE(server.client().connected());
+}
+
+TEST(Drain, AHurryRefusesWhatCannotBeServed) {
+    Server server;
+    Client kept = server.client();
+    kept.get("/one");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    respond(server.engine(), *exchange, "one");
+    ASSERT_EQ(kept.response(), "one");
+    Client half = server.client();
+    ASSERT_TRUE(half.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf"));
+    ASSERT_TRUE(server.turn_until([&] { return server->connections() == 2; }));
+    Client slow = server.client();
+    slow.get("/slow");
+    exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    kept.get("/waits");
+    ASSERT_TRUE(eventually([&] { return server->totals().accepted == 3; }));
+    server->drain(true);
+    server->hurry();
+    for (Client* client : {&kept, &half}) {
+        EXPECT_TRUE(client->response().has_value());
+        EXPECT_EQ(client->status(), 503);
+        EXPECT_NE(client->head.find("Retry-After: "), std::string::npos);
+    }
+    respond(server.engine(), *exchange, "slow");
+    EXPECT_EQ(slow.response(), "slow");
+    EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
+    const board::Totals totals = server->totals();
+    EXPECT_EQ(totals.accepted, totals.answered + totals.refused + totals.aborted);
+    EXPECT_EQ(totals.refused, 2u);
+}
+
 // The client of the last busy request has left: threads that wait must neither spin nor stay.
 TEST(Drain, WaitsForAnApplicationWithoutAClient) {
     Options options;

@@ -150,7 +150,8 @@ TEST(EngineIo, ClientsThatLeaveInAnyPhaseLeaveNothing) {
             Client client = server.client();
             ASSERT_TRUE(client.send(bytes));
             const uint64_t accepted = server->connections_accepted() + (round == 2 ? 0 : 1);
-            ASSERT_TRUE(server.turn_until([&] { return server->connections_accepted() >= accepted; }));
+            ASSERT_TRUE(
+                server.turn_until([&] { return server->connections_accepted() >= accepted; }));
             if (round == 1) client.reset();
         }
     }

@@ -1,0 +1,218 @@
+// Requests whose application does not answer, or that nobody had time for.
+#include <atomic>
+
+#include "engine/support_test.hpp"
+
+namespace mono::engine {
+namespace {
+
+Options hurried(int64_t request_ms, int64_t kill_ms = 0) {
+    Options options;
+    options.limits.request_ms_max = request_ms;
+    options.limits.request_kill_ms_max = kill_ms;
+    return options;
+}
+
+size_t overdue(Server& server) {
+    size_t count = 0;
+    server->visit_overdue([&](session::Exchange&) { ++count; });
+    return count;
+}
+
+TEST(Deadline, TheClientGetsItsAnswerWhileTheApplicationIsStuck) {
+    Server server(hurried(100));
+    Client client = server.client();
+    client.get("/stuck");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    ASSERT_TRUE(client.response().has_value());  // nobody drives the engine but its standby
+    EXPECT_EQ(client.status(), 504);
+    EXPECT_EQ(overdue(server), 1u);
+    EXPECT_EQ(overdue(server), 0u) << "told twice";
+    EXPECT_EQ(server->totals().refused, 1u);
+    // The application wakes up and answers: nobody hears it.
+    set_head(*exchange);
+    EXPECT_EQ(server->write(*exchange, {"late", nullptr}, 4, true), WriteStatus::kGone);
+    EXPECT_TRUE(server->leave_application(*exchange));
+    server->finish(*exchange);
+    EXPECT_EQ(client.end(), Client::End::kFin);
+    EXPECT_EQ(client.unread(), "");
+    const board::Totals totals = server->totals();
+    EXPECT_EQ(totals.accepted, 1u);
+    EXPECT_EQ(totals.answered + totals.aborted, 0u);
+}
+
+TEST(Deadline, AnAnswerThatHasBegunMayTakeItsTime) {
+    Server server(hurried(100));
+    Client client = server.client();
+    client.get("/stream");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    set_head(*exchange);
+    EXPECT_EQ(server->write(*exchange, {"one", nullptr}, -1, false), WriteStatus::kDone);
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    EXPECT_EQ(server->write(*exchange, {"two", nullptr}, -1, true), WriteStatus::kDone);
+    EXPECT_FALSE(server->leave_application(*exchange));
+    server->finish(*exchange);
+    EXPECT_EQ(client.response(), "onetwo");
+    EXPECT_EQ(overdue(server), 0u);
+}
+
+TEST(Deadline, CanBeExtendedAndShortened) {
+    Server server(hurried(200));
+    Client client = server.client();
+    client.get("/");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    EXPECT_TRUE(server->extend(*exchange, 60'000));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    EXPECT_EQ(overdue(server), 0u);
+    EXPECT_TRUE(server->extend(*exchange, 50));
+    EXPECT_TRUE(eventually([&] { return overdue(server) == 1; }));
+    EXPECT_FALSE(server->extend(*exchange, 60'000)) << "it is too late";
+    server->abandon(*exchange);
+    EXPECT_TRUE(client.response().has_value());
+    EXPECT_EQ(client.status(), 504);
+}
+
+TEST(Deadline, OthersAreServedMeanwhile) {
+    Options options = hurried(100);
+    options.slots = 2;
+    Server server(std::move(options));
+    Client stuck = server.client();
+    stuck.get("/stuck");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    Application healthy(server.engine());
+    for (int round = 0; round < 20; ++round) {
+        Client client = server.client();
+        client.get("/healthy");
+        EXPECT_EQ(client.response(), "/healthy");
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    EXPECT_TRUE(stuck.response().has_value());
+    EXPECT_EQ(stuck.status(), 504);
+    server->abandon(*exchange);
+}
+
+TEST(Deadline, TheMasterIsToldOfWhatStaysStuck) {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    os::Fd reader(ends[0]);
+    os::Fd writer(ends[1]);
+    os::SharedMemory memory(board::Scoreboard::bytes(1));
+    board::Scoreboard board(memory.data(), 1);
+    board.clear(0);
+    Options options = hurried(50, 200);
+    options.board = &board;
+    options.master_fd = writer.get();
+    Server server(std::move(options));
+    Client client = server.client();
+    client.get("/stuck?for=ever");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    EXPECT_EQ(board.slot(0).in_flight, 1u);
+    const board::Flight& flight = board.slot(0).flights[0];
+    EXPECT_EQ(flight.phase, board::FlightPhase::kRunning);
+    EXPECT_EQ(flight.target.view(), "/stuck?for=ever");
+    EXPECT_EQ(flight.method.view(), "GET");
+    EXPECT_EQ(flight.client.view(), "127.0.0.1");
+    EXPECT_TRUE(eventually([&] { return board.slot(0).overdue == 1; }));
+    char byte = 'x';
+    EXPECT_EQ(read(reader.get(), &byte, 1), 1);
+    EXPECT_EQ(byte, 0);
+    EXPECT_TRUE(eventually([&] { return board.slot(0).stuck == 1; }));
+    EXPECT_EQ(read(reader.get(), &byte, 1), 1);
+    EXPECT_EQ(board.slot(0).in_flight, 1u) << "the application still has it";
+    server->abandon(*exchange);
+    EXPECT_EQ(board.slot(0).stuck, 0u);
+    EXPECT_EQ(board.slot(0).overdue, 0u);
+    EXPECT_EQ(board.slot(0).in_flight, 0u);
+    EXPECT_EQ(flight.phase, board::FlightPhase::kFree);
+}
+
+TEST(Deadline, ABlockedLoopHasAWatch) {
+    Options options = hurried(100);
+    options.nested = true;
+    options.stream_bodies = true;
+    options.slots = 10;
+    Server server(std::move(options));
+    Client client = server.client();
+    client.get("/");
+    Turn turn;
+    ASSERT_TRUE(eventually([&] {
+        server->turn(turn);
+        return !turn.ready.empty();
+    }));
+    // No turn from here on: an application blocks the loop.
+    EXPECT_TRUE(client.response().has_value());
+    EXPECT_EQ(client.status(), 504);
+    server->abandon(*turn.ready[0]);
+}
+
+std::atomic<int> signals_seen{0};
+
+TEST(Deadline, TheThreadThatMadeTheEngineGetsASignal) {
+    signals_seen = 0;
+    struct sigaction action {};
+    action.sa_handler = [](int) { ++signals_seen; };
+    ASSERT_EQ(sigaction(SIGRTMIN + 5, &action, nullptr), 0);
+    Options options = hurried(50);
+    options.overdue_signal = SIGRTMIN + 5;
+    Server server(std::move(options));
+    Client client = server.client();
+    client.get("/");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    EXPECT_TRUE(eventually([] { return signals_seen == 1; }));
+    server->abandon(*exchange);
+}
+
+TEST(QueueTimeout, ARequestBehindASlowOneGets503) {
+    Options options;
+    options.limits.queue_ms_max = 100;
+    Server server(std::move(options));
+    Client kept = server.client();
+    kept.get("/one");
+    session::Exchange* one = server.take();
+    ASSERT_NE(one, nullptr);
+    respond(server.engine(), *one, "one");
+    ASSERT_EQ(kept.response(), "one");
+    Client slow = server.client();
+    slow.get("/slow");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    kept.get("/behind");
+    ASSERT_TRUE(eventually([&] { return server->totals().accepted == 3; }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    respond(server.engine(), *exchange, "slow");
+    EXPECT_EQ(slow.response(), "slow");
+    EXPECT_TRUE(server.turn_until([&] { return server->totals().refused == 1; }));
+    EXPECT_TRUE(kept.response().has_value());
+    EXPECT_EQ(kept.status(), 503);
+    EXPECT_NE(kept.head.find("Retry-After: "), std::string::npos);
+    EXPECT_EQ(server->totals().answered, 2u);
+}
+
+TEST(Queue, AClientThatHasLeftIsNotServed) {
+    Server server;
+    Client kept = server.client();
+    kept.get("/one");
+    session::Exchange* one = server.take();
+    ASSERT_NE(one, nullptr);
+    respond(server.engine(), *one, "one");
+    ASSERT_EQ(kept.response(), "one");
+    Client slow = server.client();
+    slow.get("/slow");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    kept.get("/left");
+    ASSERT_TRUE(eventually([&] { return server->totals().accepted == 3; }));
+    kept.close();
+    EXPECT_TRUE(eventually([&] { return server->totals().aborted == 1; }));
+    respond(server.engine(), *exchange, "slow");
+    EXPECT_EQ(server.take(100), nullptr);
+}
+
+}  // namespace
+}  // namespace mono::engine

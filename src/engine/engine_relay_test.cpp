@@ -1,0 +1,194 @@
+// Two workers' engines over one scoreboard and one pair: what one cannot serve, the other does.
+#include <array>
+
+#include "engine/support_test.hpp"
+#include "os/shm.hpp"
+
+namespace mono::engine {
+namespace {
+
+class Siblings {
+  public:
+    Siblings() {
+        int ends[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+        sender_.reset(ends[0]);
+        receiver_.reset(ends[1]);
+        board_.clear(0);
+        board_.clear(1);
+    }
+    Options options(uint32_t slot) {
+        Options options;
+        options.board = &board_;
+        options.board_slot = slot;
+        options.relay = {sender_.get(), receiver_.get()};
+        return options;
+    }
+    board::Scoreboard& board() { return board_; }
+
+  private:
+    os::SharedMemory memory_{board::Scoreboard::bytes(2)};
+    board::Scoreboard board_{memory_.data(), 2};
+    os::Fd sender_, receiver_;
+};
+
+struct Busy {
+    explicit Busy(Server& server) : server_(server), holder_(server.client()) {
+        holder_.get("/busy");
+        exchange_ = server.take();
+        EXPECT_NE(exchange_, nullptr);
+        EXPECT_EQ(target_of(*exchange_), "/busy");
+    }
+    ~Busy() {
+        respond(server_.engine(), *exchange_, "busy");
+        EXPECT_EQ(holder_.response(), "busy");
+    }
+    Server& server_;
+    Client holder_;
+    session::Exchange* exchange_;
+};
+
+Client kept_alive(Server& server) {
+    Client client = server.client();
+    client.get("/first");
+    session::Exchange* first = server.take();
+    EXPECT_NE(first, nullptr);
+    respond(server.engine(), *first, "first");
+    EXPECT_EQ(client.response(), "first");
+    return client;
+}
+
+TEST(Relay, ARequestOfABusyWorkerIsServedByAnIdleSibling) {
+    Siblings siblings;
+    Server here(siblings.options(0));
+    Server there(siblings.options(1));
+    Client client = kept_alive(here);
+    {
+        Busy busy(here);
+        ASSERT_TRUE(
+            client.send("POST /moved?a=b HTTP/1.1\r\nHost: a\r\nX-One: 1\r\n"
+                        "Content-Length: 4\r\n\r\nbodyGET /next HTTP/1.1\r\nHost: a\r\n\r\n"));
+        session::Exchange* moved = there.take();
+        ASSERT_NE(moved, nullptr);
+        EXPECT_EQ(target_of(*moved), "/moved?a=b");
+        EXPECT_EQ(body_of(*moved), "body");
+        EXPECT_EQ(moved->peer.host, "127.0.0.1");
+        EXPECT_NE(moved->peer.port, 0);
+        EXPECT_GT(moved->started_us, 0);
+        respond(there.engine(), *moved, "moved");
+        EXPECT_EQ(client.response(), "moved");
+        // The connection stays where it was served, with what was pipelined behind.
+        session::Exchange* next = there.take();
+        ASSERT_NE(next, nullptr);
+        EXPECT_EQ(target_of(*next), "/next");
+        respond(there.engine(), *next, "next");
+        EXPECT_EQ(client.response(), "next");
+        EXPECT_EQ(here->connections(), 1u);
+        EXPECT_EQ(there->connections(), 1u);
+    }
+    EXPECT_EQ(here->totals().accepted, 2u);
+    EXPECT_EQ(here->totals().answered, 2u);
+    EXPECT_EQ(there->totals().accepted, 2u);
+    EXPECT_EQ(there->totals().answered, 2u);
+    client.close();
+    EXPECT_TRUE(there.turn_until([&] { return there->connections() == 0; }));
+}
+
+TEST(Relay, BodiesInFilesAndInChunksGoAlong) {
+    Siblings siblings;
+    Options options = siblings.options(0);
+    options.limits.body_memory_bytes_max = 1000;
+    Server here(std::move(options));
+    Server there(siblings.options(1));
+    const std::string large(300'000, 'x');
+    const std::array requests = {
+        "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" + large,
+        "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n493e0\r\n" + large +
+            "\r\n0\r\n\r\n",
+        std::string("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    "4\r\nabcd\r\n0\r\n\r\n")};
+    const size_t before = open_fds();
+    for (const std::string& request : requests) {
+        Client client = kept_alive(here);
+        Busy busy(here);
+        ASSERT_TRUE(client.send(request));
+        session::Exchange* moved = there.take();
+        ASSERT_NE(moved, nullptr);
+        EXPECT_EQ(body_of(*moved), request.size() > 1000 ? large : "abcd");
+        respond(there.engine(), *moved, "moved");
+        EXPECT_EQ(client.response(), "moved");
+        client.close();
+        EXPECT_TRUE(there.turn_until([&] { return there->connections() == 0; }));
+    }
+    EXPECT_TRUE(here.turn_until([&] { return here->connections() == 0; }));
+    EXPECT_LE(open_fds(), before);
+}
+
+TEST(Relay, NothingMovesWhereNobodyIsIdle) {
+    Siblings siblings;
+    Server here(siblings.options(0));
+    Server there(siblings.options(1));
+    Client client = kept_alive(here);
+    Busy other(there);
+    {
+        Busy busy(here);
+        client.get("/stays");
+        EXPECT_TRUE(eventually([&] { return siblings.board().slot(0).busy == 2; }));
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        EXPECT_EQ(siblings.board().slot(0).busy, 2u);
+        EXPECT_TRUE(siblings.board().waiting(1));
+    }
+    session::Exchange* stayed = here.take();
+    ASSERT_NE(stayed, nullptr);
+    respond(here.engine(), *stayed, "stayed");
+    EXPECT_EQ(client.response(), "stayed");
+}
+
+// In a stop of the whole server the idle one stays until the other's queue is empty.
+TEST(Relay, AStopServesWhatWaitsAnywhere) {
+    Siblings siblings;
+    Server here(siblings.options(0));
+    Server there(siblings.options(1));
+    Client client = kept_alive(here);
+    Busy busy(here);
+    here->drain(true);
+    there->drain(true);
+    client.get("/late");
+    session::Exchange* moved = there.take();
+    ASSERT_NE(moved, nullptr);
+    EXPECT_EQ(target_of(*moved), "/late");
+    respond(there.engine(), *moved, "late");
+    EXPECT_EQ(client.response(), "late");
+    EXPECT_NE(client.head.find("Connection: close"), std::string::npos);
+    EXPECT_TRUE(there.turn_until([&] { return there->drained(); }));
+}
+
+// A worker that leaves takes none of what is sent to it, and leaves nothing unread.
+TEST(Relay, TheLastOneEmptiesThePair) {
+    Siblings siblings;
+    Server here(siblings.options(0));
+    Server there(siblings.options(1));
+    Client client = kept_alive(here);
+    {
+        Busy busy(here);
+        client.get("/moved");
+        EXPECT_TRUE(eventually([&] { return here->connections() == 1; })) << "it has not left";
+    }
+    here->drain(false);
+    // Nobody has read the packet: whoever comes to the end first does.
+    session::Exchange* own = nullptr;
+    EXPECT_TRUE(eventually([&] {
+        EXPECT_FALSE(here->drained());
+        own = here.turn(5);
+        return own != nullptr;
+    }));
+    ASSERT_NE(own, nullptr);
+    respond(here.engine(), *own, "own");
+    EXPECT_EQ(client.response(), "own");
+    EXPECT_TRUE(here.turn_until([&] { return here->drained(); }));
+    EXPECT_EQ(here->totals().accepted, 3u);
+    EXPECT_EQ(here->totals().answered, 3u);
+}
+
+}  // namespace
+}  // namespace mono::engine
