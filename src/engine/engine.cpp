@@ -23,11 +23,12 @@ uint32_t connections_by_rlimit() {
 Engine::Engine(Options options)
     : options_(std::move(options)),
       spills_(options_.limits.temp_directory),
-      context_{options_.limits, exchanges_, spills_, options_.stream_bodies},
+      ids_(os::random_number()),
+      context_{options_.limits, exchanges_, spills_, ids_, now_us_, options_.stream_bodies},
       wheel_(base::monotonic_ms()),
-      now_ms_(base::monotonic_ms()),
       scratch_(new char[session::kReceiveBytes]),
       owner_pid_(os::process_id()) {
+    look_at_clock();
     if (options_.connections_max == 0) options_.connections_max = connections_by_rlimit();
     if (!ok()) return;
     if (!poller_.add_reader(wakeup_.reader(), kWakeupKey, false))
@@ -57,6 +58,11 @@ bool Engine::listen(int fd) {
     return poller_.add_reader(fd, key, options_.shared_listeners);
 }
 
+void Engine::look_at_clock() {
+    now_us_ = base::monotonic_us();
+    now_ms_ = now_us_ / 1'000;
+}
+
 session::Exchange* Engine::pop_ready() {
     if (ready_head_ == nullptr || busy_ >= options_.slots) return nullptr;
     session::Exchange* exchange = ready_head_;
@@ -64,6 +70,7 @@ session::Exchange* Engine::pop_ready() {
     if (ready_head_ == nullptr) ready_tail_ = nullptr;
     exchange->next = nullptr;
     exchange->handed_out = true;
+    exchange->dispatched_us = now_us_;
     --ready_count_;
     ++busy_;
     ++epoch_;
@@ -117,7 +124,7 @@ session::Exchange* Engine::wait_for_request(Lock& lock, int timeout_ms, uint64_t
 bool Engine::pilot(Lock& lock, int timeout_ms) {
     epoll_event events[kEventsMax];
     has_pilot_ = true;
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     watch_listeners();
     if (!held_.empty()) flush_held();
     flush_access_log();
@@ -133,7 +140,7 @@ bool Engine::pilot(Lock& lock, int timeout_ms) {
 }
 
 void Engine::process(const epoll_event* events, int count) {
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     for (int i = 0; i < count; ++i) on_event(events[i]);
     // EPOLLEXCLUSIVE may have woken a sibling that had no slot left when it came to accept.
     bool lost = count == 0 && options_.shared_listeners && !listeners_paused_;

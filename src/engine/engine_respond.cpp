@@ -15,6 +15,19 @@ namespace mono::engine {
 
 using session::Exchange;
 
+namespace {
+
+// One metric of a Server-Timing field (W3C): durations are in milliseconds.
+void append_timing(std::string_view name, int64_t duration_us, std::string& text) {
+    if (duration_us < 0) return;
+    if (!text.empty()) text += ", ";
+    const std::string fraction = std::to_string(1'000 + duration_us % 1'000);
+    text.append(name).append(";dur=").append(std::to_string(duration_us / 1'000));
+    text.append(".").append(fraction, 1);
+}
+
+}  // namespace
+
 // One transmission: `lead` (head and chunk prefix, and a small body with its suffix) lies in
 // outgoing_; a large body is referenced between lead and suffix.
 struct Engine::Wire {
@@ -34,6 +47,22 @@ session::ResponseContext Engine::response_context() {
     return {options_.server, date_, !draining_ && options_.limits.keepalive_ms_max > 0};
 }
 
+// What the server says beside the application, where it shall; never in its place.
+void Engine::add_own_fields(Exchange& exchange) {
+    http::ResponseHead& head = exchange.response.head;
+    const std::string& name = options_.limits.request_id_header;
+    // Both texts are valid: the name was checked at the start, the id has a narrower grammar.
+    [[maybe_unused]] http::HeadFault fault = http::HeadFault::kNone;
+    if (!name.empty() && !head.has(name)) fault = head.add(name, exchange.request_id());
+    if (!options_.server_timing) return;
+    look_at_clock();
+    std::string text;
+    append_timing("balancer", exchange.balancer_wait_us(), text);
+    append_timing("queue", exchange.queue_us(), text);
+    append_timing("app", Exchange::between(exchange.dispatched_us, now_us_), text);
+    fault = head.add("Server-Timing", text);
+}
+
 char* Engine::outgoing(size_t bytes) {
     outgoing_.clear();
     return outgoing_.reserve(bytes);
@@ -45,7 +74,10 @@ void Engine::fill_wire(Exchange& exchange, const Piece& piece, int64_t known_len
     session::ResponseContext context = response_context();
     bool first = !response.begun();
     if (!exchange.body_complete) context.may_persist = false;  // the rest of it would be in the way
-    if (first) response.begin(exchange.head, context, known_length);
+    if (first) {
+        add_own_fields(exchange);
+        response.begin(exchange.head, context, known_length);
+    }
     session::Response::Frame frame = response.frame(piece.bytes.size(), last);
     bool copied = frame.body_length <= session::kCopiedBodyBytesMax;
     size_t room = (first ? response.head_size_max(context) : 0) + sizeof frame.prefix +
@@ -166,7 +198,10 @@ WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint
     session::Response& response = exchange.response;
     session::ResponseContext context = response_context();
     bool first = !response.begun();
-    if (first) response.begin(exchange.head, context, static_cast<int64_t>(length));
+    if (first) {
+        add_own_fields(exchange);
+        response.begin(exchange.head, context, static_cast<int64_t>(length));
+    }
     session::Response::Frame frame = response.frame(length, true);
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr) return WriteStatus::kGone;
@@ -206,7 +241,11 @@ void Engine::write_page(Exchange& exchange, uint16_t status, std::string_view pa
     // The line is ours: it cannot be invalid.
     [[maybe_unused]] http::HeadFault fault = exchange.response.head.set_status(line);
     Link* link = static_cast<Link*>(exchange.link);
-    if (link != nullptr) link->connection.out.append_copy(page);
+    if (link == nullptr) return;
+    const std::string& name = options_.limits.request_id_header;
+    std::string named(page);
+    if (!name.empty()) http::insert_field(named, name, exchange.request_id());
+    link->connection.out.append_copy(named);
 }
 
 int Engine::share_socket(Exchange& exchange) {
@@ -232,7 +271,9 @@ void Engine::abandon(Exchange& exchange) {
 void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
     --busy_;
     ++epoch_;
-    changed_ms_ = now_ms_ = base::monotonic_ms();
+    look_at_clock();
+    changed_ms_ = now_ms_;
+    exchange.finished_us = now_us_;
     if (standby_flying_) standby_kick_.ring();
     exchange.handed_out = false;
     std::erase_if(events_, [&](const Event& event) { return event.exchange == &exchange; });
@@ -273,6 +314,12 @@ void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body
     record.duration_us = exchange.started_us == 0 ? 0 : base::monotonic_us() - exchange.started_us;
     record.finished_unix_us = int64_t{wall.tv_sec} * 1'000'000 + wall.tv_nsec / 1'000;
     record.pid = owner_pid_;
+    record.request_id = exchange.request_id();
+    record.trace_id = exchange.text(exchange.trace_id);
+    record.balancer_us = exchange.balancer_wait_us();
+    record.read_us = exchange.read_us();
+    record.queue_us = exchange.queue_us();
+    record.application_us = exchange.application_us();
     options_.access_log->append(record);
 }
 
@@ -292,11 +339,11 @@ void Engine::note_refusal(Link& link) {
     std::string text = "Invalid request from ip=" + (host.empty() ? "unix" : host) + ": " +
                        std::string(info.detail) + " [" + std::string(info.rule) + " at byte " +
                        std::to_string(refusal.offset) + ", answered " +
-                       std::to_string(info.status) + "]";
+                       std::to_string(info.status) + ", request id " +
+                       std::string(link.connection.exchange()->request_id()) + "]";
     journal_.add(Severity::kWarning, std::move(text));
     attention_.store(true, std::memory_order_relaxed);
-    if (link.connection.exchange() != nullptr)
-        log_access(*link.connection.exchange(), info.status, 0);
+    log_access(*link.connection.exchange(), info.status, 0);
 }
 
 }  // namespace mono::engine

@@ -254,6 +254,17 @@ HeadFault ResponseHead::add(std::string_view name, std::string_view value) {
     return HeadFault::kNone;
 }
 
+bool ResponseHead::has(std::string_view name) const {
+    std::string_view rest = fields_;
+    while (!rest.empty()) {
+        if (rest.size() > name.size() && rest[name.size()] == ':' &&
+            equals_ignoring_case(rest.substr(0, name.size()), name))
+            return true;
+        rest.remove_prefix(rest.find("\r\n") + 2);
+    }
+    return false;
+}
+
 size_t ResponseHead::size_max(const Context& context) const {
     constexpr size_t kFixed = sizeof(
                                   "HTTP/1.1  \r\nServer: \r\nDate: \r\nConnection: \r\n"
@@ -296,6 +307,12 @@ std::string_view reason_phrase(uint16_t status) {
     for (const Phrase& phrase : kPhrases)
         if (phrase.status == status) return phrase.text;
     return "Unknown";
+}
+
+void insert_field(std::string& page, std::string_view name, std::string_view value) {
+    std::string field(name);
+    field.append(": ").append(value).append("\r\n");
+    page.insert(page.find("\r\n") + 2, field);
 }
 
 std::string error_page(uint16_t status, std::string_view detail) {

@@ -1,8 +1,11 @@
 #include "os/process.hpp"
 
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include <ctime>
 
 namespace mono::os {
 
@@ -19,6 +22,18 @@ int parent_death_signal() {
 void set_thread_name(const char* name) { ::prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 int process_id() { return ::getpid(); }
+
+uint64_t random_number() {
+    uint64_t number = 0;
+    // Eight bytes are never cut short (getrandom(2)); it fails where a sandbox forbids it.
+    if (::getrandom(&number, sizeof number, 0) == static_cast<ssize_t>(sizeof number))
+        return number;
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    constexpr uint64_t kOdd = 0x9E3779B97F4A7C15U;
+    return (static_cast<uint64_t>(now.tv_sec) << 30 ^ static_cast<uint64_t>(now.tv_nsec)) * kOdd ^
+           static_cast<uint64_t>(::getpid());
+}
 
 uint64_t open_files_max() {
     rlimit limit{};

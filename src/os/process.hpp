@@ -17,6 +17,9 @@ int parent_death_signal();
 int process_id();
 uint64_t open_files_max();
 
+// From the kernel's generator: for what must differ between processes, hosts and restarts.
+uint64_t random_number();
+
 // The short name that ps -o comm and top show; at most 15 bytes are kept.
 void set_thread_name(const char* name);
 

@@ -35,7 +35,8 @@ struct Limits {
     int64_t send_ms_max = 60'000;       // without progress on a response
     int64_t keepalive_ms_max = 75'000;  // idle between two requests; 0: every answer closes
     std::string temp_directory;
-    std::string script_name;  // of the process environment
+    std::string script_name;        // of the process environment
+    std::string request_id_header;  // answers carry the request's id in it; empty: they do not
 };
 
 base::Result<Limits> limits_from(const config::Settings& settings);
