@@ -40,7 +40,7 @@ class Peer {
   public:
     Peer(const session::Limits& limits, uint64_t spill_room, bool stream)
         : limits_(limits),
-          context_{limits_, pool_, spills_, stream},
+          context_{limits_, pool_, spills_, ids_, now_us_, stream},
           connection_(context_, {"127.0.0.1", 1, 0, true}, 0) {
         spills_.room = spill_room;
         check();
@@ -226,6 +226,8 @@ class Peer {
     session::Limits limits_;
     session::CountingPool pool_;
     session::MemorySpills spills_;
+    http::RequestIdMaker ids_{0};
+    int64_t now_us_ = 0;
     session::ConnectionContext context_;
     Connection connection_;
     std::string kernel_;

@@ -34,7 +34,7 @@ class Inotify:
     def drain(self) -> bool: ...
     def fileno(self) -> int: ...
 
-# ---- engine_type.cpp, file_wrapper.cpp: the engine of one worker, and wsgi.file_wrapper
+# ---- engine_type.cpp and what it hands out
 
 @final
 class Engine:
@@ -42,7 +42,7 @@ class Engine:
         cls,
         settings: Settings,
         listeners: Sequence[tuple[int, dict[str, Any], bool]],
-        handle_error: Callable[[BaseException, str, str], None],
+        handle_error: Callable[[BaseException, str, str, str], None],
         before: Callable[[dict[str, Any]], None] | None = None,
         after: Callable[[dict[str, Any], str, bytes, int, int], None] | None = None,
         wait_room: Callable[[Exchange], None] | None = None,
@@ -87,6 +87,19 @@ class Exchange:
     def send(self, message: dict[str, Any], /) -> Awaitable[None]: ...
     def close(self, failed: bool, /) -> bool: ...
     def run_wsgi(self, application: Callable[..., Any], /) -> None: ...
+
+@final
+class RequestTimes:
+    @property
+    def balancer_us(self) -> int: ...
+    @property
+    def accepted_us(self) -> int: ...
+    @property
+    def started_us(self) -> int: ...
+    @property
+    def ready_us(self) -> int: ...
+    @property
+    def dispatched_us(self) -> int: ...
 
 @final
 class FileWrapper:

@@ -1,4 +1,5 @@
-// The one system call that base is allowed: the monotonic clock, in milliseconds and microseconds.
+// The one system call that base is allowed: the clock. Monotonic, in milliseconds and microseconds;
+// and the wall clock, for what other machines have stamped.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,12 @@ namespace mono::base {
 inline int64_t monotonic_us() {
     timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1'000;
+}
+
+inline int64_t unix_us() {
+    timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
     return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1'000;
 }
 

@@ -43,10 +43,10 @@ struct alignas(128) Flight {
     int64_t dispatched_us;            // monotonic: the application got it; 0: not yet
     std::atomic<int64_t> overdue_us;  // monotonic: request_timeout passed; 0: it has not
     std::atomic<uint32_t> told;       // 1: the error log has the story of this overdue request
-    FlightText<39> id;
+    FlightText<64> id;
     FlightText<45> client;  // empty: a unix peer
     FlightText<11> method;
-    FlightText<115> target;
+    FlightText<95> target;
 };
 static_assert(sizeof(Flight) == 256);
 static_assert(std::atomic<FlightPhase>::is_always_lock_free);

@@ -22,15 +22,16 @@ uint32_t connections_by_rlimit() {
 Engine::Engine(Options options)
     : options_(std::move(options)),
       spills_(options_.limits.temp_directory),
-      context_{options_.limits, exchanges_, spills_, options_.stream_bodies},
+      ids_(os::random_number()),
+      context_{options_.limits, exchanges_, spills_, ids_, now_us_, options_.stream_bodies},
       wheel_(base::monotonic_ms()),
       requests_(base::monotonic_ms()),
       recorder_(options_.board == nullptr ? nullptr : &options_.board->slot(options_.board_slot)),
       relay_(options_.board == nullptr ? RelayEnds{} : options_.relay),
-      now_ms_(base::monotonic_ms()),
       scratch_(new char[session::kReceiveBytes]),
       owner_pid_(os::process_id()),
       owner_thread_(os::current_thread()) {
+    look_at_clock();
     if (options_.connections_max == 0) options_.connections_max = connections_by_rlimit();
     if (!ok()) return;
     if (!poller_.add_reader(wakeup_.reader(), kWakeupKey, false))
@@ -67,6 +68,11 @@ bool Engine::listen(int fd) {
     return poller_.add_reader(fd, key, options_.shared_listeners);
 }
 
+void Engine::look_at_clock() {
+    now_us_ = base::monotonic_us();
+    now_ms_ = now_us_ / 1'000;
+}
+
 session::Exchange* Engine::pop_ready() {
     while (ready_head_ != nullptr && busy_ < options_.slots) {
         session::Exchange* exchange = ready_head_;
@@ -81,7 +87,7 @@ session::Exchange* Engine::pop_ready() {
 void Engine::hand_out(session::Exchange& exchange) {
     exchange.next = nullptr;
     exchange.handed_out = true;
-    exchange.dispatched_us = base::monotonic_us();
+    exchange.dispatched_us = now_us_;
     ++busy_;
     ++epoch_;
     changed_ms_ = now_ms_;
@@ -142,7 +148,7 @@ session::Exchange* Engine::wait_for_request(Lock& lock, int timeout_ms, uint64_t
 bool Engine::pilot(Lock& lock, int timeout_ms) {
     epoll_event events[kEventsMax];
     has_pilot_ = true;
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     watch_listeners();
     if (!held_.empty()) flush_held();
     flush_access_log();
@@ -158,7 +164,7 @@ bool Engine::pilot(Lock& lock, int timeout_ms) {
 }
 
 void Engine::process(const epoll_event* events, int count) {
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     for (int i = 0; i < count; ++i) on_event(events[i]);
     // EPOLLEXCLUSIVE may have woken a sibling that had no slot left when it came to accept.
     bool lost = count == 0 && options_.shared_listeners && !listeners_paused_;

@@ -49,10 +49,11 @@ struct Options {
     bool stream_bodies = false;                // requests are handed out at their heads
     const board::Scoreboard* board = nullptr;  // outlives the engine; nullptr: nobody looks
     uint32_t board_slot = 0;
-    RelayEnds relay;         // to and from siblings; only with a board
-    int overdue_signal = 0;  // to the thread that made the engine: take_overdue(); 0: none
-    int master_fd = -1;      // a byte wakes the master
-    std::string server;      // value of the Server field
+    RelayEnds relay;             // to and from siblings; only with a board
+    int overdue_signal = 0;      // to the thread that made the engine: take_overdue(); 0: none
+    int master_fd = -1;          // a byte wakes the master
+    std::string server;          // value of the Server field
+    bool server_timing = false;  // answers tell how long they took
     log::AccessLog* access_log = nullptr;
 };
 
@@ -201,6 +202,7 @@ class Engine {
     int wait_ms(int timeout_ms) const;
     void expire_links();
     void watch_listeners();
+    void look_at_clock();
     void say(Severity severity, std::string text);
     void flush_access_log();
 
@@ -270,6 +272,7 @@ class Engine {
                    Wire& wire);
     void begin_response(session::Exchange& exchange, const session::ResponseContext& context,
                         int64_t known_length);
+    void put_page(session::Exchange& exchange, uint16_t status, std::string_view page);
     void put_away(session::Exchange& exchange, Ending ending);
     char* outgoing(size_t bytes);
     WriteStatus transmit(Link& link, const Wire& wire, void* owner, bool last);
@@ -277,6 +280,7 @@ class Engine {
     bool spill_output(Link& link, std::string_view bytes);
     Link* wait_for_room(Lock& lock, session::Exchange& exchange);
     session::ResponseContext response_context();
+    void add_own_fields(session::Exchange& exchange);
     void note_refusal(Link& link);
     void note_finished(Link& link, bool whole);
     void log_access(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes);
@@ -295,6 +299,7 @@ class Engine {
     Options options_;
     SpillFiles spills_;
     ExchangeStore exchanges_;
+    http::RequestIdMaker ids_;
     session::ConnectionContext context_;
     os::Poller poller_;
     os::Wakeup wakeup_;        // ends a wait in take()
@@ -320,7 +325,8 @@ class Engine {
     uint32_t ready_count_ = 0;
     uint32_t busy_ = 0;
     uint64_t epoch_ = 0;  // grows whenever a slot is taken or given back
-    int64_t now_ms_ = 0;  // of the current round
+    int64_t now_us_ = 0;  // of the current round: one look at the clock for all that it does
+    int64_t now_ms_ = 0;  // the same
     int64_t drain_idle_at_ms_ = 0;
     int64_t closing_at_ms_ = 0;  // of the listeners, in a stop for good
     int64_t resume_at_ms_ = 0;   // listeners that ran out of descriptors

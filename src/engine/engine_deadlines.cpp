@@ -87,7 +87,7 @@ void Engine::run_watch() {
                           static_cast<int>(std::min<int64_t>(wait, 60'000)));
         lock.lock();
         standby_kick_.drain();
-        now_ms_ = base::monotonic_ms();
+        look_at_clock();
         expire_requests();
         forget_released();
     }

@@ -28,7 +28,7 @@ constexpr uint16_t kServiceRestart = 1012;
 
 void Engine::drain(bool for_good) {
     Lock lock(mutex_);
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     bool first = !draining_;
     draining_ = true;
     if (for_good && !for_good_) {
@@ -106,7 +106,7 @@ void Engine::close_sockets() {
 
 void Engine::hurry() {
     Lock lock(mutex_);
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     if (closing_at_ms_ != 0) close_listeners();
     links_.for_each([&](Link& link) {
         const session::Exchange* exchange = link.connection.exchange();
@@ -129,7 +129,7 @@ bool Engine::drained() {
     if (for_good_ && relay_.open() && options_.board->waiting(options_.board_slot)) return false;
     for_good_ = false;
     publish_load();
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     // Nobody sends anything from now on; what was sent just before is ours, if nobody else's.
     return !relay_.open() || !accept_relayed();
 }

@@ -47,7 +47,14 @@ bool Engine::accept_relayed() {
             os::TempFile::adopt(std::move(parcel->body_file)), parcel->body_file_bytes));
     Next next =
         link.connection.resume(parcel->head, std::move(body), parcel->body, parcel->pipelined);
-    if (next == Next::kDispatch) link.connection.exchange()->started_us = parcel->started_us;
+    if (next == Next::kDispatch) {
+        Exchange& exchange = *link.connection.exchange();
+        exchange.id.assign(parcel->id);
+        exchange.balancer_us = parcel->balancer_us;
+        exchange.accepted_us = parcel->accepted_us;
+        exchange.started_us = parcel->started_us;
+        exchange.ready_us = parcel->ready_us;
+    }
     link.readable = true;
     act(link, next);
     return true;

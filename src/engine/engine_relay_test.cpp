@@ -74,7 +74,10 @@ TEST(Relay, ARequestOfABusyWorkerIsServedByAnIdleSibling) {
         EXPECT_EQ(body_of(*moved), "body");
         EXPECT_EQ(moved->peer.host, "127.0.0.1");
         EXPECT_NE(moved->peer.port, 0);
-        EXPECT_GT(moved->started_us, 0);
+        EXPECT_GT(moved->accepted_us, 0);
+        EXPECT_LE(moved->accepted_us, moved->started_us);
+        EXPECT_LE(moved->ready_us, moved->dispatched_us);
+        EXPECT_EQ(moved->request_id().size(), 28u);
         respond(there.engine(), *moved, "moved");
         EXPECT_EQ(client.response(), "moved");
         // The connection stays where it was served, with what was pipelined behind.

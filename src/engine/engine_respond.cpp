@@ -10,10 +10,24 @@
 #include "http/response_head.hpp"
 #include "log/access_record.hpp"
 #include "os/files.hpp"
+#include "session/server_page.hpp"
 
 namespace mono::engine {
 
 using session::Exchange;
+
+namespace {
+
+// One metric of a Server-Timing field (W3C): durations are in milliseconds.
+void append_timing(std::string_view name, int64_t duration_us, std::string& text) {
+    if (duration_us < 0) return;
+    if (!text.empty()) text += ", ";
+    const std::string fraction = std::to_string(1'000 + duration_us % 1'000);
+    text.append(name).append(";dur=").append(std::to_string(duration_us / 1'000));
+    text.append(".").append(fraction, 1);
+}
+
+}  // namespace
 
 // One transmission: `lead` (head and chunk prefix, and a small body with its suffix) lies in
 // outgoing_; a large body is referenced between lead and suffix.
@@ -34,9 +48,26 @@ session::ResponseContext Engine::response_context() {
     return {options_.server, date_, !draining_ && options_.limits.keepalive_ms_max > 0};
 }
 
+// What the server says beside the application, where it shall; never in its place.
+void Engine::add_own_fields(Exchange& exchange) {
+    http::ResponseHead& head = exchange.response.head;
+    const std::string& name = options_.limits.request_id_header;
+    // Both texts are valid: the name was checked at the start, the id has a narrower grammar.
+    [[maybe_unused]] http::HeadFault fault = http::HeadFault::kNone;
+    if (!name.empty() && !head.has(name)) fault = head.add(name, exchange.request_id());
+    if (!options_.server_timing) return;
+    look_at_clock();
+    std::string text;
+    append_timing("balancer", exchange.balancer_wait_us(), text);
+    append_timing("queue", exchange.queue_us(), text);
+    append_timing("app", Exchange::between(exchange.dispatched_us, now_us_), text);
+    fault = head.add("Server-Timing", text);
+}
+
 // The application answers: no deadline of its request is left.
 void Engine::begin_response(Exchange& exchange, const session::ResponseContext& context,
                             int64_t known_length) {
+    add_own_fields(exchange);
     exchange.response.begin(exchange.head, context, known_length);
     recorder_.respond(exchange);
     requests_.cancel(exchange.timer);
@@ -202,12 +233,17 @@ WriteStatus Engine::write_interim(Exchange& exchange, std::string_view head) {
 }
 
 void Engine::write_error(Exchange& exchange, uint16_t status, std::string_view detail) {
-    std::string page = http::error_page(status, detail, {});
-    if (exchange.head.head_method) page.resize(page.find("\r\n\r\n") + 4);
-    write_page(exchange, status, page);
+    put_page(exchange, status, session::server_page(options_.limits, exchange, status, detail));
 }
 
 void Engine::write_page(Exchange& exchange, uint16_t status, std::string_view page) {
+    std::string named(page);
+    const std::string& name = options_.limits.request_id_header;
+    if (!name.empty()) http::insert_field(named, name, exchange.request_id());
+    put_page(exchange, status, named);
+}
+
+void Engine::put_page(Exchange& exchange, uint16_t status, std::string_view page) {
     Lock lock(mutex_);
     std::string line = std::to_string(status) + " " + std::string(http::reason_phrase(status));
     exchange.response.clear();
@@ -240,7 +276,9 @@ void Engine::abandon(Exchange& exchange) {
 void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
     --busy_;
     ++epoch_;
-    changed_ms_ = now_ms_ = base::monotonic_ms();
+    look_at_clock();
+    changed_ms_ = now_ms_;
+    exchange.finished_us = now_us_;
     if (standby_flying_) standby_kick_.ring();
     exchange.handed_out = false;
     requests_.cancel(exchange.timer);
@@ -288,6 +326,12 @@ void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body
     record.duration_us = exchange.started_us == 0 ? 0 : base::monotonic_us() - exchange.started_us;
     record.finished_unix_us = int64_t{wall.tv_sec} * 1'000'000 + wall.tv_nsec / 1'000;
     record.pid = owner_pid_;
+    record.request_id = exchange.request_id();
+    record.trace_id = exchange.text(exchange.trace_id);
+    record.balancer_us = exchange.balancer_wait_us();
+    record.read_us = exchange.read_us();
+    record.queue_us = exchange.queue_us();
+    record.application_us = exchange.application_us();
     options_.access_log->append(record);
 }
 
@@ -315,7 +359,8 @@ void Engine::note_refusal(Link& link) {
     std::string text = info.status == 503 ? "Refused a request" : "Invalid request";
     text += " from ip=" + (host.empty() ? "unix" : host) + ": " + std::string(info.detail) + " [" +
             std::string(info.rule) + " at byte " + std::to_string(refusal.offset) + ", answered " +
-            std::to_string(info.status) + "]";
+            std::to_string(info.status) + ", request id " + std::string(exchange.request_id()) +
+            "]";
     say(Severity::kWarning, std::move(text));
 }
 

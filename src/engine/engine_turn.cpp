@@ -37,7 +37,7 @@ void Engine::take_body(session::Exchange& exchange, base::Buffer& taken) {
     std::swap(taken, exchange.incoming);
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr) return;
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     link->connection.body_taken(now_ms_);
     if (taken.empty()) link->connection.want_body();
     if (!link->connection.out.empty() && !link->blocked && !flush_and_advance(*link)) return;

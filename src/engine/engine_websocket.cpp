@@ -20,7 +20,7 @@ bool Engine::upgrade(Exchange& exchange, std::string_view head,
     Lock lock(mutex_);
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr) return false;
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     requests_.cancel(exchange.timer);
     recorder_.respond(exchange);
     base::Chain& out = link->connection.out;
@@ -112,7 +112,7 @@ WriteStatus Engine::send_message(Exchange& exchange, Piece piece, bool text) {
     Lock lock(mutex_);
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr || !link->socket) return WriteStatus::kGone;
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     WebSocket::Sent sent = link->socket->send(piece.bytes, text, piece.owner, now_ms_);
     if (sent == WebSocket::Sent::kRefused) return WriteStatus::kGone;
     settle_socket(*link);
@@ -124,7 +124,7 @@ void Engine::close_socket(Exchange& exchange, uint16_t code, std::string_view re
     Lock lock(mutex_);
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr || !link->socket) return;
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     link->socket->close(code, reason, now_ms_);
     settle_socket(*link);
 }
@@ -138,7 +138,7 @@ bool Engine::take_message(Exchange& exchange, session::SocketMessage& message) {
     inbox.bytes -= message.data.size();
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr || link->socket_input.empty() || inbox.full()) return true;
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
     base::Buffer rest = std::move(link->socket_input);
     link->socket->pause(false, now_ms_);
     if (feed_socket(*link, rest.data(), rest.size()) && link->socket_input.empty() &&

@@ -42,6 +42,7 @@ void Recorder::begin(Exchange& exchange, int fd) {
     record.dispatched_us = 0;
     record.overdue_us.store(0, kRelaxed);
     record.told.store(0, kRelaxed);
+    record.id.set(exchange.request_id());
     record.client.set(exchange.peer.host);
     record.method.set(exchange.text(exchange.head.method));
     record.target.set(exchange.text(exchange.head.target));

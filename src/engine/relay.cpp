@@ -17,12 +17,17 @@ struct PacketHead {
     uint32_t body_bytes;
     uint32_t pipelined_bytes;
     uint64_t body_file_bytes;
+    int64_t balancer_us;
+    int64_t accepted_us;
     int64_t started_us;
+    int64_t ready_us;
     uint16_t listener;
     uint16_t port;
     uint8_t trusted;
     uint8_t host_bytes;
+    uint8_t id_bytes;
     char host[46];
+    char id[http::kRequestIdBytesMax];
 };
 
 iovec part(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
@@ -41,7 +46,11 @@ bool Relay::send(const session::Exchange& exchange, int client, std::string_view
     packet.head_bytes = static_cast<uint32_t>(head.size());
     packet.body_bytes = static_cast<uint32_t>(body.size());
     packet.pipelined_bytes = static_cast<uint32_t>(pipelined.size());
+    packet.balancer_us = exchange.balancer_us;
+    packet.accepted_us = exchange.accepted_us;
     packet.started_us = exchange.started_us;
+    packet.ready_us = exchange.ready_us;
+    packet.id_bytes = static_cast<uint8_t>(exchange.request_id().copy(packet.id, sizeof packet.id));
     packet.listener = exchange.peer.listener;
     packet.port = exchange.peer.port;
     packet.trusted = exchange.peer.trusted ? 1 : 0;
@@ -60,6 +69,8 @@ std::optional<Parcel> Relay::receive() {
     PacketHead head;
     if (packet.bytes < sizeof head || !packet.fds[0]) return std::nullopt;
     std::memcpy(&head, buffer_.get(), sizeof head);
+    std::string_view id(buffer_.get() + offsetof(PacketHead, id),
+                        std::min<size_t>(head.id_bytes, sizeof head.id));
     std::string_view rest(buffer_.get() + sizeof head, packet.bytes - sizeof head);
     size_t announced = size_t{head.head_bytes} + head.body_bytes + head.pipelined_bytes;
     if (head.magic != kMagic || announced != rest.size() || head.host_bytes > sizeof head.host)
@@ -75,7 +86,11 @@ std::optional<Parcel> Relay::receive() {
     parcel.head = rest.substr(0, head.head_bytes);
     parcel.body = rest.substr(head.head_bytes, head.body_bytes);
     parcel.pipelined = rest.substr(head.head_bytes + head.body_bytes);
+    parcel.id = id;
+    parcel.balancer_us = head.balancer_us;
+    parcel.accepted_us = head.accepted_us;
     parcel.started_us = head.started_us;
+    parcel.ready_us = head.ready_us;
     return parcel;
 }
 

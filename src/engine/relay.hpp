@@ -29,7 +29,11 @@ struct Parcel {
     std::string_view head;
     std::string_view body;
     std::string_view pipelined;
+    std::string_view id;
+    int64_t balancer_us = 0;
+    int64_t accepted_us = 0;
     int64_t started_us = 0;
+    int64_t ready_us = 0;
 };
 
 class Relay {

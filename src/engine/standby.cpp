@@ -52,7 +52,7 @@ void Engine::wait_standby(Lock& lock) {
         nanosleep(&tick, nullptr);
     if (!lock.owns_lock()) lock.lock();
     standby_kick_.drain();
-    now_ms_ = base::monotonic_ms();
+    look_at_clock();
 }
 
 Engine::StandbyPace Engine::next_pace(bool eventful, int64_t active_ms, int& calm_looks) const {

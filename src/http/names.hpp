@@ -53,6 +53,8 @@ namespace mono::http {
     X(kXForwardedPort, "x-forwarded-port", "HTTP_X_FORWARDED_PORT")                            \
     X(kXRealIp, "x-real-ip", "HTTP_X_REAL_IP")                                                 \
     X(kXRequestId, "x-request-id", "HTTP_X_REQUEST_ID")                                        \
+    X(kXRequestStart, "x-request-start", "HTTP_X_REQUEST_START")                               \
+    X(kXQueueStart, "x-queue-start", "HTTP_X_QUEUE_START")                                     \
     X(kXRequestedWith, "x-requested-with", "HTTP_X_REQUESTED_WITH")                            \
     X(kXCsrfToken, "x-csrftoken", "HTTP_X_CSRFTOKEN")                                          \
     X(kTraceparent, "traceparent", "HTTP_TRACEPARENT")

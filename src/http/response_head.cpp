@@ -254,6 +254,17 @@ HeadFault ResponseHead::add(std::string_view name, std::string_view value) {
     return HeadFault::kNone;
 }
 
+bool ResponseHead::has(std::string_view name) const {
+    std::string_view rest = fields_;
+    while (!rest.empty()) {
+        if (rest.size() > name.size() && rest[name.size()] == ':' &&
+            equals_ignoring_case(rest.substr(0, name.size()), name))
+            return true;
+        rest.remove_prefix(rest.find("\r\n") + 2);
+    }
+    return false;
+}
+
 size_t ResponseHead::size_max(const Context& context) const {
     constexpr size_t kFixed = sizeof(
                                   "HTTP/1.1  \r\nServer: \r\nDate: \r\nConnection: \r\n"
@@ -298,6 +309,12 @@ std::string_view reason_phrase(uint16_t status) {
     return "Unknown";
 }
 
+void insert_field(std::string& page, std::string_view name, std::string_view value) {
+    std::string field(name);
+    field.append(": ").append(value).append("\r\n");
+    page.insert(page.find("\r\n") + 2, field);
+}
+
 std::string error_page(uint16_t status, std::string_view detail, std::string_view request_id) {
     const std::string_view reason = reason_phrase(status);
     std::string body = "<!DOCTYPE html>\n<html>\n<head><title>";
@@ -316,7 +333,6 @@ std::string error_page(uint16_t status, std::string_view detail, std::string_vie
     page.append(reason).append("\r\nConnection: close\r\nContent-Type: text/html\r\n");
     // Of what passes by itself: RFC 9110 section 10.2.3.
     if (status == 503) page.append("Retry-After: 1\r\n");
-    if (!request_id.empty()) page.append("X-Request-ID: ").append(request_id).append("\r\n");
     page.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n");
     return page + body;
 }

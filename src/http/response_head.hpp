@@ -35,6 +35,7 @@ class ResponseHead {
     bool has_content_length() const { return has_content_length_; }
     uint64_t content_length() const { return content_length_; }
     bool upgrade() const { return upgrade_; }  // the application sent "Connection: upgrade"
+    bool has(std::string_view name) const;
     std::string_view fields() const { return fields_; }  // serialised, for %({x}o)s
 
     // 1xx, 204 and 304 never have a body (RFC 9110 section 6.4.1).
@@ -67,9 +68,11 @@ class ResponseHead {
 };
 
 // The refusal page of the server itself: head and body in one string, contract/wsgi.md section 3
-// (Connection: close, Content-Type: text/html, Content-Length). A request id that is not empty is
-// named in a field and in the body.
+// (Connection: close, Content-Type: text/html, Content-Length). The body names a request id that is
+// not empty.
 std::string error_page(uint16_t status, std::string_view detail, std::string_view request_id);
+// Puts a field into such a page, or into any other whole answer.
+void insert_field(std::string& page, std::string_view name, std::string_view value);
 // "Not Found"; "Unknown" for numbers without a registered phrase.
 std::string_view reason_phrase(uint16_t status);
 

@@ -186,6 +186,24 @@ TEST(ErrorPage, IsWholeAndEscaped) {
     EXPECT_EQ(body.find("<b>"), std::string::npos);
 }
 
+TEST(ErrorPage, TakesAFieldMore) {
+    std::string page = error_page(400, "busy", {});
+    insert_field(page, "Retry-After", "1");
+    EXPECT_TRUE(page.starts_with(
+        "HTTP/1.1 400 Bad Request\r\nRetry-After: 1\r\nConnection: close\r\n"));
+}
+
+TEST(ResponseHead, KnowsWhatItHas) {
+    ResponseHead head;
+    EXPECT_FALSE(head.has("X"));
+    for (const char* name : {"X-Long", "x"}) EXPECT_EQ(head.add(name, "X: y"), HeadFault::kNone);
+    EXPECT_TRUE(head.has("x-long"));
+    EXPECT_TRUE(head.has("X"));
+    EXPECT_FALSE(head.has("X-Lon"));
+    EXPECT_FALSE(head.has("X-Longer"));
+    EXPECT_FALSE(head.has("y"));
+}
+
 TEST(ReasonPhrase, KnownAndUnknown) {
     EXPECT_EQ(reason_phrase(200), "OK");
     EXPECT_EQ(reason_phrase(404), "Not Found");

@@ -38,6 +38,18 @@ constexpr Letter kLetters[] = {
     {'p', Atom::kPid, http::KnownField::kOther, false},
 };
 
+// Ours. They may be absent, which is "-": so they are text, as gunicorn's %(b)s is.
+struct Word {
+    std::string_view word;
+    Atom atom;
+};
+
+constexpr Word kWords[] = {
+    {"request_id", Atom::kRequestId},     {"trace_id", Atom::kTraceId},
+    {"balancer_us", Atom::kBalancerTime}, {"read_us", Atom::kReadTime},
+    {"queue_us", Atom::kQueueTime},       {"app_us", Atom::kAppTime},
+};
+
 // Environ keys that follow from the request alone (lower case: the lookup ignores case).
 struct EnvironKey {
     std::string_view key;
@@ -71,6 +83,12 @@ constexpr NamedStep kNamedSteps[] = {
     {"referer", Atom::kRequestJoined, http::KnownField::kReferer},
     {"user_agent", Atom::kRequestJoined, http::KnownField::kUserAgent},
     {"pid", Atom::kPidNumber, http::KnownField::kOther},
+    {"request_id", Atom::kRequestId, http::KnownField::kOther},
+    {"trace_id", Atom::kTraceId, http::KnownField::kOther},
+    {"balancer_us", Atom::kBalancerTime, http::KnownField::kOther},
+    {"read_us", Atom::kReadTime, http::KnownField::kOther},
+    {"queue_us", Atom::kQueueTime, http::KnownField::kOther},
+    {"app_us", Atom::kAppTime, http::KnownField::kOther},
 };
 
 std::string lower(std::string_view text) {
@@ -214,6 +232,10 @@ class AccessFormatCompiler {
             }
         } else if (key.size() > 3 && key[0] == '{' && key[key.size() - 2] == '}') {
             choose_braced(lower(key.substr(1, key.size() - 3)), key.back(), step);
+        } else {
+            for (const Word& word : kWords) {
+                if (word.word == key) step.atom = word.atom;
+            }
         }
     }
 

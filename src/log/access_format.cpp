@@ -130,6 +130,10 @@ void AccessFormat::append_absent(std::string& out) const {
     out.append(style_ == LineStyle::kJson ? "null" : "-");
 }
 
+void AccessFormat::append_leg(int64_t duration_us, std::string& out) const {
+    return duration_us < 0 ? append_absent(out) : append_number(duration_us, out);
+}
+
 void AccessFormat::append_step(const AccessStep& step, const AccessRecord& record,
                                std::string& out) {
     switch (step.atom) {
@@ -167,6 +171,19 @@ void AccessFormat::append_step(const AccessStep& step, const AccessRecord& recor
             return append_number(record.pid, out);
         case Atom::kResponseField:
             return append_field(step, record, out);
+        case Atom::kRequestId:
+            return record.request_id.empty() ? append_absent(out)
+                                             : append_text(record.request_id, out);
+        case Atom::kTraceId:
+            return record.trace_id.empty() ? append_absent(out) : append_text(record.trace_id, out);
+        case Atom::kBalancerTime:
+            return append_leg(record.balancer_us, out);
+        case Atom::kReadTime:
+            return append_leg(record.read_us, out);
+        case Atom::kQueueTime:
+            return append_leg(record.queue_us, out);
+        case Atom::kAppTime:
+            return append_leg(record.application_us, out);
         case Atom::kUser:
         case Atom::kRequestLine:
         case Atom::kMethod:
@@ -225,6 +242,12 @@ void AccessFormat::append_head_step(const AccessStep& step, const AccessRecord& 
         case Atom::kPid:
         case Atom::kPidNumber:
         case Atom::kResponseField:
+        case Atom::kRequestId:
+        case Atom::kTraceId:
+        case Atom::kBalancerTime:
+        case Atom::kReadTime:
+        case Atom::kQueueTime:
+        case Atom::kAppTime:
             return append_absent(out);  // append_step() did these
     }
 }

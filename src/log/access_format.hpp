@@ -40,6 +40,12 @@ enum class Atom : uint8_t {
     kRequestField,    // {name}i: the last of several
     kRequestJoined,   // f, a, {http_name}e: several are joined with ","
     kResponseField,   // {name}o
+    kRequestId,       // request_id; the rest are gunicorn's, from here on are ours
+    kTraceId,         // trace_id
+    kBalancerTime,    // balancer_us
+    kReadTime,        // read_us
+    kQueueTime,       // queue_us
+    kAppTime,         // app_us
 };
 
 enum class LineStyle : uint8_t { kPlain, kJson, kLogfmt };
@@ -83,6 +89,7 @@ class AccessFormat {
     void append_time_utc(int64_t unix_us, std::string& out);
     void append_text(std::string_view text, std::string& out) const;
     void append_absent(std::string& out) const;
+    void append_leg(int64_t duration_us, std::string& out) const;
 
     std::vector<AccessStep> steps_;
     LineStyle style_ = LineStyle::kPlain;

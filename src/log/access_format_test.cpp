@@ -41,6 +41,10 @@ class Request {
         made.duration_us = 3'004'567;
         made.finished_unix_us = 1'795'420'080'250'000;  // 2026-11-23 07:48:00.250 UTC
         made.pid = 4711;
+        made.request_id = "a1/b=2";
+        made.balancer_us = 1500;
+        made.queue_us = 0;
+        made.application_us = 2'000'001;
         return made;
     }
 
@@ -122,6 +126,13 @@ TEST(AccessFormat, EveryAtom) {
         {"%({HTTP_X_ONE}e)s", "1,2"},
         {"%({HTTP_COOKIE}e)s", "a,b"},
         {"%({HTTP_CONTENT_LENGTH}e)s", "-"},
+        {"%(request_id)s", "a1/b=2"},
+        {"%(trace_id)s", "-"},
+        {"%(balancer_us)s", "1500"},
+        {"%(read_us)s", "-"},
+        {"%(queue_us)s", "0"},
+        {"%(app_us)s", "2000001"},
+        {"%(request_ids)s", "-"},
         {"%(z)s", "-"},
         {"%(unknown)s", "-"},
         {"%({x}z)s", "-"},
@@ -144,7 +155,7 @@ TEST(AccessFormat, WidthAndPrecisionAsPython) {
 }
 
 TEST(AccessFormat, WhatPythonRefusesIsASentence) {
-    const char* faults[] = {"%", "a %(h", "%(h)", "%h", "%(h)d", "%(h)x", "%(h)"};
+    const char* faults[] = {"%", "a %(h", "%(h)", "%h", "%(h)d", "%(h)x", "%(h)", "%(queue_us)d"};
     for (const char* text : faults) {
         const base::Result<AccessFormat> compiled = AccessFormat::compile(text);
         ASSERT_FALSE(compiled.ok()) << text;
@@ -206,12 +217,17 @@ TEST(AccessFormat, Json) {
               "{\"time\":\"2026-11-23T07:48:00.250Z\",\"remote_addr\":\"192.0.2.7\",\"user\":null,"
               "\"method\":\"GET\",\"target\":\"/a\\\"b?c\",\"protocol\":\"HTTP/1.1\","
               "\"host\":\"example.org\",\"status\":200,\"bytes\":1234,\"duration_us\":3004567,"
-              "\"referer\":null,\"user_agent\":\"\xe2\x82\xac\\u0001\\u00FF\",\"pid\":4711}");
+              "\"referer\":null,\"user_agent\":\"\xe2\x82\xac\\u0001\\u00FF\",\"pid\":4711,"
+              "\"request_id\":\"a1/b=2\",\"trace_id\":null,\"balancer_us\":1500,"
+              "\"read_us\":null,\"queue_us\":0,\"app_us\":2000001}");
     AccessRecord headless;
     EXPECT_EQ(line_of("json", headless),
               "{\"time\":\"1970-01-01T00:00:00.000Z\",\"remote_addr\":null,\"user\":null,"
               "\"method\":null,\"target\":null,\"protocol\":null,\"host\":null,\"status\":null,"
-              "\"bytes\":0,\"duration_us\":0,\"referer\":null,\"user_agent\":null,\"pid\":0}");
+              "\"bytes\":0,\"duration_us\":0,\"referer\":null,\"user_agent\":null,\"pid\":0,"
+              "\"request_id\":null,"
+              "\"trace_id\":null,\"balancer_us\":null,\"read_us\":null,\"queue_us\":null,"
+              "\"app_us\":null}");
 }
 
 TEST(AccessFormat, Logfmt) {
@@ -220,7 +236,9 @@ TEST(AccessFormat, Logfmt) {
     EXPECT_EQ(line_of("logfmt", request.record()),
               "time=2026-11-23T07:48:00.250Z remote_addr=192.0.2.7 user=- method=GET "
               "target=\"/a?b=c\" protocol=HTTP/1.1 host=- status=200 bytes=1234 "
-              "duration_us=3004567 referer=- user_agent=\"two words\\x0A\" pid=4711");
+              "duration_us=3004567 referer=- user_agent=\"two words\\x0A\" pid=4711 "
+              "request_id=\"a1/b=2\" trace_id=- balancer_us=1500 read_us=- queue_us=0 "
+              "app_us=2000001");
 }
 
 }  // namespace

@@ -19,6 +19,13 @@ struct AccessRecord {
     int64_t duration_us = 0;
     int64_t finished_unix_us = 0;  // wall clock at logging
     int32_t pid = 0;
+    std::string_view request_id;
+    std::string_view trace_id;  // empty: none
+    // Legs of the request's way; -1: it did not go there.
+    int64_t balancer_us = -1;
+    int64_t read_us = -1;
+    int64_t queue_us = -1;
+    int64_t application_us = -1;
 };
 
 }  // namespace mono::log

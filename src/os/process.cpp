@@ -3,8 +3,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include <ctime>
 
 namespace mono::os {
 
@@ -26,6 +29,18 @@ uint64_t current_thread() { return static_cast<uint64_t>(pthread_self()); }
 
 void signal_thread(uint64_t thread, int number) {
     pthread_kill(static_cast<pthread_t>(thread), number);
+}
+
+uint64_t random_number() {
+    uint64_t number = 0;
+    // Eight bytes are never cut short (getrandom(2)); it fails where a sandbox forbids it.
+    if (::getrandom(&number, sizeof number, 0) == static_cast<ssize_t>(sizeof number))
+        return number;
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    constexpr uint64_t kOdd = 0x9E3779B97F4A7C15U;
+    return (static_cast<uint64_t>(now.tv_sec) << 30 ^ static_cast<uint64_t>(now.tv_nsec)) * kOdd ^
+           static_cast<uint64_t>(::getpid());
 }
 
 uint64_t open_files_max() {

@@ -17,6 +17,8 @@ int parent_death_signal();
 int process_id();
 uint64_t open_files_max();
 
+// From the kernel's generator: for what must differ between processes, hosts and restarts.
+uint64_t random_number();
 // Threads of this process, to send signals to.
 uint64_t current_thread();
 void signal_thread(uint64_t thread, int number);

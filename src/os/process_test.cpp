@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <set>
 
 #include "os/shm.hpp"
 
@@ -33,6 +34,12 @@ TEST(Process, TheParentsDeathIsTheChildsToo) {
     // The grandchild held the pipe's other end: end of file proves that it is gone.
     EXPECT_EQ(::read(fds[0], &byte, 1), 0);
     ::close(fds[0]);
+}
+
+TEST(RandomNumber, DiffersEachTime) {
+    std::set<uint64_t> seen;
+    for (int i = 0; i < 100; ++i) seen.insert(random_number());
+    EXPECT_EQ(seen.size(), 100U);
 }
 
 TEST(SharedMemory, AChildsWritesAreSeen) {

@@ -25,7 +25,8 @@ struct AsgiShared {
         response_body, response_informational, trailers;
     Ref websocket, subprotocols, subprotocol, text, bytes, code, reason, extensions, ws_connect,
         ws_receive, ws_disconnect, ws_accept, ws_send, ws_close, denial_start, denial_body;
-    Ref denial_extension;  // {"websocket.http.response": {}}
+    Ref denial_extension, monoceros_extension, request_id, trace_id, times;
+    PyTypeObject* times_type = nullptr;  // the module's
     Ref method, path, raw_path, query_string, scheme, http_version, client, state_key, https, wss,
         ws;
     Ref version_1_0, version_1_1, empty_bytes;

@@ -4,6 +4,7 @@
 #include "http/response_head.hpp"
 #include "http/target.hpp"
 #include "python/asgi_objects.hpp"
+#include "python/request_times.hpp"
 
 namespace mono::python {
 namespace {
@@ -123,7 +124,12 @@ bool AsgiShared::init(const ModuleState& state, PyObject* loop, PyObject* scopes
                     {ws_send, "websocket.send"},
                     {ws_close, "websocket.close"},
                     {denial_start, "websocket.http.response.start"},
-                    {denial_body, "websocket.http.response.body"}};
+                    {denial_body, "websocket.http.response.body"},
+                    {denial_extension, "websocket.http.response"},
+                    {monoceros_extension, "monoceros"},
+                    {request_id, "request_id"},
+                    {trace_id, "trace_id"},
+                    {times, "times"}};
     for (Text& entry : texts) {
         entry.target.reset(PyUnicode_InternFromString(entry.text));
         if (!entry.target) return false;
@@ -133,8 +139,8 @@ bool AsgiShared::init(const ModuleState& state, PyObject* loop, PyObject* scopes
     base_scopes = Ref::borrow(scopes);
     app_state = Ref::borrow(lifespan_state);
     ready_none.reset(make_ready(state.ready, Ref::borrow(Py_None)));
-    denial_extension.reset(Py_BuildValue("{s:{}}", "websocket.http.response"));
-    return empty_bytes && create_future && ready_none && denial_extension;
+    times_type = state.request_times;
+    return empty_bytes && create_future && ready_none;
 }
 
 Ref make_header_list(const session::Exchange& exchange) {
@@ -151,6 +157,23 @@ Ref make_header_list(const session::Exchange& exchange) {
     }
     return list;
 }
+
+namespace {
+
+// Dicts of this request's own: an application may put into them what it likes.
+Ref make_extensions(const AsgiShared& shared, const session::Exchange& exchange) {
+    Ref extensions(PyDict_New());
+    Ref ours(PyDict_New());
+    bool made = extensions && ours &&
+                set(ours, shared.request_id, latin1_of(exchange.request_id())) &&
+                set(ours, shared.times, make_request_times(shared.times_type, exchange)) &&
+                (exchange.trace_id.empty() ||
+                 set(ours, shared.trace_id, latin1_of(exchange.text(exchange.trace_id)))) &&
+                set(extensions, shared.monoceros_extension, std::move(ours));
+    return made ? std::move(extensions) : Ref();
+}
+
+}  // namespace
 
 Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange) {
     PyObject* base = PyList_GetItem(shared.base_scopes.get(), exchange.peer.listener);
@@ -170,6 +193,7 @@ Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange)
                 set(scope, shared.query_string, bytes_of(exchange.text(head.query))) &&
                 set(scope, shared.headers, make_header_list(exchange)) &&
                 set(scope, shared.client, client_of(exchange.peer)) &&
+                set(scope, shared.extensions, make_extensions(shared, exchange)) &&
                 (!https || set(scope, shared.scheme, Ref::borrow(shared.https.get()))) &&
                 (!app_state || set(scope, shared.state_key, std::move(app_state)));
     return made ? std::move(scope) : Ref();

@@ -37,13 +37,15 @@ Ref AsgiWebSocket::scope() const {
     }
     PyObject* dict = scope.get();
     PyObject* scheme = PyDict_GetItemWithError(dict, shared.scheme.get());
+    PyObject* extensions = PyDict_GetItemWithError(dict, shared.extensions.get());
+    Ref denial(PyDict_New());
     bool secure = scheme != nullptr && PyUnicode_Compare(scheme, shared.https.get()) == 0;
     bool made =
-        PyDict_DelItem(dict, shared.method.get()) == 0 &&
+        extensions != nullptr && denial && PyDict_DelItem(dict, shared.method.get()) == 0 &&
         PyDict_SetItem(dict, shared.type.get(), shared.websocket.get()) == 0 &&
         PyDict_SetItem(dict, shared.scheme.get(), (secure ? shared.wss : shared.ws).get()) == 0 &&
         PyDict_SetItem(dict, shared.subprotocols.get(), offered.get()) == 0 &&
-        PyDict_SetItem(dict, shared.extensions.get(), shared.denial_extension.get()) == 0;
+        PyDict_SetItem(extensions, shared.denial_extension.get(), denial.get()) == 0;
     return made ? std::move(scope) : Ref();
 }
 

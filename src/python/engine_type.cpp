@@ -90,6 +90,7 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     options.shared_listeners = arguments.shared != 0;
     options.server = arguments.server;
     options.sendfile = settings->sendfile;
+    options.server_timing = settings->server_timing;
     options.access_log = parts.access_log.get();
     options.nested = arguments.nested != 0;
     options.websocket.message_bytes_max =

@@ -12,6 +12,7 @@ struct ModuleState {
     PyTypeObject* early_hints;
     PyTypeObject* input;
     PyTypeObject* client_socket;
+    PyTypeObject* request_times;
     PyTypeObject* exchange;
     PyTypeObject* ready;
     PyTypeObject* file_wrapper;

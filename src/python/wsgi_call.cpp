@@ -170,11 +170,13 @@ bool WsgiCall::fail(session::Exchange& exchange) {
         engine_.write_error(exchange, 500, "");
     }
     if (!(client_left && error.matches(PyExc_OSError))) {
-        Ref logged(PyObject_CallFunction(callbacks_.handle_error, "Os#s#", error.value(),
+        std::string_view id = exchange.request_id();
+        Ref logged(PyObject_CallFunction(callbacks_.handle_error, "Os#s#s#", error.value(),
                                          exchange.text(exchange.head.method).data(),
                                          static_cast<Py_ssize_t>(exchange.head.method.length),
                                          exchange.text(exchange.head.target).data(),
-                                         static_cast<Py_ssize_t>(exchange.head.target.length)));
+                                         static_cast<Py_ssize_t>(exchange.head.target.length),
+                                         id.data(), static_cast<Py_ssize_t>(id.size())));
         if (!logged) PyErr_WriteUnraisable(callbacks_.handle_error);
     }
     if (!ends_worker) return true;

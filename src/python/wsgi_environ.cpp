@@ -8,9 +8,12 @@ namespace mono::python {
 namespace {
 
 constexpr const char* kKeyNames[] = {
-    "REQUEST_METHOD",  "RAW_URI",     "PATH_INFO",        "QUERY_STRING",   "SERVER_PROTOCOL",
-    "SCRIPT_NAME",     "REMOTE_ADDR", "REMOTE_PORT",      "SERVER_NAME",    "SERVER_PORT",
-    "wsgi.url_scheme", "wsgi.input",  "wsgi.early_hints", "gunicorn.socket"};
+    "REQUEST_METHOD",     "RAW_URI",         "PATH_INFO",
+    "QUERY_STRING",       "SERVER_PROTOCOL", "SCRIPT_NAME",
+    "REMOTE_ADDR",        "REMOTE_PORT",     "SERVER_NAME",
+    "SERVER_PORT",        "wsgi.url_scheme", "wsgi.input",
+    "wsgi.early_hints",   "gunicorn.socket", "monoceros.request_id",
+    "monoceros.trace_id", "monoceros.times"};
 constexpr std::string_view kMethodNames[] = {"GET",   "POST",   "HEAD",   "PUT",
                                              "PATCH", "DELETE", "OPTIONS"};
 
@@ -190,7 +193,11 @@ Ref EnvironMaker::make(const session::Exchange& exchange, std::string_view scrip
                 (!listener.unix_socket || add_host_as_server(environ.get(), exchange)) &&
                 set(environ.get(), kInput, Ref::borrow(objects.input())) &&
                 set(environ.get(), kEarlyHints, Ref::borrow(objects.early_hints())) &&
-                set(environ.get(), kClientSocket, Ref::borrow(objects.client_socket()));
+                set(environ.get(), kClientSocket, Ref::borrow(objects.client_socket())) &&
+                set(environ.get(), kRequestId, ascii_text(exchange.request_id())) &&
+                set(environ.get(), kTimes, Ref::borrow(objects.times())) &&
+                (exchange.trace_id.empty() ||
+                 set(environ.get(), kTraceId, ascii_text(exchange.text(exchange.trace_id))));
     return made ? std::move(environ) : Ref();
 }
 

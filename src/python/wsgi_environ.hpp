@@ -44,6 +44,9 @@ class EnvironMaker {
         kInput,
         kEarlyHints,
         kClientSocket,
+        kRequestId,
+        kTraceId,
+        kTimes,
         kKeyCount,
     };
     static constexpr size_t kMethods = 7;

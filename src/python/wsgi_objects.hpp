@@ -57,6 +57,7 @@ class CallObjects {
     PyObject* early_hints() const { return early_hints_.get(); }
     PyObject* input() const { return input_.get(); }
     PyObject* client_socket() const { return client_socket_.get(); }
+    PyObject* times() const { return times_.get(); }
     // The application has talked to the client itself.
     bool socket_used() const {
         return client_socket_ &&
@@ -74,6 +75,7 @@ class CallObjects {
     Ref early_hints_;
     Ref input_;
     Ref client_socket_;
+    Ref times_;
 };
 
 }  // namespace mono::python

@@ -1,5 +1,6 @@
 // start_response, write and wsgi.early_hints (PEP 3333; RFC 8297).
 
+#include "python/request_times.hpp"
 #include "python/types.hpp"
 #include "python/wsgi_objects.hpp"
 
@@ -256,7 +257,8 @@ bool CallObjects::reusable() const {
     // write is held by us, start_response, early_hints and client_socket.
     return write_ && Py_REFCNT(write_.get()) == 4 && Py_REFCNT(client_socket_.get()) == 1 &&
            !socket_used() && Py_REFCNT(start_response_.get()) == 1 &&
-           Py_REFCNT(early_hints_.get()) == 1 && Py_REFCNT(input_.get()) == 1;
+           Py_REFCNT(early_hints_.get()) == 1 && Py_REFCNT(input_.get()) == 1 &&
+           Py_REFCNT(times_.get()) == 1;
 }
 
 bool CallObjects::make() {
@@ -265,7 +267,8 @@ bool CallObjects::make() {
     early_hints_ = make_object<EarlyHintsObject>(state_->early_hints, call_early_hints);
     input_.reset(state_->input->tp_alloc(state_->input, 0));
     client_socket_.reset(state_->client_socket->tp_alloc(state_->client_socket, 0));
-    if (!write_ || !start_response_ || !early_hints_ || !input_ || !client_socket_) {
+    times_.reset(state_->request_times->tp_alloc(state_->request_times, 0));
+    if (!write_ || !start_response_ || !early_hints_ || !input_ || !client_socket_ || !times_) {
         write_.reset();
         return false;
     }
@@ -287,6 +290,7 @@ bool CallObjects::attach(engine::Engine& engine, session::Exchange& exchange) {
     auto* input = reinterpret_cast<InputObject*>(input_.get());
     input->exchange = &exchange;
     input->offset = 0;
+    fill_request_times(times_.get(), exchange);
     return true;
 }
 

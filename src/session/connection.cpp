@@ -4,8 +4,9 @@
 
 #include "base/clock.hpp"
 #include "http/framing.hpp"
-#include "http/response_head.hpp"
+#include "http/queue_time.hpp"
 #include "http/target.hpp"
+#include "session/server_page.hpp"
 
 namespace mono::session {
 
@@ -52,6 +53,7 @@ Next Connection::feed_head(std::string_view bytes, int64_t now_ms) {
         phase_ = Phase::kHead;
         exchange_ = context_.exchanges.get();
         exchange_->peer = peer_;
+        exchange_->accepted_us = context_.now_us;
         set_deadline(now_ms, context_.limits.head_ms_max);
     }
     base::Buffer& buffer = exchange_->bytes;
@@ -78,8 +80,28 @@ Error Connection::check_script_name() const {
     return prefix ? Error::kNone : Error::kScriptNameMismatch;
 }
 
+// Costs a clock only where a proxy has stamped the request.
+void Connection::identify() {
+    Exchange& exchange = *exchange_;
+    http::RequestOrigin origin =
+        http::read_origin(exchange.bytes.data(), exchange.head, peer_.trusted);
+    exchange.trace_id = origin.trace_id;
+    if (origin.request_id.empty()) {
+        context_.ids.make(exchange.id);
+    } else {
+        exchange.id.assign(exchange.text(origin.request_id));
+    }
+    if (origin.queue_start.empty()) return;
+    int64_t waited_us = http::queue_time_us(exchange.text(origin.queue_start), base::unix_us());
+    if (waited_us < 0) return;
+    // Two clocks seldom agree to the microsecond.
+    int64_t here_us = std::max<int64_t>(1, exchange.accepted_us);
+    exchange.balancer_us = std::clamp<int64_t>(context_.now_us - waited_us, 1, here_us);
+}
+
 Next Connection::head_complete(int64_t now_ms) {
-    exchange_->started_us = base::monotonic_us();
+    exchange_->started_us = context_.now_us;
+    identify();
     Next fault = judge_head();
     return fault == Next::kRead ? begin_body(now_ms) : fault;
 }
@@ -112,6 +134,7 @@ Next Connection::resume(std::string_view head, Body body, std::string_view body_
                      http::ParseStatus::kComplete &&
                  exchange.head.length == length && judge_head() == Next::kRead;
     if (!whole) return Next::kClose;
+    identify();
     exchange.body = std::move(body);
     if (!body_bytes.empty()) {
         exchange.body.set_inline(length, body_bytes.size());
@@ -220,6 +243,7 @@ Next Connection::feed_chunked(std::string_view bytes, int64_t now_ms) {
 // The request goes out with what has arrived of its body.
 Next Connection::begin_stream(std::string_view rest, int64_t now_ms) {
     phase_ = Phase::kStream;
+    exchange_->ready_us = context_.now_us;
     exchange_->streamed = true;
     exchange_->body_complete = false;
     Next next = rest.empty() ? Next::kBody : feed_stream(rest, now_ms);
@@ -276,6 +300,7 @@ Next Connection::feed_stream(std::string_view bytes, int64_t now_ms) {
 
 Next Connection::ready() {
     phase_ = Phase::kReady;
+    exchange_->ready_us = context_.now_us;
     deadline_ms_ = kNever;
     return Next::kDispatch;
 }
@@ -283,12 +308,10 @@ Next Connection::ready() {
 Next Connection::refuse(Error error, uint64_t offset) {
     // Half an answer has left: an error page behind it would be taken for its body.
     if (exchange_->response.begun()) return Next::kClose;
+    if (exchange_->id.empty()) identify();
     const http::ErrorInfo& info = http::describe(error);
     refusal_ = {error, offset};
-    std::string page = http::error_page(info.status, info.detail, {});
-    // RFC 9110 section 9.3.2
-    if (exchange_->head.head_method) page.resize(page.find("\r\n\r\n") + 4);
-    out.append_copy(page);
+    out.append_copy(server_page(context_.limits, *exchange_, info.status, info.detail));
     phase_ = Phase::kFlush;
     exchange_->response.forbid_keep_alive();
     deadline_ms_ = kNever;
@@ -298,9 +321,7 @@ Next Connection::refuse(Error error, uint64_t offset) {
 Next Connection::refuse_running(Error error, int64_t now_ms) {
     const http::ErrorInfo& info = http::describe(error);
     refusal_ = {error, 0};
-    std::string page = http::error_page(info.status, info.detail, {});
-    if (exchange_->head.head_method) page.resize(page.find("\r\n\r\n") + 4);
-    out.append_copy(page);
+    out.append_copy(server_page(context_.limits, *exchange_, info.status, info.detail));
     unread_ = phase_ == Phase::kStream;
     phase_ = Phase::kFlush;
     set_deadline(now_ms, context_.limits.send_ms_max);

@@ -41,6 +41,8 @@ struct ConnectionContext {
     const Limits& limits;
     ExchangePool& exchanges;
     SpillFactory& spills;
+    http::RequestIdMaker& ids;
+    const int64_t& now_us;       // monotonic, of the engine's current round
     bool stream_bodies = false;  // hand requests out at their heads (ASGI)
 };
 
@@ -146,6 +148,7 @@ class Connection {
     Next begin_stream(std::string_view rest, int64_t now_ms);
     Next feed_stream(std::string_view bytes, int64_t now_ms);
     Next end_stream(std::string_view pipelined);
+    void identify();
     Next refuse(http::Error error, uint64_t offset);
     uint64_t body_offset() const;
     void set_deadline(int64_t now_ms, int64_t span_ms) {

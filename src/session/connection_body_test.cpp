@@ -70,9 +70,11 @@ class ConnectionBodyTest : public testing::Test {
     Limits limits;
     CountingPool pool;
     MemorySpills spills;
+    http::RequestIdMaker ids{7};
+    int64_t now_us = 1;
 
   private:
-    ConnectionContext context_{limits, pool, spills};
+    ConnectionContext context_{limits, pool, spills, ids, now_us};
     std::optional<Connection> connection_;
 };
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/clock.hpp"
 #include "session/support_test.hpp"
 
 namespace mono::session {
@@ -30,8 +31,8 @@ class ConnectionTest : public testing::Test {
         EXPECT_EQ(pool.out, 0) << "an exchange was lost";
         EXPECT_EQ(spills.alive, 0);
     }
-    Connection& open(int64_t now_ms = 0) {
-        connection_.emplace(context_, PeerInfo{"10.0.0.1", 1234, 0, false}, now_ms);
+    Connection& open(int64_t now_ms = 0, bool trusted = false) {
+        connection_.emplace(context_, PeerInfo{"10.0.0.1", 1234, 0, trusted}, now_ms);
         return *connection_;
     }
     // The application answers at once and the kernel takes everything.
@@ -49,12 +50,84 @@ class ConnectionTest : public testing::Test {
     Limits limits;
     CountingPool pool;
     MemorySpills spills;
+    http::RequestIdMaker ids{7};
+    int64_t now_us = 1;
     std::string sent;
 
   private:
-    ConnectionContext context_{limits, pool, spills};
+    ConnectionContext context_{limits, pool, spills, ids, now_us};
     std::optional<Connection> connection_;
 };
+
+constexpr std::string_view kNamed =
+    "GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: from-proxy\r\n"
+    "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n";
+
+TEST_F(ConnectionTest, EveryRequestHasAnIdOfItsOwn) {
+    Connection& connection = open();
+    ASSERT_EQ(connection.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0), Next::kDispatch);
+    EXPECT_EQ(connection.exchange()->request_id(), "0000000000000007000000000000");
+    EXPECT_TRUE(connection.exchange()->trace_id.empty());
+    ASSERT_EQ(serve(), Next::kRead);
+    ASSERT_EQ(connection.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0), Next::kDispatch);
+    EXPECT_EQ(connection.exchange()->request_id(), "0000000000000007000000000001");
+}
+
+TEST_F(ConnectionTest, TheIdOfATrustedPeerIsKept) {
+    Connection& trusting = open(0, true);
+    ASSERT_EQ(trusting.feed(kNamed, 0), Next::kDispatch);
+    Exchange& exchange = *trusting.exchange();
+    EXPECT_EQ(exchange.request_id(), "from-proxy");
+    EXPECT_EQ(exchange.text(exchange.trace_id), "0af7651916cd43dd8448eb211c80319c");
+    Connection& wary = open(0, false);
+    ASSERT_EQ(wary.feed(kNamed, 0), Next::kDispatch);
+    EXPECT_EQ(wary.exchange()->request_id(), "0000000000000007000000000000");
+    EXPECT_EQ(wary.exchange()->text(wary.exchange()->trace_id), "0af7651916cd43dd8448eb211c80319c");
+}
+
+TEST_F(ConnectionTest, ARefusedRequestHasAnIdToo) {
+    Connection& connection = open(0, true);
+    ASSERT_EQ(connection.feed("GET / HTTP/1.1\r\nX-Request-ID: seen\r\nbad line\r\n\r\n", 0),
+              Next::kRefused);
+    EXPECT_EQ(connection.exchange()->request_id(), "seen");
+    Connection& other = open(0, true);
+    ASSERT_EQ(other.feed("\1 / HTTP/1.1\r\n\r\n", 0), Next::kRefused);
+    EXPECT_EQ(other.exchange()->request_id(), "0000000000000007000000000000");
+}
+
+TEST_F(ConnectionTest, NotesWhenARequestPassedEachStation) {
+    Connection& connection = open(0, true);
+    const std::string start = "t=" + std::to_string(base::unix_us() - 2'000'000);
+    now_us = 7'000'000;
+    ASSERT_EQ(connection.feed("POST / HTTP/1.1\r\n", 0), Next::kRead);
+    now_us = 8'000'000;
+    ASSERT_EQ(connection.feed(
+                  "Host: a\r\nX-Request-Start: " + start + "\r\nContent-Length: 2\r\n\r\n", 0),
+              Next::kRead);
+    now_us = 9'000'000;
+    ASSERT_EQ(connection.feed("ab", 0), Next::kDispatch);
+    const Exchange& exchange = *connection.exchange();
+    EXPECT_GT(exchange.balancer_us, 0);
+    EXPECT_LE(exchange.balancer_us, 6'000'000);
+    EXPECT_EQ(exchange.accepted_us, 7'000'000);
+    EXPECT_EQ(exchange.started_us, 8'000'000);
+    EXPECT_EQ(exchange.ready_us, 9'000'000);
+    ASSERT_EQ(serve(), Next::kRead);
+    now_us = 10'000'000;
+    ASSERT_EQ(connection.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0), Next::kDispatch);
+    EXPECT_EQ(connection.exchange()->balancer_us, 0);
+    EXPECT_EQ(connection.exchange()->accepted_us, 10'000'000);
+}
+
+TEST_F(ConnectionTest, AStampOfTheNextInstantIsNoWait) {
+    Connection& connection = open(0, true);
+    now_us = 5'000'000;
+    ASSERT_EQ(connection.feed("GET / HTTP/1.1\r\nHost: a\r\n", 0), Next::kRead);
+    now_us = 9'000'000;  // the head took long: the proxy's stamp lies behind its first byte
+    const std::string start = std::to_string(base::unix_us());
+    ASSERT_EQ(connection.feed("X-Request-Start: " + start + "\r\n\r\n", 0), Next::kDispatch);
+    EXPECT_EQ(connection.exchange()->balancer_us, 5'000'000);
+}
 
 TEST_F(ConnectionTest, BeginsIdleAndWaitsForAHead) {
     Connection& connection = open(500);

@@ -14,6 +14,7 @@
 #include "base/buffer.hpp"
 #include "base/timer_wheel.hpp"
 #include "http/message.hpp"
+#include "http/request_id.hpp"
 #include "http/trust.hpp"
 #include "session/body.hpp"
 #include "session/response.hpp"
@@ -45,9 +46,17 @@ struct Exchange {
     Body body;
     Response response;
     http::Scheme scheme = http::Scheme::kTransport;
-    base::Slice script_name;    // of a permitted header; empty: Limits::script_name
-    int64_t started_us = 0;     // monotonic: the head was complete
-    int64_t dispatched_us = 0;  // monotonic: the application got it
+    base::Slice script_name;  // of a permitted header; empty: Limits::script_name
+    http::RequestId id;       // set when the head is complete, or refused
+    base::Slice trace_id;     // of a traceparent; empty: there was none
+    // When the request passed each station: microseconds of the monotonic clock, as of the engine's
+    // round; 0: it has not. On the way out they only grow.
+    int64_t balancer_us = 0;    // a trusted proxy took it in (X-Request-Start, X-Queue-Start)
+    int64_t accepted_us = 0;    // its first byte was here
+    int64_t started_us = 0;     // the head was complete
+    int64_t ready_us = 0;       // it could be handed out: for WSGI, with its whole body
+    int64_t dispatched_us = 0;  // the application got it
+    int64_t finished_us = 0;    // the application gave it back
     RequestTimer timer{this};
     uint64_t thread = 0;          // that runs the application (Python's identifier)
     uint16_t flight = kNoFlight;  // its record on the scoreboard (engine/recorder.hpp)
@@ -68,6 +77,15 @@ struct Exchange {
     bool handed_out = false;
     bool continue_sent = false;  // 100 Continue
 
+    std::string_view request_id() const { return id.view(); }
+    // How long each leg took; -1: the request has not been at both of its ends.
+    int64_t balancer_wait_us() const { return between(balancer_us, accepted_us); }
+    int64_t read_us() const { return between(accepted_us, ready_us); }
+    int64_t queue_us() const { return between(ready_us, dispatched_us); }
+    int64_t application_us() const { return between(dispatched_us, finished_us); }
+    static int64_t between(int64_t begin_us, int64_t end_us) {
+        return begin_us == 0 || end_us == 0 ? -1 : end_us - begin_us;
+    }
     std::string_view text(base::Slice slice) const { return slice.in(bytes.data()); }
     std::string_view body_view() const { return body.view(bytes.data()); }
     void clear() {
@@ -83,7 +101,9 @@ struct Exchange {
         inbox.reset();
         streamed = wants_room = interrupted = leaving = false;
         body_complete = true;
-        started_us = dispatched_us = 0;
+        id.clear();
+        trace_id = {};
+        balancer_us = accepted_us = started_us = ready_us = dispatched_us = finished_us = 0;
         thread = 0;
         link = nullptr;
         next = nullptr;

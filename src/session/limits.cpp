@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "http/names.hpp"
+
 namespace mono::session {
 namespace {
 
@@ -59,6 +61,10 @@ base::Result<Limits> limits_from(const config::Settings& settings) {
     limits.drain_delay_ms = settings.drain_delay * 1'000;
     limits.readiness_path = settings.readiness_path;
     limits.temp_directory = settings.tmp_upload_dir;
+    limits.request_id_header = settings.request_id_header;
+    if (!limits.request_id_header.empty() && !http::is_token(limits.request_id_header))
+        return base::Failure{"request_id_header: " + limits.request_id_header +
+                             " is not the name of a header field."};
     return limits;
 }
 

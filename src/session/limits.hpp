@@ -40,7 +40,8 @@ struct Limits {
     int64_t drain_delay_ms = 0;         // a stop goes on accepting for so long
     std::string readiness_path;         // answered without the application; empty: none
     std::string temp_directory;
-    std::string script_name;  // of the process environment
+    std::string script_name;        // of the process environment
+    std::string request_id_header;  // answers carry the request's id in it; empty: they do not
 };
 
 base::Result<Limits> limits_from(const config::Settings& settings);

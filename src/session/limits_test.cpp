@@ -61,6 +61,17 @@ TEST(Limits, ABadNetworkIsASentence) {
     EXPECT_NE(limits.sentence().find("10.0.0.300"), std::string::npos);
 }
 
+TEST(Limits, TheIdsHeaderIsAName) {
+    config::Settings settings;
+    EXPECT_EQ(limits_of(settings).request_id_header, "");
+    settings.request_id_header = "X-Request-ID";
+    EXPECT_EQ(limits_of(settings).request_id_header, "X-Request-ID");
+    settings.request_id_header = "X: y";
+    base::Result<Limits> limits = limits_from(settings);
+    ASSERT_FALSE(limits.ok());
+    EXPECT_NE(limits.sentence().find("request_id_header"), std::string::npos);
+}
+
 TEST(Limits, HeaderMapByName) {
     config::Settings settings;
     EXPECT_EQ(limits_of(settings).trust.header_map, http::HeaderMap::kDrop);

@@ -32,7 +32,9 @@ class ConnectionDriver {
     session::Limits limits_;
     session::CountingPool pool_;
     session::MemorySpills spills_;
-    session::ConnectionContext context_{limits_, pool_, spills_};
+    http::RequestIdMaker ids_{0};
+    int64_t now_us_ = 0;
+    session::ConnectionContext context_{limits_, pool_, spills_, ids_, now_us_};
     session::Connection connection_;
     std::vector<std::string> events_;
     bool over_ = false;

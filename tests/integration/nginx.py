@@ -37,11 +37,16 @@ http {{
             proxy_buffering {buffering};
             proxy_redirect off;
             {persistence}
+            {stamps}
         }}
     }}
 }}
 """
 PERSISTENT = 'proxy_http_version 1.1; proxy_set_header Connection "";'
+
+
+STAMPS = """proxy_set_header X-Request-ID $request_id; add_header X-Seen-ID $request_id;
+            proxy_set_header X-Request-Start "t=${msec}";"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Front:
     keep_alive: bool = False
     request_buffering: bool = True
     buffering: bool = True
+    stamps: bool = False  # says who a request is, and when it came
 
 
 def accepts(port: int) -> bool:
@@ -74,6 +80,7 @@ def nginx(upstream: str, prefix: Path, front: Front) -> Iterator[int]:
         port=port,
         request_buffering="on" if front.request_buffering else "off",
         buffering="on" if front.buffering else "off",
+        stamps=STAMPS if front.stamps else "",
         persistence=PERSISTENT if front.keep_alive else "",
     )
     config = prefix / "nginx.conf"

@@ -31,6 +31,8 @@ def reduced_environ(scope: dict[str, Any]) -> dict[str, Any]:
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.input": None,
     }
+    for name, known in scope["extensions"]["monoceros"].items():
+        environ[f"monoceros.{name}"] = known
     for name, value in scope["headers"]:
         key = name.decode("latin-1").upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):

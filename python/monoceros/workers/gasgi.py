@@ -81,7 +81,6 @@ class ASGIWorker(EngineWorker):
             "scheme": "http",
             "root_path": self.cfg.root_path,
             "server": (name[0], name[1]) if inet else (str(name), None),
-            "extensions": {},
         }
 
     # ---- life
@@ -179,6 +178,7 @@ class ASGIWorker(EngineWorker):
     async def _handle(self, exchange: _core.Exchange) -> None:
         failed = True
         scope = exchange.scope()
+        request_id = scope["extensions"]["monoceros"]["request_id"]
         send = exchange.send
         hearing = None
         try:
@@ -191,7 +191,8 @@ class ASGIWorker(EngineWorker):
             if not exchange.gone:
                 self.log.warning("A request was cancelled: %s", _name(scope))
         except Exception as error:
-            self._handle_error(error, scope.get("method", "WEBSOCKET"), scope["path"])
+            name = scope.get("method", "WEBSOCKET")
+            self._handle_error(error, name, scope["path"], request_id)
         except (SystemExit, KeyboardInterrupt):
             self.log.info("The application asked worker %s to leave", self.pid)
             self.alive = False

@@ -194,9 +194,12 @@ class EngineWorker(Worker):
 
     # ---- what the engine calls
 
-    def _handle_error(self, error: BaseException, method: str, uri: str) -> None:
+    def _handle_error(
+        self, error: BaseException, method: str, uri: str, request_id: str
+    ) -> None:
         info = (type(error), error, error.__traceback__)
-        self.log.exception("Error handling request %s %s", method, uri, exc_info=info)
+        words = "Error handling request %s %s (request id %s)"
+        self.log.exception(words, method, uri, request_id, exc_info=info)
 
     def _before_request(self, environ: dict[str, Any]) -> None:
         from monoceros.http.message import Request
