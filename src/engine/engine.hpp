@@ -22,6 +22,7 @@
 
 #include "base/timer_wheel.hpp"
 #include "engine/accept_policy.hpp"
+#include "engine/insurance.hpp"
 #include "engine/journal.hpp"
 #include "engine/pools.hpp"
 #include "engine/recorder.hpp"
@@ -142,6 +143,10 @@ class Engine {
     void finish(session::Exchange& exchange);
     // The response cannot be completed: the connection is reset so that nobody takes it for whole.
     void abandon(session::Exchange& exchange);
+
+    // From now on clients are answered even if this process crashes (insurance.hpp).
+    void insure() { insurance_.install(); }
+    void pay_insurance(bool late) const { insurance_.pay(late); }
 
     // Any thread, any signal handler.
     void wake() { wakeup_.ring(); }
@@ -308,6 +313,7 @@ class Engine {
     base::TimerWheel requests_;  // running ones that may become overdue
     Recorder recorder_;
     Relay relay_;
+    Insurance insurance_{recorder_, relay_};
     LinkTable links_;
     std::vector<int> listeners_;
 

@@ -367,6 +367,7 @@ void Engine::release_handed_out(Link& link) {
     if (exchange == nullptr || !exchange->handed_out) return;
     link.connection.detach_exchange();
     exchange->link = nullptr;
+    recorder_.lose_client(*exchange);
     note_event(exchange, EventKind::kGone);
 }
 

@@ -18,7 +18,8 @@ void add(std::atomic<Number>& counter, Number amount) {
 
 Recorder::Recorder(board::Slot* slot)
     : private_(slot == nullptr ? sizeof(board::Slot) : 0),
-      slot_(slot != nullptr ? *slot : *static_cast<board::Slot*>(private_.data())) {}
+      slot_(slot != nullptr ? *slot : *static_cast<board::Slot*>(private_.data())),
+      exchanges_(new const session::Exchange* [board::kFlightsMax] {}) {}
 
 Flight* Recorder::flight(const Exchange& exchange) const {
     return exchange.flight == Exchange::kNoFlight ? nullptr : &slot_.flights[exchange.flight];
@@ -46,6 +47,7 @@ void Recorder::begin(Exchange& exchange, int fd) {
     record.client.set(exchange.peer.host);
     record.method.set(exchange.text(exchange.head.method));
     record.target.set(exchange.text(exchange.head.target));
+    exchanges_[exchange.flight] = &exchange;
     record.phase.store(FlightPhase::kQueued, std::memory_order_release);
 }
 
@@ -86,6 +88,11 @@ void Recorder::end(Exchange& exchange, Ending ending) {
     if (!exchange.handed_out) leave(exchange);
 }
 
+void Recorder::lose_client(const Exchange& exchange) {
+    Flight* record = flight(exchange);
+    if (record != nullptr) record->fd = -1;
+}
+
 void Recorder::leave(Exchange& exchange) {
     if (exchange.lateness != Exchange::Lateness::kNone) add(slot_.overdue, ~0u);
     if (exchange.lateness == Exchange::Lateness::kStuck) add(slot_.stuck, ~0u);
@@ -97,6 +104,7 @@ void Recorder::leave(Exchange& exchange) {
     Flight* record = flight(exchange);
     if (record == nullptr) return;
     record->phase.store(FlightPhase::kFree, std::memory_order_release);
+    exchanges_[exchange.flight] = nullptr;
     free_.push_back(exchange.flight);
     exchange.flight = Exchange::kNoFlight;
 }

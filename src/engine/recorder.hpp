@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "board/scoreboard.hpp"
@@ -31,6 +32,8 @@ class Recorder {
     void overdue(session::Exchange& exchange, int64_t now_us, bool stuck);
     // The first ending counts, later ones are ignored.
     void end(session::Exchange& exchange, Ending ending);
+    // Its client has gone or has got its answer: the descriptor is nobody's any more.
+    void lose_client(const session::Exchange& exchange);
     // The application has let go of it.
     void leave(session::Exchange& exchange);
     // A sibling has it now: it was never here.
@@ -42,13 +45,16 @@ class Recorder {
 
     board::Totals totals() const;
     board::Slot& slot() const { return slot_; }
+    // Whose record it is; for the crash handler.
+    const session::Exchange* exchange(uint32_t flight) const { return exchanges_[flight]; }
 
   private:
     board::Flight* flight(const session::Exchange& exchange) const;
 
     os::SharedMemory private_;
     board::Slot& slot_;
-    std::vector<uint16_t> free_;  // records given back
+    std::vector<uint16_t> free_;                             // records given back
+    std::unique_ptr<const session::Exchange*[]> exchanges_;  // of the records; kFlightsMax
 };
 
 }  // namespace mono::engine

@@ -11,6 +11,7 @@ void AsgiChannel::give_back(bool whole) {
     if (exchange == nullptr) return;
     exchange->user = nullptr;
     WithoutGil without;
+    parts_.engine->leave_application(*exchange);
     if (whole) {
         parts_.engine->finish(*exchange);
     } else {

@@ -15,6 +15,7 @@ struct EngineParts {
     explicit EngineParts(const ModuleState* module_state) : state(*module_state) {}
 
     ModuleState state;
+    Ref board;  // the Scoreboard: outlives the engine
     std::unique_ptr<log::AccessLog> access_log;
     std::unique_ptr<engine::Engine> engine;
     EnvironMaker environs;
@@ -38,6 +39,8 @@ inline EngineParts* engine_parts(PyObject* self) {
 // Methods of Engine for event loops (engine_nested.cpp).
 PyObject* engine_turn(PyObject* self, PyObject*);
 PyObject* engine_set_asgi(PyObject* self, PyObject* args);
+// engine_overdue.cpp
+PyObject* engine_interrupt_overdue(PyObject* self, PyObject* exception);
 // Drops the references that the engine is done with.
 void release_owners(EngineParts& parts);
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.hpp"
 #include "python/engine_parts.hpp"
+#include "python/scoreboard_type.hpp"
 #include "python/settings_type.hpp"
 #include "python/types.hpp"
 #include "python/wsgi_call.hpp"
@@ -64,17 +65,34 @@ struct Arguments {
     int access_log = 0;
     int nested = 0;
     int stream_bodies = 0;
+    PyObject* place = Py_None;
 };
 
 bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
     static const char* kNames[] = {"settings",   "listeners",   "handle_error",  "before", "after",
                                    "wait_room",  "script_name", "server",        "slots",  "shared",
-                                   "access_log", "nested",      "stream_bodies", nullptr};
-    return PyArg_ParseTupleAndKeywords(
-               args, kwargs, "OOO|$OOOssIpppp", const_cast<char**>(kNames), &parsed.settings,
-               &parsed.listeners, &parsed.handle_error, &parsed.before, &parsed.after,
-               &parsed.wait_room, &parsed.script_name, &parsed.server, &parsed.slots,
-               &parsed.shared, &parsed.access_log, &parsed.nested, &parsed.stream_bodies) != 0;
+                                   "access_log", "nested",      "stream_bodies", "place",  nullptr};
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$OOOssIppppO", const_cast<char**>(kNames),
+                                       &parsed.settings, &parsed.listeners, &parsed.handle_error,
+                                       &parsed.before, &parsed.after, &parsed.wait_room,
+                                       &parsed.script_name, &parsed.server, &parsed.slots,
+                                       &parsed.shared, &parsed.access_log, &parsed.nested,
+                                       &parsed.stream_bodies, &parsed.place) != 0;
+}
+
+// place: (Scoreboard, slot, relay's sender, relay's receiver, master's wake-up descriptor, signal
+// for overdue requests); None outside a server.
+bool read_place(EngineParts& parts, PyObject* place, engine::Options& options) {
+    if (place == Py_None) return true;
+    PyObject* board;
+    if (!PyArg_ParseTuple(place, "OIiiii", &board, &options.board_slot, &options.relay.sender,
+                          &options.relay.receiver, &options.master_fd, &options.overdue_signal))
+        return false;
+    options.board = scoreboard_of(board);
+    if (options.board == nullptr) return false;
+    if (options.board_slot >= options.board->size()) return raise_sentence("no such slot");
+    parts.board = Ref::borrow(board);
+    return true;
 }
 
 bool open_engine(EngineParts& parts, const Arguments& arguments) {
@@ -96,6 +114,7 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     options.websocket.message_bytes_max =
         static_cast<uint64_t>(settings->websocket_max_message_size);
     options.stream_bodies = arguments.stream_bodies != 0;
+    if (!read_place(parts, arguments.place, options)) return false;
     parts.engine = std::make_unique<engine::Engine>(std::move(options));
     if (!parts.engine->ok()) {
         PyErr_SetFromErrno(PyExc_OSError);
@@ -168,6 +187,7 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
     int64_t begin_ms = base::monotonic_ms();
     int64_t end_ms = begin_ms + timeout_ms;
     long answered = 0;
+    const unsigned long thread = PyThread_get_thread_ident();
     while (true) {
         uint64_t wakes = parts.engine->wakes();
         if (parts.interrupted.load(std::memory_order_acquire)) break;
@@ -178,6 +198,7 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
             exchange = parts.engine->take(static_cast<int>(left_ms > 0 ? left_ms : 0), wakes);
         }
         if (exchange == nullptr) break;
+        exchange->thread = thread;
         bool go_on = call.run(application, *exchange);
         ++answered;
         if (!go_on || PyErr_CheckSignals() < 0) return nullptr;
@@ -195,9 +216,21 @@ PyObject* wake(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
-PyObject* drain(PyObject* self, PyObject*) {
+PyObject* drain(PyObject* self, PyObject* for_good) {
     parts_of(self)->interrupted.store(false, std::memory_order_release);
-    parts_of(self)->engine->drain();
+    WithoutGil without;
+    parts_of(self)->engine->drain(for_good == Py_True);
+    Py_RETURN_NONE;
+}
+
+PyObject* hurry(PyObject* self, PyObject*) {
+    WithoutGil without;
+    parts_of(self)->engine->hurry();
+    Py_RETURN_NONE;
+}
+
+PyObject* insure(PyObject* self, PyObject*) {
+    parts_of(self)->engine->insure();
     Py_RETURN_NONE;
 }
 
@@ -215,7 +248,7 @@ PyObject* take_journal(PyObject* self, PyObject*) {
 }
 
 PyObject* counters(PyObject* self, PyObject*) {
-    engine::Counters counts = parts_of(self)->engine->counters();
+    board::Totals counts = parts_of(self)->engine->totals();
     return Py_BuildValue("(KKKK)", counts.accepted, counts.answered, counts.refused,
                          counts.aborted);
 }
@@ -264,8 +297,15 @@ PyMethodDef methods[] = {
     {"fileno", get_fileno, METH_NOARGS, "Readable when turn() has something to do."},
     {"wake", wake, METH_NOARGS,
      "Makes every serve_wsgi return after its current request, until drain()."},
-    {"drain", drain, METH_NOARGS,
-     "No new connections; every answer closes its own. serve_wsgi may be called again."},
+    {"drain", drain, METH_O,
+     "drain(for_good): no new connections; every answer closes its own. serve_wsgi may be called "
+     "again. for_good: nobody accepts after us; the listeners' descriptors become useless."},
+    {"hurry", hurry, METH_NOARGS, "Refuses with 503 what has not reached the application."},
+    {"insure", insure, METH_NOARGS,
+     "From now on clients get an answer even if the process crashes. After other handlers."},
+    {"interrupt_overdue", engine_interrupt_overdue, METH_O,
+     "interrupt_overdue(exception) -> [(here, Exchange or None, id, method, target, client, ms)]: "
+     "the requests that are newly overdue; raises in their threads, but not in this one."},
     {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},
     {"counters", counters, METH_NOARGS, "(accepted, answered, refused, aborted)"},
     {"reopen_access_log", reopen_access_log, METH_NOARGS, "Opens the access log by its name."},

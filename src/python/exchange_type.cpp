@@ -104,6 +104,16 @@ PyObject* run_wsgi(PyObject* self, PyObject* application) {
     Py_RETURN_NONE;
 }
 
+PyObject* extend_timeout(PyObject* self, PyObject* seconds) {
+    const ExchangeObject* object = exchange_of(self);
+    session::Exchange* exchange =
+        object->channel != nullptr ? object->channel->exchange() : object->exchange;
+    int64_t span_ms = 0;
+    if (!read_span_ms(seconds, span_ms)) return nullptr;
+    if (exchange == nullptr) Py_RETURN_FALSE;
+    return PyBool_FromLong(engine_parts(object->engine)->engine->extend(*exchange, span_ms));
+}
+
 PyObject* get_gone(PyObject* self, void*) {
     const ExchangeObject* object = exchange_of(self);
     if (object->channel != nullptr) return PyBool_FromLong(object->channel->gone());
@@ -165,6 +175,8 @@ PyMethodDef methods[] = {
     {"close", close_channel, METH_O,
      "close(failed) -> whether the response was complete: the application has ended."},
     {"run_wsgi", run_wsgi, METH_O, "run_wsgi(application): answers the request."},
+    {"extend_timeout", extend_timeout, METH_O,
+     "extend_timeout(seconds): gives this request until then; False: it is too late."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/clock.hpp"
+#include "os/crash_handler.hpp"
 #include "os/shm.hpp"
 #include "python/types.hpp"
 
@@ -110,6 +111,24 @@ PyObject* totals(PyObject* self, PyObject*) {
                          number(sums.aborted));
 }
 
+PyObject* set_stopping(PyObject* self, PyObject*) {
+    self_of(self)->board.header().stopping.store(1, std::memory_order_release);
+    Py_RETURN_NONE;
+}
+
+PyObject* stopping(PyObject* self, PyObject*) {
+    return PyBool_FromLong(self_of(self)->board.header().stopping.load(std::memory_order_acquire) !=
+                           0);
+}
+
+// Whoever sends this slot's worker a signal that ends it is noted there.
+PyObject* note_senders(PyObject* self, PyObject* index) {
+    board::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    os::note_signal_senders(&slot->told_by);
+    Py_RETURN_NONE;
+}
+
 PyMethodDef methods[] = {
     {"beat", beat, METH_O, "beat(slot): the worker of this slot is alive now."},
     {"last_beat_ms", last_beat_ms, METH_O, "Monotonic milliseconds of the last beat; 0: never."},
@@ -117,6 +136,10 @@ PyMethodDef methods[] = {
     {"ready", ready, METH_O, "Whether the slot's worker has become ready."},
     {"requests", requests, METH_O, "How many requests the slot's worker has accepted."},
     {"clear", clear, METH_O, "Empties a slot, its counters being added to the dead workers'."},
+    {"set_stopping", set_stopping, METH_NOARGS, "The whole server stops: nobody accepts after us."},
+    {"stopping", stopping, METH_NOARGS, "Whether set_stopping() was called."},
+    {"note_senders", note_senders, METH_O,
+     "note_senders(slot): in its worker, notes which process sends TERM, INT, QUIT or ABRT."},
     {"totals", totals, METH_NOARGS, "Counters of all workers, living and dead."},
     {nullptr, nullptr, 0, nullptr},
 };

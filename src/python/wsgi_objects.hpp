@@ -41,6 +41,9 @@ struct InputObject {
 // Latin-1 text of a str without a copy; false with ValueError set when it has wider characters.
 bool latin1_view(PyObject* text, const char* what, std::string_view& view);
 
+// Seconds of a deadline as milliseconds; false with an exception set.
+bool read_span_ms(PyObject* seconds, int64_t& span_ms);
+
 // Sends `piece` (bytes), keeping a reference to it as long as the engine needs it. False only with
 // an exception set; a client that has gone shows in write->gone.
 bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool last);

@@ -43,6 +43,17 @@ bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool 
     return true;
 }
 
+bool read_span_ms(PyObject* seconds, int64_t& span_ms) {
+    double value = PyFloat_AsDouble(seconds);
+    if (value == -1.0 && PyErr_Occurred()) return false;
+    if (!(value > 0 && value < 1e9)) {
+        PyErr_SetString(PyExc_ValueError, "seconds must be positive");
+        return false;
+    }
+    span_ms = static_cast<int64_t>(value * 1'000);
+    return true;
+}
+
 namespace {
 
 bool raise_fault(HeadFault fault) {
@@ -156,6 +167,22 @@ PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     Py_RETURN_NONE;
 }
 
+// environ["monoceros.extend_timeout"](seconds): True if the request has until then from now on.
+PyObject* extend_timeout(PyObject* self, PyObject* seconds) {
+    auto* write = reinterpret_cast<WriteObject*>(self);
+    int64_t span_ms = 0;
+    if (!read_span_ms(seconds, span_ms)) return nullptr;
+    if (write->exchange == nullptr) Py_RETURN_FALSE;
+    return PyBool_FromLong(write->engine->extend(*write->exchange, span_ms));
+}
+
+PyMethodDef write_methods[] = {
+    {"extend_timeout", extend_timeout, METH_O,
+     "extend_timeout(seconds): gives this request until then; False: it is too late."},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyMethodDef no_methods[] = {{nullptr, nullptr, 0, nullptr}};
+
 // str as latin-1 or bytes, as gunicorn takes both.
 bool text_or_bytes(PyObject* object, std::string_view& view) {
     if (PyBytes_Check(object)) {
@@ -214,7 +241,7 @@ void free_object(PyObject* self) {
 }
 
 template <class Object>
-PyTypeObject* make_type(PyObject* module, const char* name, const char* doc) {
+PyTypeObject* make_type(PyObject* module, const char* name, const char* doc, PyMethodDef* methods) {
     static PyMemberDef members[] = {
         {"__vectorcalloffset__", T_PYSSIZET, offsetof(Object, vectorcall), READONLY, nullptr},
         {nullptr, 0, 0, 0, nullptr},
@@ -223,6 +250,7 @@ PyTypeObject* make_type(PyObject* module, const char* name, const char* doc) {
         {Py_tp_dealloc, reinterpret_cast<void*>(free_object<Object>)},
         {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
         {Py_tp_members, members},
+        {Py_tp_methods, methods},
         {Py_tp_doc, const_cast<char*>(doc)},
         {0, nullptr},
     };
@@ -243,12 +271,13 @@ Ref make_object(PyTypeObject* type, vectorcallfunc call) {
 
 int add_response_types(PyObject* module) {
     ModuleState* state = state_of_module(module);
-    state->start_response = make_type<StartResponseObject>(module, "monoceros._core.start_response",
-                                                           "PEP 3333's start_response callable.");
-    state->write =
-        make_type<WriteObject>(module, "monoceros._core.write", "PEP 3333's write callable.");
-    state->early_hints = make_type<EarlyHintsObject>(module, "monoceros._core.early_hints",
-                                                     "Sends 103 Early Hints (RFC 8297).");
+    state->start_response =
+        make_type<StartResponseObject>(module, "monoceros._core.start_response",
+                                       "PEP 3333's start_response callable.", no_methods);
+    state->write = make_type<WriteObject>(module, "monoceros._core.write",
+                                          "PEP 3333's write callable.", write_methods);
+    state->early_hints = make_type<EarlyHintsObject>(
+        module, "monoceros._core.early_hints", "Sends 103 Early Hints (RFC 8297).", no_methods);
     bool made = state->start_response && state->write && state->early_hints;
     return made ? 0 : -1;
 }

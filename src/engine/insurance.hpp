@@ -1,0 +1,31 @@
+// Insurance: what a worker that crashes or is aborted still does for its clients, in the signal
+// handler (docs/adr/0014): who waits for a running request gets 502 (504 at an abort for lateness)
+// with the request's id; who waits for one that the application never saw gets a sibling.
+// Reads the scoreboard's slot and the exchanges of the recorder without a lock: the other threads
+// of a process that dies may be anywhere, so nothing here is waited for or allocated.
+#pragma once
+
+#include "engine/recorder.hpp"
+#include "engine/relay.hpp"
+
+namespace mono::engine {
+
+class Insurance {
+  public:
+    // Both outlive it.
+    Insurance(const Recorder& recorder, const Relay& relay) : recorder_(recorder), relay_(relay) {}
+    ~Insurance();
+    Insurance(const Insurance&) = delete;
+    Insurance& operator=(const Insurance&) = delete;
+
+    // From the main thread, after everybody else has installed handlers.
+    void install();
+    // Async-signal-safe. `late`: the master ends the worker, because it does not react.
+    void pay(bool late) const;
+
+  private:
+    const Recorder& recorder_;
+    const Relay& relay_;
+};
+
+}  // namespace mono::engine

@@ -1,0 +1,109 @@
+// What a crashing worker does for its clients, without the crash (os/crash_handler_test.cpp,
+// tests/integration/test_deaths.py have it).
+#include "engine/insurance.hpp"
+
+#include "engine/support_test.hpp"
+#include "os/shm.hpp"
+
+namespace mono::engine {
+namespace {
+
+struct Insured {
+    Insured() {
+        int ends[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+        sender.reset(ends[0]);
+        receiver.reset(ends[1]);
+        board.clear(0);
+    }
+    Options options() {
+        Options options;
+        options.board = &board;
+        options.relay = {sender.get(), receiver.get()};
+        return options;
+    }
+    os::SharedMemory memory{board::Scoreboard::bytes(1)};
+    board::Scoreboard board{memory.data(), 1};
+    os::Fd sender, receiver;
+};
+
+Client busy(Server& server, session::Exchange*& exchange, const std::string& path) {
+    Client client = server.client();
+    client.get(path);
+    exchange = server.take();
+    EXPECT_NE(exchange, nullptr);
+    return client;
+}
+
+TEST(Insurance, WaitingClientsAreAnsweredAndQueuedRequestsHandedOn) {
+    Insured insured;
+    Server server(insured.options());
+    session::Exchange* first = nullptr;
+    Client queued = busy(server, first, "/first");
+    respond(server.engine(), *first, "first");
+    ASSERT_EQ(queued.response(), "first");
+    session::Exchange* running = nullptr;
+    Client waiting = busy(server, running, "/running");
+    const std::string id(running->request_id());
+    queued.get("/queued");
+    ASSERT_TRUE(eventually([&] { return server->totals().accepted == 3; }));
+    server->pay_insurance(false);
+    ASSERT_TRUE(waiting.response().has_value());
+    EXPECT_EQ(waiting.status(), 502);
+    EXPECT_NE(waiting.head.find("X-Request-ID: " + id), std::string::npos);
+    EXPECT_EQ(waiting.end(), Client::End::kFin);
+    EXPECT_EQ(server->totals().accepted, 2u);
+    EXPECT_EQ(server->totals().refused, 1u);
+    // Any other worker, even one that is made later, finds the queued one.
+    Relay relay({insured.sender.get(), insured.receiver.get()});
+    std::optional<Parcel> parcel = relay.receive();
+    ASSERT_TRUE(parcel.has_value());
+    EXPECT_TRUE(parcel->head.starts_with("GET /queued HTTP/1.1\r\n"));
+    server->abandon(*running);
+}
+
+TEST(Insurance, AnswersThatHaveBegunAreLeftAlone) {
+    Insured insured;
+    Server server(insured.options());
+    session::Exchange* running = nullptr;
+    Client client = busy(server, running, "/");
+    set_head(*running);
+    server->write(*running, {"begun", nullptr}, 10, false);
+    ASSERT_TRUE(client.wait_for("begun"));
+    server->pay_insurance(true);
+    EXPECT_FALSE(client.receive(100));
+    EXPECT_EQ(client.unread().find("504"), std::string::npos);
+    server->abandon(*running);
+}
+
+TEST(Insurance, AnAbortForLatenessIs504AndHeadHasNoBody) {
+    Insured insured;
+    Server server(insured.options());
+    Client client = server.client();
+    ASSERT_TRUE(client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    session::Exchange* running = server.take();
+    ASSERT_NE(running, nullptr);
+    server->pay_insurance(true);
+    const std::string answer = client.read_all();
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"));
+    EXPECT_TRUE(answer.ends_with("\r\n\r\n"));
+    server->abandon(*running);
+}
+
+TEST(Insurance, WhoWasAnsweredAlreadyIsNotAnsweredAgain) {
+    Insured insured;
+    Options options = insured.options();
+    options.limits.request_ms_max = 50;
+    Server server(std::move(options));
+    session::Exchange* running = nullptr;
+    Client client = busy(server, running, "/");
+    ASSERT_TRUE(client.response().has_value());
+    EXPECT_EQ(client.status(), 504);
+    server->pay_insurance(false);
+    EXPECT_EQ(client.end(), Client::End::kFin);
+    EXPECT_EQ(client.unread(), "");
+    server->abandon(*running);
+}
+
+}  // namespace
+}  // namespace mono::engine
