@@ -190,7 +190,7 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
     const unsigned long thread = PyThread_get_thread_ident();
     while (true) {
         uint64_t wakes = parts.engine->wakes();
-        if (parts.interrupted.load(std::memory_order_acquire)) break;
+        if (parts.serving.load(std::memory_order_acquire) == Serving::kWoken) break;
         session::Exchange* exchange = parts.engine->try_take();
         if (exchange == nullptr) {
             WithoutGil without;
@@ -211,13 +211,14 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
 }
 
 PyObject* wake(PyObject* self, PyObject*) {
-    parts_of(self)->interrupted.store(true, std::memory_order_release);
+    Serving expected = Serving::kUntilWoken;
+    parts_of(self)->serving.compare_exchange_strong(expected, Serving::kWoken);
     parts_of(self)->engine->wake();
     Py_RETURN_NONE;
 }
 
 PyObject* drain(PyObject* self, PyObject* for_good) {
-    parts_of(self)->interrupted.store(false, std::memory_order_release);
+    parts_of(self)->serving.store(Serving::kDraining, std::memory_order_release);
     WithoutGil without;
     parts_of(self)->engine->drain(for_good == Py_True);
     Py_RETURN_NONE;
@@ -296,7 +297,7 @@ PyMethodDef methods[] = {
      "engine, without waiting; again: take another turn soon."},
     {"fileno", get_fileno, METH_NOARGS, "Readable when turn() has something to do."},
     {"wake", wake, METH_NOARGS,
-     "Makes every serve_wsgi return after its current request, until drain()."},
+     "Makes every serve_wsgi return after its current request, until drain() has been called."},
     {"drain", drain, METH_O,
      "drain(for_good): no new connections; every answer closes its own. serve_wsgi may be called "
      "again. for_good: nobody accepts after us; the listeners' descriptors become useless."},

@@ -1,0 +1,35 @@
+"""Stops step by step, with single clients: what a drain still answers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from client import Client, request
+from stage import KINDS, Stage
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_term_does_not_end_the_drain(kind: str, tmp_path: Path) -> None:
+    """A worker that recycles gets TERM as well when the server stops."""
+    with Stage(kind, tmp_path) as stage:
+        server = stage.server("--graceful-timeout", "10").start()
+        stage.wait_ready(server.pid)
+        with Client(server.address) as client:
+            asked = request("/?id=late&size=100")
+            pid = int(client.ask("/?id=first&size=100").get("X-Pid") or 0)
+            client.send(asked[:20])
+            for _ in range(2):
+                os.kill(pid, signal.SIGTERM)
+                time.sleep(0.3)  # the first one must have been obeyed when the second one comes
+            client.send(asked[20:])
+            response = client.response()
+            assert response.status == 200
+            assert response.body.startswith(b"late ")
+            assert response.get("Connection") == "close"
+        stage.stop_all()
+    assert "still open after graceful_timeout" not in stage.log()
