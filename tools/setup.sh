@@ -63,6 +63,7 @@ missing_packages() {
     has curl || echo curl
     has nginx || [ -x /usr/sbin/nginx ] || echo nginx
     has ps || echo procps
+    has wrk || echo wrk
 }
 
 packages() {

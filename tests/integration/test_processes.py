@@ -15,7 +15,7 @@ import pytest
 
 from client import Client, Gone, fetch, request
 from conftest import StartServer
-from harness import STOP_S_MAX, Server, children_of, is_running, wait_for
+from harness import Server, children_of, is_running, wait_for
 from load import Load
 
 
