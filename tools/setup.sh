@@ -64,6 +64,7 @@ missing_packages() {
     has nginx || [ -x /usr/sbin/nginx ] || echo nginx
     has haproxy || [ -x /usr/sbin/haproxy ] || echo haproxy
     has ps || echo procps
+    has wrk || echo wrk
 }
 
 packages() {

@@ -35,6 +35,9 @@ ABSENT = {
     "ctl": "the control interface is not built yet",
     "uwsgi": "the uwsgi protocol is not built yet",
     "workers.base_async": "requests are read by the C++ core; there is no such class to build on",
+    "http.body": "request bodies are read by the C++ core",
+    "http.parser": "requests are parsed by the C++ core",
+    "http.unreader": "requests are read by the C++ core",
 }
 
 

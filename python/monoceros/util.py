@@ -358,13 +358,30 @@ def check_is_writable(path: str) -> None:
 
 def _setproctitle(title: str) -> None:
     """Shows `monoceros: title` in ps, where the setproctitle package is installed."""
-    try:
-        import importlib
+    module = sys.modules.get("setproctitle") or _title_extension()
+    if module is not None:
+        module.setproctitle(f"monoceros: {title}")
 
-        module = importlib.import_module("setproctitle")
+
+def _title_extension() -> Any:
+    """The extension inside the setproctitle package, without the package: that imports logging,
+    which most servers never need (docs/adr/0006). None if there is no such thing."""
+    from importlib.machinery import PathFinder
+
+    package = PathFinder.find_spec("setproctitle")
+    if package is None or package.submodule_search_locations is None:
+        return None
+    places = package.submodule_search_locations
+    spec = PathFinder.find_spec("setproctitle._setproctitle", places)
+    if spec is None or spec.loader is None:
+        return None
+    try:
+        module = spec.loader.create_module(spec)
+        if module is not None:
+            spec.loader.exec_module(module)
     except ImportError:
-        return
-    module.setproctitle(f"monoceros: {title}")
+        return None
+    return module
 
 
 def unlink(path: str) -> None:

@@ -193,6 +193,9 @@ PRINTED: dict[str, Look] = {
         "--limit-request-line 0 --limit-request-fields 5 --limit-request-field_size 9 scene",
         "limit_request_line", "limit_request_fields", "limit_request_field_size",
     ),
+    "print-keepalive": settings("scene", "keepalive"),
+    "print-keepalive-given": settings("--keep-alive 2 scene", "keepalive"),
+    "print-control-socket": settings("scene", "control_socket"),
     "print-not-a-worker": settings("-k nosuch scene", "worker_class"),
     "print-name": settings("-n some-name scene", "proc_name"),
 }  # fmt: skip

@@ -179,6 +179,14 @@ def test_process_names(serve: StartServer, args: tuple[str, ...], name: str) -> 
     assert cmdline(worker) == f"monoceros: worker [{name}]"
 
 
+def test_process_names_cost_no_logging(serve: StartServer) -> None:
+    """The setproctitle package imports logging; its extension alone does not (adr/0006)."""
+    env = third_party.path_with(third_party.third_party())
+    server = serve("log_app:app", env=env)
+    assert cmdline(server.pid).startswith("monoceros: master")
+    assert urllib.request.urlopen(server.url, timeout=10).read() == b"light"
+
+
 @pytest.fixture
 def container(tmp_path: Path) -> Iterator[Wrapped]:
     """PID 1 of its own PID namespace, as in a container."""

@@ -43,6 +43,7 @@ _kinds(
     400, "InvalidRequestLine", "InvalidRequestMethod", "InvalidHTTPVersion", "InvalidHeader",
     "InvalidHeaderName", "InvalidChunkSize", "ChunkMissingTerminator", "InvalidProxyLine",
     "InvalidProxyHeader", "InvalidSchemeHeaders", "ObsoleteFolding", "InvalidChunkExtension",
+    "InvalidH2CPreface",
 )  # fmt: skip
 _kinds(403, "ForbiddenProxyRequest", "ForbiddenUWSGIRequest")
 _kinds(414, "LimitRequestLine")

@@ -25,6 +25,7 @@ class Request:
         major, _, minor = environ["SERVER_PROTOCOL"].rpartition("/")[2].partition(".")
         self.version = (int(major), int(minor))
         self.remote_addr = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT"))
+        self.peer_addr = self.remote_addr
         self.body = environ["wsgi.input"]
         self.trailers: list[tuple[str, str]] = []
 
@@ -62,3 +63,9 @@ class Response:
     @property
     def status_code(self) -> int:
         return int(self.status[:3])
+
+    @property
+    def response_length(self) -> int | None:
+        """The application's Content-Length."""
+        given = [value for name, value in self.headers if name.lower() == "content-length"]
+        return int(given[0]) if given else None
