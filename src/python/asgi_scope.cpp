@@ -78,8 +78,7 @@ bool add_header(http::ResponseHead& head, PyObject* pair) {
 
 }  // namespace
 
-bool AsgiShared::init(const ModuleState& state, PyObject* loop, PyObject* scopes,
-                      PyObject* lifespan_state) {
+bool AsgiShared::init(PyObject* loop, PyObject* scopes, PyObject* lifespan_state) {
     struct Text {
         Ref& target;
         const char* text;
@@ -132,9 +131,8 @@ bool AsgiShared::init(const ModuleState& state, PyObject* loop, PyObject* scopes
     create_future.reset(PyObject_GetAttrString(loop, "create_future"));
     base_scopes = Ref::borrow(scopes);
     app_state = Ref::borrow(lifespan_state);
-    ready_none.reset(make_ready(state.ready, Ref::borrow(Py_None)));
     denial_extension.reset(Py_BuildValue("{s:{}}", "websocket.http.response"));
-    return empty_bytes && create_future && ready_none && denial_extension;
+    return empty_bytes && create_future && denial_extension;
 }
 
 Ref make_header_list(const session::Exchange& exchange) {

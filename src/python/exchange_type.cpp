@@ -51,12 +51,6 @@ bool deliver(ExchangeObject* object, engine::EventKind kind) {
     return call_waiter(object);
 }
 
-AsgiChannel* channel_of(PyObject* self) {
-    AsgiChannel* channel = exchange_of(self)->channel;
-    if (channel == nullptr) PyErr_SetString(PyExc_RuntimeError, "this engine does not speak ASGI");
-    return channel;
-}
-
 PyObject* scope(PyObject* self, PyObject*) {
     AsgiChannel* channel = channel_of(self);
     if (channel == nullptr || channel->exchange() == nullptr) return nullptr;
@@ -64,13 +58,11 @@ PyObject* scope(PyObject* self, PyObject*) {
 }
 
 PyObject* receive(PyObject* self, PyObject*) {
-    AsgiChannel* channel = channel_of(self);
-    return channel == nullptr ? nullptr : channel->receive();
+    return make_operation(engine_parts(exchange_of(self)->engine)->state.operation, self, nullptr);
 }
 
 PyObject* send(PyObject* self, PyObject* message) {
-    AsgiChannel* channel = channel_of(self);
-    return channel == nullptr ? nullptr : channel->send(message);
+    return make_operation(engine_parts(exchange_of(self)->engine)->state.operation, self, message);
 }
 
 PyObject* close_channel(PyObject* self, PyObject* failed) {
@@ -131,7 +123,8 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(exchange_of(self)->engine);
     Py_VISIT(exchange_of(self)->waiter);
     Py_VISIT(exchange_of(self)->task);
-    return 0;
+    const AsgiChannel* channel = exchange_of(self)->channel;
+    return channel == nullptr ? 0 : channel->traverse(visit, arg);
 }
 
 int clear(PyObject* self) {
@@ -191,6 +184,12 @@ PyType_Spec spec = {"monoceros._core.Exchange", sizeof(ExchangeObject), 0,
 
 }  // namespace
 
+AsgiChannel* channel_of(PyObject* self) {
+    AsgiChannel* channel = exchange_of(self)->channel;
+    if (channel == nullptr) PyErr_SetString(PyExc_RuntimeError, "this engine does not speak ASGI");
+    return channel;
+}
+
 PyObject* engine_turn(PyObject* self, PyObject*) {
     EngineParts& parts = *engine_parts(self);
     engine::Turn turn;
@@ -224,7 +223,7 @@ PyObject* engine_set_asgi(PyObject* self, PyObject* args) {
     if (!PyArg_ParseTuple(args, "OO!O", &loop, &PyList_Type, &scopes, &state)) return nullptr;
     EngineParts& parts = *engine_parts(self);
     parts.asgi = std::make_unique<AsgiShared>();
-    if (!parts.asgi->init(parts.state, loop, scopes, state)) return nullptr;
+    if (!parts.asgi->init(loop, scopes, state)) return nullptr;
     Py_RETURN_NONE;
 }
 

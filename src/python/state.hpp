@@ -13,7 +13,7 @@ struct ModuleState {
     PyTypeObject* input;
     PyTypeObject* client_socket;
     PyTypeObject* exchange;
-    PyTypeObject* ready;
+    PyTypeObject* operation;
     PyTypeObject* file_wrapper;
 };
 
