@@ -109,8 +109,8 @@ Answer AsgiWebSocket::send(PyObject* message) {
     return failed();
 }
 
-Answer AsgiWebSocket::raise_gone() {
-    PyErr_SetString(PyExc_ConnectionResetError, "the WebSocket is closed");
+Answer AsgiWebSocket::raise_gone() const {
+    PyErr_SetString(parts_.state.client_disconnected, "the WebSocket is closed");
     return failed();
 }
 
@@ -139,7 +139,9 @@ Answer AsgiWebSocket::accept(PyObject* message) {
     context.connection = "Upgrade";
     std::string head(answer.size_max(context), '\0');
     head.resize(answer.write(context, head.data()));
-    if (!parts_.engine->upgrade(*exchange_, head, opening.deflate) && gone()) return raise_gone();
+    // A client that has closed by now was accepted all the same: receive() tells what it said.
+    parts_.engine->upgrade(*exchange_, head, opening.deflate);
+    if (!exchange_->inbox) return raise_gone();
     state_ = State::kAccepted;
     return done();
 }

@@ -230,7 +230,13 @@ PyObject* engine_set_asgi(PyObject* self, PyObject* args) {
 int add_exchange_type(PyObject* module) {
     PyObject* type = PyType_FromModuleAndSpec(module, &spec, nullptr);
     state_of_module(module)->exchange = reinterpret_cast<PyTypeObject*>(type);
-    return type == nullptr ? -1 : PyModule_AddObjectRef(module, "Exchange", type);
+    PyObject* gone = PyErr_NewExceptionWithDoc("monoceros._core.ClientDisconnected",
+                                               "send() after the WebSocket was closed.",
+                                               PyExc_ConnectionResetError, nullptr);
+    state_of_module(module)->client_disconnected = gone;
+    if (type == nullptr || gone == nullptr) return -1;
+    int added = PyModule_AddObjectRef(module, "Exchange", type);
+    return added < 0 ? added : PyModule_AddObjectRef(module, "ClientDisconnected", gone);
 }
 
 }  // namespace mono::python

@@ -27,6 +27,7 @@ int traverse_module(PyObject* module, visitproc visit, void* arg) {
     Py_VISIT(state->exchange);
     Py_VISIT(state->operation);
     Py_VISIT(state->file_wrapper);
+    Py_VISIT(state->client_disconnected);
     return 0;
 }
 
@@ -40,6 +41,7 @@ int clear_module(PyObject* module) {
     Py_CLEAR(state->exchange);
     Py_CLEAR(state->operation);
     Py_CLEAR(state->file_wrapper);
+    Py_CLEAR(state->client_disconnected);
     return 0;
 }
 

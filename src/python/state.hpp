@@ -15,6 +15,7 @@ struct ModuleState {
     PyTypeObject* exchange;
     PyTypeObject* operation;
     PyTypeObject* file_wrapper;
+    PyObject* client_disconnected;  // an exception
 };
 
 inline ModuleState* state_of_module(PyObject* module) {

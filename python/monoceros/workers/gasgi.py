@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 
+from monoceros import _core
 from monoceros.workers import FOREIGN_WORKERS
 from monoceros.workers.lifespan import Lifespan, LifespanFailure
 from monoceros.workers.runner import EngineWorker
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from monoceros import _core
     from monoceros.sock import BaseSocket
     from monoceros.workers.asgi_hearing import Hearing
 
 BEAT_SECONDS = 1.0
 QUICK_SECONDS = 1.0  # what tasks get when the worker must leave at once
+SLOTS_MAX = 1 << 30  # the engine's own limit is that of descriptors
 EAGER = sys.version_info >= (3, 12)
 
 
@@ -54,7 +55,9 @@ class ASGIWorker(EngineWorker):
         self._add_signals()
 
     def _open_loop(self) -> None:
-        self.slots = self.cfg.worker_connections
+        # An open WebSocket or event stream holds a slot: who did not ask for a limit gets none.
+        limited = "worker_connections" in self.cfg.sources
+        self.slots = self.cfg.worker_connections if limited else SLOTS_MAX
         self.loop = self._make_loop()
         asyncio.set_event_loop(self.loop)
 
@@ -190,6 +193,8 @@ class ASGIWorker(EngineWorker):
         except asyncio.CancelledError:
             if not exchange.gone:
                 self.log.warning("A request was cancelled: %s", _name(scope))
+        except _core.ClientDisconnected:
+            self.log.debug("The client left: %s", _name(scope))
         except Exception as error:
             self._handle_error(error, scope.get("method", "WEBSOCKET"), scope["path"])
         except (SystemExit, KeyboardInterrupt):
@@ -202,8 +207,9 @@ class ASGIWorker(EngineWorker):
                 self.log.error("The application left %s without a complete response.", _name(scope))
             if hearing is not None and self.heard[1]:
                 self._after_request(*hearing.outcome())
-            self.nr += 1
-            self.check_max_requests()
+            if scope["type"] == "http":
+                self.nr += 1
+                self.check_max_requests()
             if not self.alive:
                 self._awake.set()
 
