@@ -12,7 +12,18 @@ import select
 import sys
 import time
 
-from monoceros import SERVER, SERVER_SOFTWARE, __version__, _core, reexec, sock, systemd, util
+from monoceros import (
+    SERVER,
+    SERVER_SOFTWARE,
+    __version__,
+    _core,
+    obituary,
+    overdue,
+    reexec,
+    sock,
+    systemd,
+    util,
+)
 from monoceros.errors import AppImportError, HaltServer
 from monoceros.pidfile import Pidfile
 
@@ -72,6 +83,9 @@ class Arbiter:
         self._halted: tuple[int, str] | None = None
         self._override: HaltServer | None = None
         self._poller = select.poll()
+        self._oom = obituary.OomCount()
+        self._relay = sock.RelayPair()
+        self._look_again_ms = -1  # at overdue requests
         self._watchdog_s: float | None = None
         self._num_workers: int | None = None
         self.supervisor: _core.Supervisor | None = None
@@ -117,9 +131,14 @@ class Arbiter:
         return {
             "workers": self._num_workers,
             "timeout_ms": round(self.cfg.timeout * 1000),
-            "graceful_timeout_ms": round(self.cfg.graceful_timeout * 1000),
+            "graceful_timeout_ms": round(self.worker_grace() * 1000),
             "daemon": bool(self.cfg.daemon),
         }
+
+    def worker_grace(self) -> float:
+        """Seconds that a worker has from TERM to KILL."""
+        cfg = self.cfg
+        return float(cfg.drain_delay + cfg.graceful_timeout + cfg.stream_grace)
 
     @property
     def num_workers(self) -> int:
@@ -254,6 +273,9 @@ class Arbiter:
         for number in numbers:
             self._do(self.supervisor.signal(number))
         self._do(self.supervisor.tick())
+        if self.cfg.request_timeout:
+            workers = list(self.WORKERS.values())
+            self._look_again_ms = overdue.tell(workers, self.scoreboard, self.log)
         if self._watchdog_s is not None:
             systemd.sd_notify("WATCHDOG=1", self.log)
         if self.cfg.enable_backlog_metric:
@@ -263,7 +285,7 @@ class Arbiter:
         """Signals that came, in order; empty at a wake-up by time or by a worker."""
         assert self.supervisor is not None
         numbers, self.SIG_QUEUE = self.SIG_QUEUE, []
-        waits = [0] if numbers else [self.supervisor.wake_in_ms()]
+        waits = [0] if numbers else [self.supervisor.wake_in_ms(), self._look_again_ms]
         if self.master_pid or self.cfg.enable_backlog_metric:
             waits.append(PROMOTION_POLL_MS)
         if self._watchdog_s is not None:
@@ -295,10 +317,19 @@ class Arbiter:
                 return
             if pid == self.reexec_pid:
                 self.reexec_pid = 0
-            self._do(self.supervisor.exited(pid, status))
-            worker = self.WORKERS.pop(pid, None)
-            if worker is not None and worker.slot is not None:
-                self.scoreboard.clear(worker.slot)
+            worker = self.WORKERS.get(pid)
+            told = obituary.details(worker, self.scoreboard, status, self._oom) if worker else ""
+            self._do(self.supervisor.exited(pid, status, told))
+            self.WORKERS.pop(pid, None)
+            if worker is not None:
+                self._bury(worker)
+
+    def _bury(self, worker: Worker) -> None:
+        if worker.slot is not None:
+            self.scoreboard.clear(worker.slot)
+        if worker.black_box >= 0:
+            os.close(worker.black_box)
+            worker.black_box = -1
 
     def _report_backlog(self) -> None:
         for waiting in sock.waiting_connections(self.LISTENERS):
@@ -358,8 +389,9 @@ class Arbiter:
 
     def _do_close_listeners(self) -> None:
         systemd.sd_notify("STOPPING=1\nSTATUS=Waiting for the workers", self.log)
-        sock.close_sockets(self.LISTENERS, self._owns_files())
-        self.LISTENERS = []
+        self.scoreboard.set_stopping()
+        # The workers go on accepting for a moment: their addresses are removed at the end.
+        sock.close_sockets(self.LISTENERS, unlink=False)
 
     def _do_halt(self, code: int, reason: str) -> None:
         self._halted = (code, reason)
@@ -401,7 +433,8 @@ class Arbiter:
         half = self.cfg.timeout / 2.0
         listeners = self.LISTENERS
         worker = self.worker_class(age, self.pid, listeners, self.app, half, self.cfg, self.log)
-        worker.attach(self.scoreboard, slot, self.PIPE[1])
+        worker.attach(self.scoreboard, slot, self.PIPE[1], self._relay.ends())
+        worker.black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
         return worker
 
     def _be_worker(self, worker: Worker, mask: Any) -> None:
@@ -500,6 +533,7 @@ class Arbiter:
 
     def _change_listeners(self) -> None:
         self.LISTENERS, gone = sock.change_sockets(self.LISTENERS, self.cfg, self.log)
+        self._relay = sock.RelayPair()  # requests know their listeners by number
         sock.close_sockets(gone, self._owns_files())
         self._say_where()
 
@@ -578,6 +612,9 @@ class Arbiter:
             self._leave()
 
     def _leave(self) -> None:
+        if self._owns_files():
+            sock.unlink_sockets(self.LISTENERS)
+        self.log.info("%s", self.ledger())
         code, reason = self._halted or (0, "")
         if self._override is not None:
             code, reason = self._override.exit_status, self._override.reason
@@ -589,6 +626,14 @@ class Arbiter:
             self.pidfile.unlink()
         self._hook("on_exit", self)
         sys.exit(code)
+
+    def ledger(self) -> str:
+        """What became of every request that was taken in."""
+        sums = self.scoreboard.totals()
+        return (
+            "Requests: accepted {accepted} = answered {answered} + refused {refused} + "
+            "aborted {aborted}".format(**sums)
+        )
 
     def _last_resort(self) -> None:
         """The main loop itself failed: end what there is, by hand."""

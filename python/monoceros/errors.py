@@ -13,6 +13,16 @@ class HaltServer(BaseException):
         return f"<HaltServer {self.reason!r} {self.exit_status}>"
 
 
+class RequestTimeout(BaseException):
+    """Raised in an application that did not begin its answer within request_timeout.
+
+    The client has been answered already. Not an Exception: what answers errors must not try to.
+    """
+
+    def __str__(self) -> str:
+        return "the application did not answer within request_timeout"
+
+
 class ConfigError(Exception):
     """A setting is wrong; the text is one sentence for the person who wrote it."""
 

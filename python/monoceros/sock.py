@@ -292,6 +292,25 @@ def waiting_connections(listeners: Iterable[BaseSocket]) -> list[int]:
     return counts
 
 
+class RelayPair:
+    """The socket pair over which the workers of one set of listeners hand requests to each other;
+    every process of the server holds both ends (docs/adr/0012)."""
+
+    def __init__(self) -> None:
+        kind = _socket.SOCK_SEQPACKET | _socket.SOCK_NONBLOCK
+        self._pair = _socket.socketpair(_socket.AF_UNIX, kind)
+
+    def ends(self) -> tuple[int, int]:
+        """Sender and receiver."""
+        return self._pair[0].fileno(), self._pair[1].fileno()
+
+
+def unlink_sockets(listeners: Iterable[BaseSocket]) -> None:
+    """Removes what the listeners' addresses have left in the file system."""
+    for listener in listeners:
+        listener.unlink()
+
+
 def close_sockets(listeners: Iterable[BaseSocket], unlink: bool = True) -> None:
     """Closes this process's descriptors; with unlink, removes the files of unix sockets."""
     for listener in listeners:

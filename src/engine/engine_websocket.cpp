@@ -15,11 +15,11 @@ constexpr uint16_t kServiceRestart = 1012;
 
 }  // namespace
 
-bool Engine::upgrade(Exchange& exchange, std::string_view head,
+void Engine::upgrade(Exchange& exchange, std::string_view head,
                      const std::optional<http::WsDeflateParams>& deflate) {
     Lock lock(mutex_);
     Link* link = static_cast<Link*>(exchange.link);
-    if (link == nullptr) return false;
+    if (link == nullptr) return;
     look_at_clock();
     requests_.cancel(exchange.timer);
     recorder_.respond(exchange);
@@ -29,8 +29,8 @@ bool Engine::upgrade(Exchange& exchange, std::string_view head,
     exchange.inbox = std::make_unique<session::SocketInbox>();
     base::Buffer early = link->connection.upgrade();
     if (sockets_told_) link->socket->close(kServiceRestart, "", now_ms_);
-    return feed_socket(*link, early.data(), early.size()) &&
-           (!link->readable || read_socket(*link)) && poll_link(*link);
+    if (!feed_socket(*link, early.data(), early.size())) return;
+    if (!link->readable || read_socket(*link)) poll_link(*link);
 }
 
 bool Engine::read_socket(Link& link) {

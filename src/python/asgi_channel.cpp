@@ -2,6 +2,43 @@
 
 namespace mono::python {
 
+namespace {
+
+// Whether nobody waits for it any more; true with an exception set.
+bool is_done(const Ref& future) {
+    Ref done(PyObject_CallMethod(future.get(), "done", nullptr));
+    return !done || done.get() == Py_True;
+}
+
+}  // namespace
+
+Answer Waiters::add(PyObject* create_future) {
+    std::erase_if(futures_, is_done);
+    Ref future(PyObject_CallNoArgs(create_future));
+    if (!future || PyErr_Occurred()) return {};
+    futures_.push_back(Ref::borrow(future.get()));
+    return {Ref(), std::move(future)};
+}
+
+bool Waiters::wake() {
+    for (const Ref& future : std::exchange(futures_, {})) {
+        if (is_done(future)) continue;
+        Ref set(PyObject_CallMethod(future.get(), "set_result", "O", Py_None));
+        if (!set) return false;
+    }
+    return !PyErr_Occurred();
+}
+
+int Waiters::traverse(visitproc visit, void* arg) const {
+    for (const Ref& future : futures_) Py_VISIT(future.get());
+    return 0;
+}
+
+int AsgiChannel::traverse(visitproc visit, void* arg) const {
+    int met = receiving_.traverse(visit, arg);
+    return met != 0 ? met : sending_.traverse(visit, arg);
+}
+
 AsgiChannel::~AsgiChannel() {
     if (exchange_ != nullptr) give_back(false);
 }
@@ -27,7 +64,6 @@ Ref AsgiChannel::disconnect_message() {
     return made ? std::move(message) : Ref();
 }
 
-// What receive() can say now; empty without an exception: nothing yet.
 Ref AsgiChannel::next_message() {
     if (body_received_ || exchange_ == nullptr)
         return gone() || complete_ ? disconnect_message() : Ref();
@@ -49,47 +85,30 @@ Ref AsgiChannel::next_message() {
     return made ? std::move(message) : Ref();
 }
 
-PyObject* AsgiChannel::receive() { return wait_for_message(); }
+Answer AsgiChannel::receive() {
+    Ref message = next_message();
+    if (message) return {std::move(message), Ref()};
+    return PyErr_Occurred() ? failed() : receiving_.add(parts_.asgi->create_future.get());
+}
 
 Ref AsgiChannel::scope() const { return make_http_scope(*parts_.asgi, *exchange_); }
 
-PyObject* AsgiChannel::wait_for_message() {
-    Ref message = next_message();
-    if (message) return make_ready(parts_.state.ready, std::move(message));
-    if (PyErr_Occurred()) return nullptr;
-    receiving_.reset(PyObject_CallNoArgs(parts_.asgi->create_future.get()));
-    return receiving_ ? Py_NewRef(receiving_.get()) : nullptr;
-}
-
-// Resolves a future that may have been cancelled meanwhile.
-bool AsgiChannel::wake(Ref& future, Ref value) {
-    Ref waiting = std::move(future);
-    Ref done(PyObject_CallMethod(waiting.get(), "done", nullptr));
-    if (!done) return false;
-    if (done.get() == Py_True) return true;
-    Ref set(PyObject_CallMethod(waiting.get(), "set_result", "O", value.get()));
-    return static_cast<bool>(set);
-}
-
 bool AsgiChannel::on_event(engine::EventKind kind) {
-    if (sending_ && kind != engine::EventKind::kBody && !wake(sending_, Ref::borrow(Py_None)))
-        return false;
-    if (!receiving_ || kind == engine::EventKind::kRoom) return true;
-    Ref message = next_message();
-    if (!message) return !PyErr_Occurred();
-    return wake(receiving_, std::move(message));
+    bool room = kind != engine::EventKind::kBody;
+    bool message = kind != engine::EventKind::kRoom;
+    return (!room || sending_.wake()) && (!message || receiving_.wake());
 }
 
-PyObject* AsgiChannel::send(PyObject* message) {
+Answer AsgiChannel::send(PyObject* message) {
     if (!PyDict_Check(message)) {
         PyErr_SetString(PyExc_TypeError, "an ASGI message must be a dict");
-        return nullptr;
+        return failed();
     }
     const AsgiShared& shared = *parts_.asgi;
     PyObject* type = PyDict_GetItemWithError(message, shared.type.get());
     if (type == nullptr) {
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, "an ASGI message needs a type");
-        return nullptr;
+        return failed();
     }
     auto is = [type](const Ref& name) {
         return type == name.get() || PyUnicode_Compare(type, name.get()) == 0;
@@ -97,55 +116,55 @@ PyObject* AsgiChannel::send(PyObject* message) {
     if (is(shared.response_body)) return body(message);
     if (is(shared.response_start)) return start(message);
     if (is(shared.response_informational)) return informational(message);
-    if (PyErr_Occurred()) return nullptr;
+    if (PyErr_Occurred()) return failed();
     PyErr_Format(PyExc_RuntimeError, "the message type %R is unknown here", type);
-    return nullptr;
+    return failed();
 }
 
-PyObject* AsgiChannel::start(PyObject* message) {
+Answer AsgiChannel::start(PyObject* message) {
     if (started_) {
         PyErr_SetString(PyExc_RuntimeError, "http.response.start was sent already");
-        return nullptr;
+        return failed();
     }
-    if (exchange_ == nullptr) return Py_NewRef(parts_.asgi->ready_none.get());
+    if (exchange_ == nullptr) return done();
     if (!fill_head_from_message(*parts_.asgi, message, exchange_->response.head)) {
         exchange_->response.head.clear();
-        return nullptr;
+        return failed();
     }
     started_ = true;
-    return Py_NewRef(parts_.asgi->ready_none.get());
+    return done();
 }
 
-PyObject* AsgiChannel::informational(PyObject* message) {
+Answer AsgiChannel::informational(PyObject* message) {
     if (started_) {
         PyErr_SetString(PyExc_RuntimeError, "an interim response must come before the response");
-        return nullptr;
+        return failed();
     }
     http::ResponseHead head;
-    if (!fill_head_from_message(*parts_.asgi, message, head)) return nullptr;
+    if (!fill_head_from_message(*parts_.asgi, message, head)) return failed();
     if (!gone()) {
         std::string text = "HTTP/1.1 " + std::string(head.status_line()) + "\r\n" +
                            std::string(head.fields()) + "\r\n";
         parts_.engine->write_interim(*exchange_, text);
     }
-    return Py_NewRef(parts_.asgi->ready_none.get());
+    return done();
 }
 
-PyObject* AsgiChannel::body(PyObject* message) {
+Answer AsgiChannel::body(PyObject* message) {
     if (!started_ || complete_) {
         PyErr_SetString(PyExc_RuntimeError, complete_ ? "the response is complete already"
                                                       : "http.response.start was not sent");
-        return nullptr;
+        return failed();
     }
     const AsgiShared& shared = *parts_.asgi;
     PyObject* more = PyDict_GetItemWithError(message, shared.more_body.get());
     bool last = more == nullptr || PyObject_IsTrue(more) == 0;
     PyObject* given = PyDict_GetItemWithError(message, shared.body.get());
-    if (PyErr_Occurred()) return nullptr;
+    if (PyErr_Occurred()) return failed();
     Ref bytes = Ref::borrow(given == nullptr ? shared.empty_bytes.get() : given);
     if (!PyBytes_Check(bytes.get())) bytes.reset(PyBytes_FromObject(bytes.get()));
-    if (!bytes) return nullptr;
-    if (exchange_ == nullptr) return Py_NewRef(shared.ready_none.get());
+    if (!bytes) return failed();
+    if (exchange_ == nullptr) return done();
     engine::Piece piece;
     piece.bytes = {PyBytes_AS_STRING(bytes.get()),
                    static_cast<size_t>(PyBytes_GET_SIZE(bytes.get()))};
@@ -161,28 +180,30 @@ PyObject* AsgiChannel::body(PyObject* message) {
     return after_write(last);
 }
 
-PyObject* AsgiChannel::after_write(bool last) {
-    const AsgiShared& shared = *parts_.asgi;
+Answer AsgiChannel::after_write(bool last) {
     if (last) {
         complete_ = true;
         give_back(true);
-        if (receiving_ && !wake(receiving_, disconnect_message())) return nullptr;
-        return Py_NewRef(shared.ready_none.get());
+        return receiving_.wake() ? done() : failed();
     }
     return wait_for_room();
 }
 
-// A ready awaitable, or a Future while the reader is slow.
-PyObject* AsgiChannel::wait_for_room() {
-    const AsgiShared& shared = *parts_.asgi;
-    if (parts_.engine->unsent(*exchange_) <= session::kOutputHighBytes)
-        return Py_NewRef(shared.ready_none.get());
+// At once, or later while the reader is slow.
+Answer AsgiChannel::wait_for_room() {
+    if (parts_.engine->unsent(*exchange_) <= session::kOutputHighBytes) return done();
     exchange_->wants_room = true;
-    sending_.reset(PyObject_CallNoArgs(shared.create_future.get()));
-    return sending_ ? Py_NewRef(sending_.get()) : nullptr;
+    return sending_.add(parts_.asgi->create_future.get());
 }
 
 bool AsgiChannel::close(bool failed) {
+    bool whole = finish(failed);
+    // Tasks that the application left behind.
+    if (!receiving_.wake() || !sending_.wake()) PyErr_WriteUnraisable(nullptr);
+    return whole;
+}
+
+bool AsgiChannel::finish(bool failed) {
     if (exchange_ == nullptr) return true;
     if (started_ && !exchange_->response.begun() && !failed) {
         // A start without a body: an empty one was meant.

@@ -6,10 +6,32 @@
 //   send:    http.response.start, then http.response.body ... (more_body False)
 #pragma once
 
+#include <vector>
+
 #include "python/asgi_objects.hpp"
 #include "python/engine_parts.hpp"
 
 namespace mono::python {
+
+// What receive() or send() came to: a value, a future to wait for first, or, with an exception set,
+// neither.
+struct Answer {
+    Ref value;
+    Ref future;
+};
+
+// Futures of operations that wait for the same thing. They are only told that it may be there.
+class Waiters {
+  public:
+    // A new one; forgets those that have been cancelled.
+    Answer add(PyObject* create_future);
+    // False with an exception set.
+    bool wake();
+    int traverse(visitproc visit, void* arg) const;
+
+  private:
+    std::vector<Ref> futures_;
+};
 
 class AsgiChannel {
   public:
@@ -19,43 +41,49 @@ class AsgiChannel {
     AsgiChannel(const AsgiChannel&) = delete;
     AsgiChannel& operator=(const AsgiChannel&) = delete;
 
-    // New awaitables, or nullptr with an exception set.
-    virtual PyObject* receive();
-    virtual PyObject* send(PyObject* message);
+    // After the wait for a future, receive() is to be asked again; send() is done then.
+    Answer receive();
+    virtual Answer send(PyObject* message);
     virtual Ref scope() const;
     // Something happened to the exchange: whoever waits is told. False with an exception set.
     virtual bool on_event(engine::EventKind kind);
     // The application has returned or raised. Answers 500 or cuts the connection where it left the
     // response unfinished. True: it had answered completely.
-    virtual bool close(bool failed);
+    bool close(bool failed);
 
     bool started() const { return started_; }
     bool gone() const { return exchange_ == nullptr || exchange_->link == nullptr; }
     session::Exchange* exchange() const { return exchange_; }
+    int traverse(visitproc visit, void* arg) const;
 
   protected:
+    // What receive() can say now; empty without an exception: nothing yet.
     virtual Ref next_message();
-    PyObject* wait_for_message();
+    virtual bool finish(bool failed);
     Ref disconnect_message();
-    PyObject* start(PyObject* message);
-    PyObject* body(PyObject* message);
-    PyObject* informational(PyObject* message);
-    PyObject* after_write(bool last);
-    bool wake(Ref& future, Ref value);
-    PyObject* wait_for_room();
+    Answer start(PyObject* message);
+    Answer body(PyObject* message);
+    Answer informational(PyObject* message);
+    Answer after_write(bool last);
+    Answer wait_for_room();
     void give_back(bool whole);
+    static Answer done() { return {Ref::borrow(Py_None), Ref()}; }
+    static Answer failed() { return {}; }
 
     static constexpr std::string_view kForbidden =
         "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
     EngineParts& parts_;
     session::Exchange* exchange_;  // nullptr: given back
-    Ref receiving_;                // futures that somebody awaits
-    Ref sending_;
+    Waiters receiving_;
+    Waiters sending_;
     bool body_received_ = false;  // more_body False was given out
     bool started_ = false;        // http.response.start was accepted
     bool complete_ = false;       // the last body piece was accepted
 };
+
+// The channel of an Exchange (exchange_type.cpp); nullptr with an exception set.
+AsgiChannel* channel_of(PyObject* exchange);
 
 // The channel that fits the request: HTTP, or a WebSocket's (asgi_websocket.cpp).
 AsgiChannel* make_channel(EngineParts& parts, session::Exchange* exchange);

@@ -8,7 +8,9 @@
 
 namespace mono::python {
 
-PyObject* make_ready(PyTypeObject* type, Ref value);
+// An awaitable: Exchange.send(message), or Exchange.receive() where message is nullptr. A new
+// reference, or nullptr with an exception set.
+PyObject* make_operation(PyTypeObject* type, PyObject* exchange, PyObject* message);
 
 // What every request of an ASGI worker shares: interned texts and the loop's bound methods.
 struct AsgiShared {
@@ -19,7 +21,6 @@ struct AsgiShared {
     Ref create_future;
     Ref base_scopes;
     Ref app_state;  // the lifespan's state; each scope gets a shallow copy
-    Ref ready_none;
     // interned
     Ref type, body, more_body, status, headers, http_request, http_disconnect, response_start,
         response_body, response_informational, trailers;

@@ -138,9 +138,8 @@ bool AsgiShared::init(const ModuleState& state, PyObject* loop, PyObject* scopes
     create_future.reset(PyObject_GetAttrString(loop, "create_future"));
     base_scopes = Ref::borrow(scopes);
     app_state = Ref::borrow(lifespan_state);
-    ready_none.reset(make_ready(state.ready, Ref::borrow(Py_None)));
     times_type = state.request_times;
-    return empty_bytes && create_future && ready_none;
+    return empty_bytes && create_future;
 }
 
 Ref make_header_list(const session::Exchange& exchange) {

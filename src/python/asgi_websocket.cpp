@@ -86,16 +86,16 @@ Ref AsgiWebSocket::next_message() {
     return ended ? disconnected() : Ref();
 }
 
-PyObject* AsgiWebSocket::send(PyObject* message) {
+Answer AsgiWebSocket::send(PyObject* message) {
     if (!PyDict_Check(message)) {
         PyErr_SetString(PyExc_TypeError, "an ASGI message must be a dict");
-        return nullptr;
+        return failed();
     }
     const AsgiShared& shared = *parts_.asgi;
     PyObject* type = PyDict_GetItemWithError(message, shared.type.get());
     if (type == nullptr || !PyUnicode_Check(type)) {
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, "an ASGI message needs a type");
-        return nullptr;
+        return failed();
     }
     auto is = [type](const Ref& name) { return PyUnicode_Compare(type, name.get()) == 0; };
     if (is(shared.ws_send)) return send_data(message);
@@ -108,19 +108,19 @@ PyObject* AsgiWebSocket::send(PyObject* message) {
     }
     if (denial && denying_ && is(shared.denial_body)) return body(message);
     PyErr_Format(PyExc_RuntimeError, "the message type %R is not expected now", type);
-    return nullptr;
+    return failed();
 }
 
-PyObject* AsgiWebSocket::raise_gone() const {
-    PyErr_SetString(PyExc_ConnectionResetError, "the WebSocket is closed");
-    return nullptr;
+Answer AsgiWebSocket::raise_gone() const {
+    PyErr_SetString(parts_.state.client_disconnected, "the WebSocket is closed");
+    return failed();
 }
 
-PyObject* AsgiWebSocket::accept(PyObject* message) {
+Answer AsgiWebSocket::accept(PyObject* message) {
     const AsgiShared& shared = *parts_.asgi;
     if (state_ != State::kConnecting || denying_) {
         PyErr_SetString(PyExc_RuntimeError, "the WebSocket was answered already");
-        return nullptr;
+        return failed();
     }
     if (gone()) return raise_gone();
     http::WsOpening opening;
@@ -128,29 +128,31 @@ PyObject* AsgiWebSocket::accept(PyObject* message) {
     std::string_view chosen;
     PyObject* name = PyDict_GetItemWithError(message, shared.subprotocol.get());
     if (name != nullptr && name != Py_None && !latin1_view(name, "a subprotocol", chosen))
-        return nullptr;
+        return failed();
     http::ResponseHead answer;
     http::HeadFault fault = http::accept_ws(opening, chosen, answer);
     if (fault == http::HeadFault::kNone && !add_fields_from_message(shared, message, answer))
-        return nullptr;
+        return failed();
     if (fault != http::HeadFault::kNone) {
         PyErr_SetString(PyExc_ValueError, "the subprotocol is not a token");
-        return nullptr;
+        return failed();
     }
     http::ResponseHead::Context context;
     context.connection = "Upgrade";
     std::string head(answer.size_max(context), '\0');
     head.resize(answer.write(context, head.data()));
-    if (!parts_.engine->upgrade(*exchange_, head, opening.deflate) && gone()) return raise_gone();
+    // A client that has closed by now was accepted all the same: receive() tells what it said.
+    parts_.engine->upgrade(*exchange_, head, opening.deflate);
+    if (!exchange_->inbox) return raise_gone();
     state_ = State::kAccepted;
-    return Py_NewRef(shared.ready_none.get());
+    return done();
 }
 
-PyObject* AsgiWebSocket::send_data(PyObject* message) {
+Answer AsgiWebSocket::send_data(PyObject* message) {
     const AsgiShared& shared = *parts_.asgi;
     if (state_ == State::kConnecting) {
         PyErr_SetString(PyExc_RuntimeError, "websocket.accept was not sent");
-        return nullptr;
+        return failed();
     }
     if (state_ == State::kEnded || gone()) return raise_gone();
     PyObject* text = PyDict_GetItemWithError(message, shared.text.get());
@@ -161,17 +163,17 @@ PyObject* AsgiWebSocket::send_data(PyObject* message) {
     if (is_text) {
         Py_ssize_t size = 0;
         const char* data = PyUnicode_AsUTF8AndSize(text, &size);
-        if (data == nullptr) return nullptr;
+        if (data == nullptr) return failed();
         piece.bytes = {data, static_cast<size_t>(size)};
         owner = Ref::borrow(text);
     } else if (bytes != nullptr && bytes != Py_None) {
         owner = PyBytes_Check(bytes) ? Ref::borrow(bytes) : Ref(PyBytes_FromObject(bytes));
-        if (!owner) return nullptr;
+        if (!owner) return failed();
         piece.bytes = {PyBytes_AS_STRING(owner.get()),
                        static_cast<size_t>(PyBytes_GET_SIZE(owner.get()))};
     } else {
         PyErr_SetString(PyExc_RuntimeError, "websocket.send needs text or bytes");
-        return nullptr;
+        return failed();
     }
     if (piece.bytes.size() > session::kCopiedBodyBytesMax) piece.owner = owner.get();
     engine::WriteStatus status;
@@ -184,33 +186,33 @@ PyObject* AsgiWebSocket::send_data(PyObject* message) {
     return wait_for_room();
 }
 
-PyObject* AsgiWebSocket::send_close(PyObject* message) {
+Answer AsgiWebSocket::send_close(PyObject* message) {
     const AsgiShared& shared = *parts_.asgi;
     if (state_ == State::kConnecting && !denying_) {
         state_ = State::kEnded;
         if (!gone()) parts_.engine->write_page(*exchange_, 403, kForbidden);
         give_back(true);
-        return Py_NewRef(shared.ready_none.get());
+        return done();
     }
     long code = 1000;
     PyObject* given = PyDict_GetItemWithError(message, shared.code.get());
     if (given != nullptr && given != Py_None) code = PyLong_AsLong(given);
-    if (code == -1 && PyErr_Occurred()) return nullptr;
+    if (code == -1 && PyErr_Occurred()) return failed();
     Py_ssize_t size = 0;
     const char* reason = "";
     PyObject* why = PyDict_GetItemWithError(message, shared.reason.get());
     if (why != nullptr && why != Py_None) reason = PyUnicode_AsUTF8AndSize(why, &size);
-    if (reason == nullptr) return nullptr;
+    if (reason == nullptr) return failed();
     if (state_ == State::kAccepted && !gone())
         parts_.engine->close_socket(*exchange_, static_cast<uint16_t>(code),
                                     {reason, static_cast<size_t>(size)});
     state_ = State::kEnded;
-    return Py_NewRef(shared.ready_none.get());
+    return done();
 }
 
-bool AsgiWebSocket::close(bool failed) {
+bool AsgiWebSocket::finish(bool failed) {
     if (exchange_ == nullptr) return true;
-    if (state_ == State::kConnecting && denying_) return AsgiChannel::close(failed);
+    if (state_ == State::kConnecting && denying_) return AsgiChannel::finish(failed);
     if (state_ == State::kConnecting && !gone()) {
         if (failed) {
             parts_.engine->write_error(*exchange_, 500, "");

@@ -17,21 +17,21 @@ class AsgiWebSocket final : public AsgiChannel {
   public:
     AsgiWebSocket(EngineParts& parts, session::Exchange* exchange) : AsgiChannel(parts, exchange) {}
 
-    PyObject* send(PyObject* message) override;
+    Answer send(PyObject* message) override;
     Ref scope() const override;
-    bool close(bool failed) override;
 
   private:
     enum class State : uint8_t { kConnecting, kAccepted, kEnded };
 
     Ref next_message() override;
+    bool finish(bool failed) override;
     Ref received(const session::SocketMessage& message) const;
     Ref disconnected() const;
-    PyObject* accept(PyObject* message);
-    PyObject* send_data(PyObject* message);
-    PyObject* send_close(PyObject* message);
+    Answer accept(PyObject* message);
+    Answer send_data(PyObject* message);
+    Answer send_close(PyObject* message);
     bool read_opening(http::WsOpening& opening) const;
-    PyObject* raise_gone() const;
+    Answer raise_gone() const;
 
     State state_ = State::kConnecting;
     bool connect_given_ = false;

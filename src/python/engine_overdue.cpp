@@ -1,6 +1,5 @@
 // Engine.interrupt_overdue: from the engine's overdue requests to Python exceptions. Called by the
 // main thread's signal handler, with the GIL.
-#include <pythread.h>
 
 #include <string>
 #include <vector>

@@ -51,12 +51,6 @@ bool deliver(ExchangeObject* object, engine::EventKind kind) {
     return call_waiter(object);
 }
 
-AsgiChannel* channel_of(PyObject* self) {
-    AsgiChannel* channel = exchange_of(self)->channel;
-    if (channel == nullptr) PyErr_SetString(PyExc_RuntimeError, "this engine does not speak ASGI");
-    return channel;
-}
-
 PyObject* scope(PyObject* self, PyObject*) {
     AsgiChannel* channel = channel_of(self);
     if (channel == nullptr || channel->exchange() == nullptr) return nullptr;
@@ -64,13 +58,11 @@ PyObject* scope(PyObject* self, PyObject*) {
 }
 
 PyObject* receive(PyObject* self, PyObject*) {
-    AsgiChannel* channel = channel_of(self);
-    return channel == nullptr ? nullptr : channel->receive();
+    return make_operation(engine_parts(exchange_of(self)->engine)->state.operation, self, nullptr);
 }
 
 PyObject* send(PyObject* self, PyObject* message) {
-    AsgiChannel* channel = channel_of(self);
-    return channel == nullptr ? nullptr : channel->send(message);
+    return make_operation(engine_parts(exchange_of(self)->engine)->state.operation, self, message);
 }
 
 PyObject* close_channel(PyObject* self, PyObject* failed) {
@@ -141,7 +133,8 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(exchange_of(self)->engine);
     Py_VISIT(exchange_of(self)->waiter);
     Py_VISIT(exchange_of(self)->task);
-    return 0;
+    const AsgiChannel* channel = exchange_of(self)->channel;
+    return channel == nullptr ? 0 : channel->traverse(visit, arg);
 }
 
 int clear(PyObject* self) {
@@ -203,6 +196,12 @@ PyType_Spec spec = {"monoceros._core.Exchange", sizeof(ExchangeObject), 0,
 
 }  // namespace
 
+AsgiChannel* channel_of(PyObject* self) {
+    AsgiChannel* channel = exchange_of(self)->channel;
+    if (channel == nullptr) PyErr_SetString(PyExc_RuntimeError, "this engine does not speak ASGI");
+    return channel;
+}
+
 PyObject* engine_turn(PyObject* self, PyObject*) {
     EngineParts& parts = *engine_parts(self);
     engine::Turn turn;
@@ -243,7 +242,13 @@ PyObject* engine_set_asgi(PyObject* self, PyObject* args) {
 int add_exchange_type(PyObject* module) {
     PyObject* type = PyType_FromModuleAndSpec(module, &spec, nullptr);
     state_of_module(module)->exchange = reinterpret_cast<PyTypeObject*>(type);
-    return type == nullptr ? -1 : PyModule_AddObjectRef(module, "Exchange", type);
+    PyObject* gone = PyErr_NewExceptionWithDoc("monoceros._core.ClientDisconnected",
+                                               "send() after the WebSocket was closed.",
+                                               PyExc_ConnectionResetError, nullptr);
+    state_of_module(module)->client_disconnected = gone;
+    if (type == nullptr || gone == nullptr) return -1;
+    int added = PyModule_AddObjectRef(module, "Exchange", type);
+    return added < 0 ? added : PyModule_AddObjectRef(module, "ClientDisconnected", gone);
 }
 
 }  // namespace mono::python

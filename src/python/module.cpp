@@ -10,7 +10,7 @@ int exec_module(PyObject* module) {
     constexpr Add kParts[] = {add_settings_type,     add_supervisor_type,    add_scoreboard_type,
                               add_process_functions, add_file_wrapper_type,  add_response_types,
                               add_input_type,        add_client_socket_type, add_request_times_type,
-                              add_inotify_type,      add_ready_type,         add_exchange_type,
+                              add_inotify_type,      add_operation_type,     add_exchange_type,
                               add_engine_type};
     for (Add add : kParts) {
         if (add(module) < 0) return -1;
@@ -27,8 +27,9 @@ int traverse_module(PyObject* module, visitproc visit, void* arg) {
     Py_VISIT(state->client_socket);
     Py_VISIT(state->request_times);
     Py_VISIT(state->exchange);
-    Py_VISIT(state->ready);
+    Py_VISIT(state->operation);
     Py_VISIT(state->file_wrapper);
+    Py_VISIT(state->client_disconnected);
     return 0;
 }
 
@@ -41,8 +42,9 @@ int clear_module(PyObject* module) {
     Py_CLEAR(state->client_socket);
     Py_CLEAR(state->request_times);
     Py_CLEAR(state->exchange);
-    Py_CLEAR(state->ready);
+    Py_CLEAR(state->operation);
     Py_CLEAR(state->file_wrapper);
+    Py_CLEAR(state->client_disconnected);
     return 0;
 }
 

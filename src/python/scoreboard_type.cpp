@@ -1,6 +1,7 @@
 // _core.Scoreboard: the master makes one before it forks; each worker writes its own slot.
 #include "python/scoreboard_type.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -129,6 +130,61 @@ PyObject* note_senders(PyObject* self, PyObject* index) {
     Py_RETURN_NONE;
 }
 
+PyObject* latin1(std::string_view text) {
+    return PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr);
+}
+
+// flights(slot) -> [(phase, id, method, target, client, began_us, dispatched_us, overdue_us)]
+PyObject* flights(PyObject* self, PyObject* index) {
+    const board::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    Ref list(PyList_New(0));
+    const uint32_t used = slot->flights_used.load(std::memory_order_acquire);
+    for (uint32_t i = 0; list && i < std::min(used, board::kFlightsMax); ++i) {
+        const board::Flight& flight = slot->flights[i];
+        const board::FlightPhase phase = flight.phase.load(std::memory_order_acquire);
+        if (phase == board::FlightPhase::kFree) continue;
+        Ref item(Py_BuildValue(
+            "(iNNNNLLL)", static_cast<int>(phase), latin1(flight.id.view()),
+            latin1(flight.method.view()), latin1(flight.target.view()),
+            latin1(flight.client.view()), static_cast<long long>(flight.began_us),
+            static_cast<long long>(flight.dispatched_us),
+            static_cast<long long>(flight.overdue_us.load(std::memory_order_relaxed))));
+        if (!item || PyList_Append(list.get(), item.get()) < 0) return nullptr;
+    }
+    return list.release();
+}
+
+PyObject* told_by(PyObject* self, PyObject* index) {
+    const board::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    return PyLong_FromUnsignedLong(slot->told_by.load(std::memory_order_relaxed));
+}
+
+PyObject* overdue(PyObject* self, PyObject* index) {
+    const board::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    return PyLong_FromUnsignedLong(slot->overdue.load(std::memory_order_relaxed));
+}
+
+// tell(slot, request_id) -> whether nobody has told of this overdue request yet.
+PyObject* tell(PyObject* self, PyObject* args) {
+    PyObject* index;
+    const char* id;
+    Py_ssize_t length;
+    if (!PyArg_ParseTuple(args, "Os#", &index, &id, &length)) return nullptr;
+    board::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    const uint32_t used = slot->flights_used.load(std::memory_order_acquire);
+    for (uint32_t i = 0; i < std::min(used, board::kFlightsMax); ++i) {
+        board::Flight& flight = slot->flights[i];
+        if (flight.phase.load(std::memory_order_acquire) == board::FlightPhase::kFree) continue;
+        if (flight.id.view() != std::string_view(id, static_cast<size_t>(length))) continue;
+        return PyBool_FromLong(flight.told.exchange(1) == 0);
+    }
+    Py_RETURN_TRUE;
+}
+
 PyMethodDef methods[] = {
     {"beat", beat, METH_O, "beat(slot): the worker of this slot is alive now."},
     {"last_beat_ms", last_beat_ms, METH_O, "Monotonic milliseconds of the last beat; 0: never."},
@@ -140,6 +196,13 @@ PyMethodDef methods[] = {
     {"stopping", stopping, METH_NOARGS, "Whether set_stopping() was called."},
     {"note_senders", note_senders, METH_O,
      "note_senders(slot): in its worker, notes which process sends TERM, INT, QUIT or ABRT."},
+    {"flights", flights, METH_O,
+     "flights(slot) -> [(phase, id, method, target, client, began_us, dispatched_us, overdue_us)]: "
+     "the requests that its worker holds, or held when it died."},
+    {"told_by", told_by, METH_O, "Which process sent its worker a signal that ends it; 0: none."},
+    {"overdue", overdue, METH_O, "How many of its requests are past request_timeout."},
+    {"tell", tell, METH_VARARGS,
+     "tell(slot, request_id) -> True for the first who tells of this overdue request."},
     {"totals", totals, METH_NOARGS, "Counters of all workers, living and dead."},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -14,8 +14,9 @@ struct ModuleState {
     PyTypeObject* client_socket;
     PyTypeObject* request_times;
     PyTypeObject* exchange;
-    PyTypeObject* ready;
+    PyTypeObject* operation;
     PyTypeObject* file_wrapper;
+    PyObject* client_disconnected;  // an exception
 };
 
 inline ModuleState* state_of_module(PyObject* module) {

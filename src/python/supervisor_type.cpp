@@ -159,8 +159,9 @@ PyObject* fork_failed(PyObject* self, PyObject* args) {
 PyObject* exited(PyObject* self, PyObject* args) {
     int pid = 0;
     int status = 0;
-    if (!PyArg_ParseTuple(args, "ii:exited", &pid, &status)) return nullptr;
-    return step(self, {.kind = EventKind::kExited, .number = status, .pid = pid});
+    const char* details = "";
+    if (!PyArg_ParseTuple(args, "ii|s:exited", &pid, &status, &details)) return nullptr;
+    return step(self, {.kind = EventKind::kExited, .number = status, .pid = pid, .text = details});
 }
 
 PyObject* reloaded(PyObject* self, PyObject* args, PyObject* kwargs) {
@@ -214,7 +215,9 @@ PyMethodDef* methods() {
         {"signal", with_number<EventKind::kSignal>, METH_O, "signal(number): the master got it."},
         {"forked", forked, METH_VARARGS, "forked(slot, pid): answer to \"fork\"."},
         {"fork_failed", fork_failed, METH_VARARGS, "fork_failed(slot, why): answer to \"fork\"."},
-        {"exited", exited, METH_VARARGS, "exited(pid, status), as waitpid reports it."},
+        {"exited", exited, METH_VARARGS,
+         "exited(pid, status, details): status as waitpid reports it; details go with the "
+         "sentence."},
         {"reloaded", with_keywords(reloaded), METH_VARARGS | METH_KEYWORDS,
          "Answer to \"reload\": the policy's part of the new configuration."},
         {"reload_failed", bare<EventKind::kReloadFailed>, METH_NOARGS, "Answer to \"reload\"."},

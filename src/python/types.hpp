@@ -16,7 +16,7 @@ int add_input_type(PyObject* module);          // wsgi_input.cpp: wsgi.input
 int add_client_socket_type(PyObject* module);  // client_socket.cpp: gunicorn.socket
 int add_request_times_type(PyObject* module);  // request_times.cpp: RequestTimes
 int add_inotify_type(PyObject* module);        // inotify_type.cpp: Inotify
-int add_ready_type(PyObject* module);          // asgi_ready.cpp: awaitables that are done
+int add_operation_type(PyObject* module);      // asgi_operation.cpp: what ASGI awaits
 int add_exchange_type(PyObject* module);       // exchange_type.cpp: Exchange, of nested engines
 int add_engine_type(PyObject* module);         // engine_type.cpp: Engine
 

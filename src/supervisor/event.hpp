@@ -31,7 +31,7 @@ enum class EventKind : uint8_t {
     kSignal,        // number: the signal, sent to the master
     kForked,        // slot, pid: answer to kFork
     kForkFailed,    // slot, text: answer to kFork
-    kExited,        // pid, number: the wait status
+    kExited,        // pid, number: the wait status; text: what else is known of the death
     kReloaded,      // options: answer to kReload
     kReloadFailed,  // answer to kReload: the old configuration goes on
     kReexecForked,  // pid: answer to kReexec

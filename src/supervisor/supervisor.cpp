@@ -54,7 +54,7 @@ void Supervisor::dispatch(const Event& event) {
             on_fork_failed(event);
             break;
         case EventKind::kExited:
-            on_exited(event.pid, event.number);
+            on_exited(event.pid, event.number, event.text);
             break;
         case EventKind::kReloaded:
             on_reloaded(event.options);
@@ -98,7 +98,7 @@ void Supervisor::on_fork_failed(const Event& event) {
     log(kError, "Cannot start a worker: " + event.text);
 }
 
-void Supervisor::on_exited(int pid, int status) {
+void Supervisor::on_exited(int pid, int status, const std::string& details) {
     if (pid == reexec_pid_ && pid > 0) return on_reexec_exited(status);
     const Worker* found = table_.by_pid(pid);
     if (found == nullptr) {
@@ -108,7 +108,7 @@ void Supervisor::on_exited(int pid, int status) {
     const Worker worker = *found;
     table_.remove(worker.slot);
     const Death death = explain(worker, status);
-    if (death.level > 0) log(death.level, death.text);
+    if (death.level > 0) log(death.level, death.text + details);
 
     const bool asked = worker.asked();
     const bool running = phase_ == Phase::kRunning || phase_ == Phase::kReloading;

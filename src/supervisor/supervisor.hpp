@@ -58,7 +58,7 @@ class Supervisor {
     // Answers to actions.
     void on_forked(const Event& event);
     void on_fork_failed(const Event& event);
-    void on_exited(int pid, int status);
+    void on_exited(int pid, int status, const std::string& details);
     void on_reexec_exited(int status);
     void on_reloaded(const Options& options);
     void on_reload_failed();

@@ -53,16 +53,15 @@ class Hearing:
         self._fields = b""
         self._sent = 0
 
-    def send(self, message: dict[str, Any]) -> Any:
+    async def send(self, message: dict[str, Any]) -> None:
         """ASGI's send. Only what the core has accepted is noted."""
-        answer = self._send(message)
+        await self._send(message)
         if message["type"] == "http.response.start":
             self._status = message["status"]
             fields = (b"%b: %b\r\n" % (name, value) for name, value in message.get("headers", ()))
             self._fields = b"".join(fields)
         elif message["type"] == "http.response.body":
             self._sent += len(message.get("body", b""))
-        return answer
 
     def outcome(self) -> tuple[dict[str, Any], str, bytes, int, int]:
         """The arguments of the worker's _after_request."""

@@ -67,16 +67,22 @@ class Worker:
         self.slot: int | None = None
         self.scoreboard: _core.Scoreboard | None = None
         self._master_fd = -1
+        self.black_box = -1  # a file in memory that the master reads when this process has died
+        self.relay: tuple[int, int] = (-1, -1)
         self._said_ready = False
 
     def __str__(self) -> str:
         return f"<Worker {self.pid}>"
 
-    def attach(self, scoreboard: _core.Scoreboard, slot: int, master_fd: int) -> None:
-        """The master gives the worker its slot, and the descriptor that wakes the master."""
+    def attach(
+        self, scoreboard: _core.Scoreboard, slot: int, master_fd: int, relay: tuple[int, int]
+    ) -> None:
+        """The master gives the worker its slot, the descriptor that wakes the master, and the ends
+        of the pair over which workers hand requests to each other."""
         self.scoreboard = scoreboard
         self.slot = slot
         self._master_fd = master_fd
+        self.relay = relay
         self.tmp.attach(scoreboard, slot)
 
     # ---- heart
@@ -118,6 +124,7 @@ class Worker:
         self.log.close_on_exec()
         self.wait_fds = [*self.sockets, self.PIPE[0]]
         self.init_signals()
+        self.open_black_box()
         self._make_reloader()
         self.load_wsgi()
         if self.reloader:
@@ -125,6 +132,23 @@ class Worker:
         self.cfg.post_worker_init(self)
         self.booted = True
         self.run()
+
+    def open_black_box(self) -> None:
+        """Fatal signals, and the abort of a stuck worker, leave every thread's stack there, even
+        while C code holds the GIL. After init_signals: Python's own handlers run after it."""
+        if self.black_box < 0:
+            return
+        import faulthandler
+
+        if faulthandler.is_enabled():
+            faulthandler.disable()
+        faulthandler.enable(file=self.black_box, all_threads=True)
+
+    def stacks(self) -> str:
+        """Where this worker's threads are (and its tasks, in workers that have some)."""
+        from monoceros import stacks
+
+        return stacks.of_threads()
 
     def _die_with_master(self) -> None:
         # Again after the change of user, which clears it.
@@ -204,8 +228,12 @@ class Worker:
 
     def handle_abort(self, sig: int, frame: FrameType | None) -> None:
         self.alive = False
+        self.note_abort()
         self.cfg.worker_abort(self)
         sys.exit(1)
+
+    def note_abort(self) -> None:
+        """Adds to the black box what only Python can tell."""
 
     def handle_winch(self, sig: int, frame: FrameType | None) -> None:
         self.log.debug("worker: SIGWINCH ignored.")

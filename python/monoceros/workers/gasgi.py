@@ -12,6 +12,8 @@ import signal
 import sys
 import time
 
+from monoceros import _core
+from monoceros.errors import RequestTimeout
 from monoceros.workers import FOREIGN_WORKERS
 from monoceros.workers.lifespan import Lifespan, LifespanFailure
 from monoceros.workers.runner import EngineWorker
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from monoceros import _core
     from monoceros.sock import BaseSocket
     from monoceros.workers.asgi_hearing import Hearing
 
 BEAT_SECONDS = 1.0
 QUICK_SECONDS = 1.0  # what tasks get when the worker must leave at once
+SLOTS_MAX = 1 << 30  # the engine's own limit is that of descriptors
 EAGER = sys.version_info >= (3, 12)
 
 
@@ -54,7 +56,9 @@ class ASGIWorker(EngineWorker):
         self._add_signals()
 
     def _open_loop(self) -> None:
-        self.slots = self.cfg.worker_connections
+        # An open WebSocket or event stream holds a slot: who did not ask for a limit gets none.
+        limited = "worker_connections" in self.cfg.sources
+        self.slots = self.cfg.worker_connections if limited else SLOTS_MAX
         self.loop = self._make_loop()
         asyncio.set_event_loop(self.loop)
 
@@ -103,7 +107,8 @@ class ASGIWorker(EngineWorker):
         except LifespanFailure as error:
             self.log.error("The application did not start: %s", error)
             sys.exit(3)
-        self.engine = self.open_engine()
+        self.start_engine()
+        assert self.engine is not None
         scopes = [self.base_scope(listener) for listener in self.sockets]
         self.engine.set_asgi(self.loop, scopes, lifespan.state)
         self.loop.add_reader(self.engine.fileno(), self._turn)
@@ -129,11 +134,10 @@ class ASGIWorker(EngineWorker):
 
     async def _drain(self) -> None:
         assert self.engine is not None
-        self.engine.drain()
-        deadline = time.monotonic() + self.cfg.graceful_timeout
-        while not (self.engine.drained and not self._tasks) and not self._quick:
-            if time.monotonic() >= deadline:
-                break
+        self.begin_drain()
+        while not self._quick and self.is_draining():
+            await self._beat(0.05)
+        while self._tasks and not self._quick and time.monotonic() < self._end_at:
             await self._beat(0.05)
         self.warn_of_open_connections()
         if self._tasks:
@@ -177,7 +181,7 @@ class ASGIWorker(EngineWorker):
 
     async def _handle(self, exchange: _core.Exchange) -> None:
         failed = True
-        scope = exchange.scope()
+        scope = self._scope(exchange)
         request_id = scope["extensions"]["monoceros"]["request_id"]
         send = exchange.send
         hearing = None
@@ -187,9 +191,13 @@ class ASGIWorker(EngineWorker):
                 send = hearing.send
             await self.wsgi(scope, exchange.receive, send)
             failed = False
+        except RequestTimeout:
+            self.tell_overdue()
         except asyncio.CancelledError:
             if not exchange.gone:
                 self.log.warning("A request was cancelled: %s", _name(scope))
+        except _core.ClientDisconnected:
+            self.log.debug("The client left: %s", _name(scope))
         except Exception as error:
             name = scope.get("method", "WEBSOCKET")
             self._handle_error(error, name, scope["path"], request_id)
@@ -203,10 +211,18 @@ class ASGIWorker(EngineWorker):
                 self.log.error("The application left %s without a complete response.", _name(scope))
             if hearing is not None and self.heard[1]:
                 self._after_request(*hearing.outcome())
-            self.nr += 1
-            self.check_max_requests()
+            if scope["type"] == "http":
+                self.nr += 1
+                self.check_max_requests()
             if not self.alive:
                 self._awake.set()
+
+    def _scope(self, exchange: _core.Exchange) -> dict[str, Any]:
+        scope = exchange.scope()
+        if self.cfg.request_timeout:
+            exchange.task = asyncio.current_task(self.loop)  # eager tasks have just begun
+            scope["extensions"]["monoceros"]["extend_timeout"] = exchange.extend_timeout
+        return scope
 
     def _listen(self, scope: dict[str, Any], send: Any) -> Hearing:
         """The hook pre_request; what it raises, the request fails with."""
@@ -216,6 +232,32 @@ class ASGIWorker(EngineWorker):
         if self.heard[0]:
             self._before_request(hearing.environ)
         return hearing
+
+    # ---- request deadlines
+
+    def stacks(self) -> str:
+        from monoceros import stacks
+
+        return stacks.of_threads() + stacks.of_tasks(asyncio.all_tasks(self.loop))
+
+    def note_abort(self) -> None:
+        from monoceros import stacks
+
+        text = stacks.of_tasks(asyncio.all_tasks(self.loop))
+        if self.black_box >= 0:
+            os.write(self.black_box, text.encode("utf-8", "replace"))
+
+    def interrupt(self, exchange: _core.Exchange) -> bool:
+        task = exchange.task
+        if task is None:
+            return False
+        if task is asyncio.current_task(self.loop):
+            return True
+        self.loop.call_soon_threadsafe(task.cancel)
+        return False
+
+    def _wake_to_tell(self) -> None:
+        self.loop.call_soon_threadsafe(self._awake.set)
 
     # ---- signals: the loop calls these between callbacks
 
@@ -243,6 +285,7 @@ class ASGIWorker(EngineWorker):
         self._wake()
 
     def handle_abort(self, sig: int, frame: FrameType | None) -> None:
+        self.note_abort()
         self.cfg.worker_abort(self)
         os._exit(1)
 

@@ -7,18 +7,20 @@ is loaded, as gunicorn does it.
 
 from __future__ import annotations
 
-import time
+import os
 
 try:
     import gevent
     from gevent import event, monkey
     from gevent.hub import get_hub
+    from gevent.util import format_run_info
 except ImportError:
     raise RuntimeError(
         "The gevent worker needs gevent 24.10.1 or later: pip install gevent"
     ) from None
 
 from monoceros import _core
+from monoceros.errors import RequestTimeout
 from monoceros.workers.runner import EngineWorker
 
 TYPE_CHECKING = False
@@ -44,17 +46,16 @@ class GeventWorker(EngineWorker):
         super().init_process()
 
     def run(self) -> None:
-        self.engine = self.open_engine()
         self._awake = event.Event()
+        self.start_engine()
+        assert self.engine is not None
         watcher = get_hub().loop.io(self.engine.fileno(), 1)
         watcher.start(self._turn)
-        self._wake_on_signals()
         self._turn()
         while self.alive:
             self._beat(BEAT_SECONDS)
-        self.engine.drain()
-        deadline = time.monotonic() + self.cfg.graceful_timeout
-        while not self.engine.drained and time.monotonic() < deadline:
+        self.begin_drain()
+        while self.is_draining():
             self._turn()
             self._beat(0.05)
         self.warn_of_open_connections()
@@ -78,10 +79,13 @@ class GeventWorker(EngineWorker):
             get_hub().loop.run_callback(self._turn)
 
     def _handle(self, exchange: _core.Exchange) -> None:
+        if self.cfg.request_timeout:
+            exchange.task = gevent.getcurrent()
         try:
             exchange.run_wsgi(self.wsgi)
         except (SystemExit, KeyboardInterrupt, gevent.GreenletExit):
             self.log.debug("A request ended its greenlet")
+        exchange.task = None
         self.nr += 1
         self.check_max_requests()
         if not self.alive:
@@ -94,6 +98,25 @@ class GeventWorker(EngineWorker):
         while not exchange.gone and not room.wait(BEAT_SECONDS):
             pass
         exchange.waiter = None
+
+    def stacks(self) -> str:
+        return "\n".join(format_run_info()) + "\n"
+
+    def note_abort(self) -> None:
+        text = "\n".join(format_run_info(thread_stacks=False)) + "\n"
+        if self.black_box >= 0:
+            os.write(self.black_box, text.encode("utf-8", "replace"))
+
+    def interrupt(self, exchange: _core.Exchange) -> bool:
+        greenlet = exchange.task
+        if greenlet is gevent.getcurrent():
+            return True
+        if greenlet is not None:
+            greenlet.kill(RequestTimeout, block=False)
+        return False
+
+    def _wake_to_tell(self) -> None:
+        get_hub().loop.run_callback_threadsafe(self._awake.set)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.alive = False

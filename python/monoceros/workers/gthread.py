@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 import threading
-import time
 
 from monoceros.workers.runner import EngineWorker
 
@@ -26,7 +25,7 @@ class ThreadWorker(EngineWorker):
     def run(self) -> None:
         self.slots = self.cfg.threads
         self._counting = threading.Lock()
-        self.engine = self.open_engine()
+        self.start_engine()
         pool = [
             threading.Thread(target=self._serve, name=f"request-{number}", daemon=True)
             for number in range(self.slots)
@@ -49,9 +48,8 @@ class ThreadWorker(EngineWorker):
 
     def _end(self, pool: list[threading.Thread], beat: float) -> None:
         assert self.engine is not None
-        self.engine.drain()
-        deadline = time.monotonic() + self.cfg.graceful_timeout
-        while any(thread.is_alive() for thread in pool) and time.monotonic() < deadline:
+        self.begin_drain()
+        while any(thread.is_alive() for thread in pool) and self.is_draining():
             self._wait(min(beat, 0.1))
         self.say_journal()
         self.warn_of_open_connections()
@@ -74,6 +72,9 @@ class ThreadWorker(EngineWorker):
             self.alive = False
         finally:
             os.write(self.PIPE[1], b"1")
+
+    def _wake_to_tell(self) -> None:
+        os.write(self.PIPE[1], b"1")
 
     def check_max_requests(self) -> None:
         was_alive = self.alive

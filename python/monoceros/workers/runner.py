@@ -8,6 +8,7 @@ import sys
 import time
 
 from monoceros import SERVER, SERVER_SOFTWARE, _core
+from monoceros.errors import RequestTimeout
 from monoceros.workers.base import Worker
 from monoceros.workers.error_stream import ErrorStream
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 DEBUG = 10  # logging.DEBUG, without importing logging
 # Of the log: by method, not by level, for loggers that count or override them.
 JOURNAL_METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+OVERDUE = signal.SIGRTMIN + 5  # the engine to the main thread: requests are overdue
+HURRY_SECONDS = 1.0  # before the end of graceful_timeout, or a quarter of it
 SERVE_MS_MAX = 1000  # how long one call into the core may last: the heart beats in between
 
 
@@ -51,6 +54,7 @@ class EngineWorker(Worker):
     stream_bodies = False  # applications get requests at their heads
     engine: _core.Engine | None = None
     _access_in_core = False
+    _hurry_at = _end_at = 0.0  # of the drain, monotonic
     heard = (False, False)  # whether anybody in Python listens to requests: before, after
 
     def load_wsgi(self) -> None:
@@ -120,7 +124,28 @@ class EngineWorker(Worker):
             access_log=in_core and self.log.access_log_enabled,
             nested=self.nested,
             stream_bodies=self.stream_bodies,
+            place=self._place(),
         )
+
+    def _place(self) -> tuple[_core.Scoreboard, int, int, int, int, int] | None:
+        """Where the engine stands in its server; None without one."""
+        if self.scoreboard is None or self.slot is None:
+            return None
+        sender, receiver = (-1, -1) if self.nested else self.relay
+        number = OVERDUE if self.cfg.request_timeout else 0
+        return (self.scoreboard, self.slot, sender, receiver, self._master_fd, number)
+
+    def start_engine(self) -> None:
+        """The engine, and the signals that concern it; in the main thread."""
+        self.engine = self.open_engine()
+        self._stories: list[tuple[str, str]] = []
+        if self.cfg.request_timeout:
+            signal.signal(OVERDUE, self.handle_overdue)
+            self._record_overdue()
+        self._wake_on_signals()
+        if self.scoreboard is not None and self.slot is not None:
+            self.scoreboard.note_senders(self.slot)
+            self.engine.insure()
 
     def _has_statsd(self) -> bool:
         return bool(self.cfg.statsd_host)
@@ -138,8 +163,7 @@ class EngineWorker(Worker):
 
     def run(self) -> None:
         """Serves until told to stop, then answers what was begun, within graceful_timeout."""
-        self.engine = self.open_engine()
-        self._wake_on_signals()
+        self.start_engine()
         turn_ms = SERVE_MS_MAX
         if self.cfg.timeout:
             turn_ms = min(turn_ms, self.cfg.timeout * 1000 // 2)
@@ -164,6 +188,7 @@ class EngineWorker(Worker):
     def say_journal(self) -> None:
         """What the engine has to say goes to the error log."""
         assert self.engine is not None
+        self.tell_overdue()
         for level, text in self.engine.take_journal():
             getattr(self.log, JOURNAL_METHODS[level])(text)
 
@@ -179,12 +204,30 @@ class EngineWorker(Worker):
 
     def drain(self, turn_ms: int) -> None:
         """No new connections; open ones get their answers, each the last of its connection."""
-        assert self.engine is not None
-        self.engine.drain()
-        deadline = time.monotonic() + self.cfg.graceful_timeout
-        while not self.engine.drained and time.monotonic() < deadline:
+        self.begin_drain()
+        while self.is_draining():
             self.turn(min(turn_ms, 100))
         self.warn_of_open_connections()
+
+    def begin_drain(self) -> None:
+        """For good where nobody accepts from our listeners after us."""
+        assert self.engine is not None
+        stopping = self.scoreboard is not None and self.scoreboard.stopping()
+        for_good = stopping or bool(self.cfg.reuse_port)
+        self.engine.drain(for_good)
+        grace = self.cfg.graceful_timeout
+        grace_ends = time.monotonic() + grace + (self.cfg.drain_delay if for_good else 0)
+        self._hurry_at = grace_ends - min(HURRY_SECONDS, grace / 4)
+        self._end_at = grace_ends + self.cfg.stream_grace
+
+    def is_draining(self) -> bool:
+        """Whether there is still something to wait for. Call it between two turns."""
+        assert self.engine is not None
+        now = time.monotonic()
+        if now >= self._hurry_at:
+            self._hurry_at = float("inf")
+            self.engine.hurry()
+        return now < self._end_at and not self.engine.drained
 
     def warn_of_open_connections(self) -> None:
         assert self.engine is not None
@@ -194,9 +237,9 @@ class EngineWorker(Worker):
 
     # ---- what the engine calls
 
-    def _handle_error(
-        self, error: BaseException, method: str, uri: str, request_id: str
-    ) -> None:
+    def _handle_error(self, error: BaseException, method: str, uri: str, request_id: str) -> None:
+        if isinstance(error, RequestTimeout):
+            return self.tell_overdue()
         info = (type(error), error, error.__traceback__)
         words = "Error handling request %s %s (request id %s)"
         self.log.exception(words, method, uri, request_id, exc_info=info)
@@ -222,6 +265,57 @@ class EngineWorker(Worker):
             self.cfg.post_request(self, request, environ, response)
         except Exception:
             self.log.exception("Exception in post_request hook")
+
+    # ---- request deadlines (docs/adr/0013)
+
+    def handle_overdue(self, sig: int, frame: FrameType | None) -> None:
+        """In the main thread, wherever it is: interrupts applications; the log is for later."""
+        assert self.engine is not None
+        here_is_late = False
+        for late in self.engine.interrupt_overdue(RequestTimeout):
+            here, exchange = late[:2]
+            self._stories.append(self._story(*late[2:]))
+            here_is_late |= here if exchange is None else self.interrupt(exchange)
+        self._wake_to_tell()
+        if here_is_late:
+            raise RequestTimeout
+
+    def _record_overdue(self) -> None:
+        """The stacks go to the black box first: for the master, should Python not come to run."""
+        if self.black_box >= 0:
+            import faulthandler
+
+            faulthandler.register(OVERDUE, file=self.black_box, all_threads=True, chain=True)
+
+    def interrupt(self, exchange: _core.Exchange) -> bool:
+        """Nested workers: ends a request's task or greenlet. True: it is the code we are in."""
+        raise NotImplementedError
+
+    def _story(
+        self, request_id: str, method: str, target: str, client: str, milliseconds: int
+    ) -> tuple[str, str]:
+        text = (
+            f"Request timed out: {method} {target} (request id {request_id}, client "
+            f"{client or 'unix'}) had run for {milliseconds / 1000:.1f} s; it was "
+            f"answered with 504 and is interrupted\n{self.stacks()}"
+        )
+        return request_id, text
+
+    def _wake_to_tell(self) -> None:
+        """Ends the wait of the loop that calls say_journal()."""
+
+    def tell_overdue(self) -> None:
+        """One event a request. The master tells in our place when we cannot."""
+        if not self._stories:
+            return
+        while self._stories:
+            request_id, text = self._stories.pop(0)
+            assert self.scoreboard is not None and self.slot is not None
+            if self.scoreboard.tell(self.slot, request_id):
+                self.log.error("%s", text)
+        if self.black_box >= 0:  # what it holds has been told
+            os.ftruncate(self.black_box, 0)
+            os.lseek(self.black_box, 0, os.SEEK_SET)
 
     # ---- signals
 

@@ -1,0 +1,118 @@
+"""What is known of a worker that died: the rest of the one event that tells of its death."""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from monoceros import _core
+    from monoceros.workers.base import Worker
+
+TOLD_MAX = 20  # requests of one worker
+TRACE_BYTES_MAX = 32 * 1024
+KILLED = 9
+PHASES = ("", "waiting for the application", "in the application", "being answered")
+
+
+def details(worker: Worker, scoreboard: _core.Scoreboard, status: int, oom: OomCount) -> str:
+    """To be appended to the sentence that the supervisor has for this death. Call it before the
+    worker's slot is cleared."""
+    parts = []
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == KILLED:
+        parts.append(oom.sentence())
+    if worker.slot is not None:
+        sender = scoreboard.told_by(worker.slot)
+        if sender:
+            parts.append(f" It was sent a signal by process {sender}{_name_of(sender)}.")
+        parts.append(describe_flights(scoreboard.flights(worker.slot)))
+    parts.append(read_traces(worker.black_box))
+    return "".join(parts)
+
+
+def describe_flights(flights: list[tuple[Any, ...]]) -> str:
+    """The requests that it held, a line each."""
+    if not flights:
+        return ""
+    now_us = time.monotonic_ns() // 1000
+    lines = [f"\nIt held {len(flights)} request{'s' if len(flights) > 1 else ''}:"]
+    for phase, request_id, method, target, client, began_us, dispatched_us, _ in flights[:TOLD_MAX]:
+        ran_us = now_us - (dispatched_us or began_us)
+        lines.append(
+            f"  {method} {target} from {client or 'unix'}, {PHASES[phase]} for {ran_us / 1e6:.1f} s"
+            f" (request id {request_id})"
+        )
+    if len(flights) > TOLD_MAX:
+        lines.append(f"  and {len(flights) - TOLD_MAX} more")
+    return "\n".join(lines)
+
+
+def read_traces(black_box: int) -> str:
+    """What faulthandler wrote when a fatal signal, or the abort of a stuck worker, struck."""
+    if black_box < 0:
+        return ""
+    text = os.pread(black_box, TRACE_BYTES_MAX, 0).decode("utf-8", "replace").rstrip()
+    return f"\n{text}" if text else ""
+
+
+def _name_of(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return f" ({file.read().strip()})"
+    except OSError:
+        return ", which has ended"
+
+
+class OomCount:
+    """How often the kernel has killed in this server's cgroup for want of memory."""
+
+    def __init__(self) -> None:
+        self._path = _events_file()
+        self._seen = self._read()
+
+    def sentence(self) -> str:
+        before, self._seen = self._seen, self._read()
+        if self._seen is None or before is None:
+            return ""
+        if self._seen > before:
+            return f" The kernel's out-of-memory killer struck in this cgroup{_limit(self._path)}."
+        return " No out-of-memory kill was counted in this cgroup: somebody sent the signal."
+
+    def _read(self) -> int | None:
+        try:
+            with open(self._path, encoding="ascii") as file:
+                for line in file:
+                    name, _, number = line.partition(" ")
+                    if name == "oom_kill":
+                        return int(number)
+        except (OSError, ValueError):
+            pass
+        return None
+
+
+def _events_file() -> str:
+    """Of cgroup v2, else of v1's memory controller."""
+    unified = "/sys/fs/cgroup"
+    try:
+        with open("/proc/self/cgroup", encoding="utf-8") as file:
+            for line in file:
+                _, controllers, path = line.rstrip("\n").split(":", 2)
+                if "memory" in controllers.split(","):
+                    return f"{unified}/memory{path}/memory.oom_control"
+                if not controllers and os.path.exists(f"{unified}{path}/memory.events"):
+                    return f"{unified}{path}/memory.events"
+    except (OSError, ValueError):
+        pass
+    return f"{unified}/memory.events"
+
+
+def _limit(events: str) -> str:
+    name = "memory.max" if events.endswith("memory.events") else "memory.limit_in_bytes"
+    try:
+        with open(os.path.join(os.path.dirname(events), name), encoding="ascii") as file:
+            return f" ({name} is {file.read().strip()})"
+    except OSError:
+        return ""
