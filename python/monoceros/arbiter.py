@@ -364,6 +364,10 @@ class Arbiter:
         getattr(self.log, self.LEVELS[level])(text)
 
     def _do_kill(self, pid: int, number: int) -> None:
+        worker = self.WORKERS.get(pid)
+        if number == signal.SIGABRT and worker is not None and worker.slot is not None:
+            # It may let go of them in time to exit: they were why.
+            worker.held = obituary.describe_flights(self.scoreboard.flights(worker.slot))
         try:
             os.kill(pid, number)
         except ProcessLookupError:

@@ -28,7 +28,7 @@ def details(worker: Worker, scoreboard: _core.Scoreboard, status: int, oom: OomC
         sender = scoreboard.told_by(worker.slot)
         if sender:
             parts.append(f" It was sent a signal by process {sender}{_name_of(sender)}.")
-        parts.append(describe_flights(scoreboard.flights(worker.slot)))
+        parts.append(worker.held or describe_flights(scoreboard.flights(worker.slot)))
     parts.append(read_traces(worker.black_box))
     return "".join(parts)
 

@@ -162,7 +162,9 @@ TEST(Drain, ForGoodAcceptsForAsLongAsItIsTold) {
 }
 
 TEST(Drain, AHurryRefusesWhatCannotBeServed) {
-    Server server;
+    Options options;
+    options.limits.hurry_ms = 300;
+    Server server(std::move(options));
     Client kept = server.client();
     kept.get("/one");
     session::Exchange* exchange = server.take();
@@ -179,7 +181,6 @@ TEST(Drain, AHurryRefusesWhatCannotBeServed) {
     kept.get("/waits");
     ASSERT_TRUE(eventually([&] { return server->totals().accepted == 3; }));
     server->drain(true);
-    server->hurry();
     for (Client* client : {&kept, &half}) {
         EXPECT_TRUE(client->response().has_value());
         EXPECT_EQ(client->status(), 503);

@@ -131,8 +131,8 @@ class Engine {
     // A duplicate of the client's descriptor, the caller's; the connection ends with this request.
     // -1: the client has gone.
     int share_socket(session::Exchange& exchange);
-    // engine_websocket.cpp: sends the 101 in `head`; from then on there is an exchange.inbox, and it
-    // fills. Without one the client had gone before.
+    // engine_websocket.cpp: sends the 101 in `head`; from then on there is an exchange.inbox, and
+    // it fills. Without one the client had gone before.
     void upgrade(session::Exchange& exchange, std::string_view head,
                  const std::optional<http::WsDeflateParams>& deflate);
     WriteStatus send_message(session::Exchange& exchange, Piece piece, bool text);
@@ -157,8 +157,6 @@ class Engine {
     // queues hold is served too, and they are closed: their descriptors refer to /dev/null from
     // then on.
     void drain(bool for_good);
-    // The time is nearly over: what has not reached the application is refused with 503.
-    void hurry();
     // Nothing is left. Ask again after each turn, and from no more than one thread at the end.
     bool drained();
 
@@ -250,6 +248,8 @@ class Engine {
     void out_of_descriptors();
 
     // engine_drain.cpp
+    void begin_drain(bool for_good);
+    void hurry();
     void close_listeners();
     void accept_backlog(size_t listener);
     void go_on_draining();
@@ -298,6 +298,7 @@ class Engine {
     void fly_standby(Lock& lock);
     void wait_standby(Lock& lock);
     StandbyPace next_pace(bool eventful, int64_t active_ms, int& calm_looks) const;
+    void notice_stop();
     void start_standby();
     void stop_standby();
 
@@ -334,6 +335,7 @@ class Engine {
     int64_t now_us_ = 0;  // of the current round: one look at the clock for all that it does
     int64_t now_ms_ = 0;  // the same
     int64_t drain_idle_at_ms_ = 0;
+    int64_t hurry_at_ms_ = 0;
     int64_t closing_at_ms_ = 0;  // of the listeners, in a stop for good
     int64_t resume_at_ms_ = 0;   // listeners that ran out of descriptors
     int64_t descriptors_said_ms_ = INT64_MIN / 2;

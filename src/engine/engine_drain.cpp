@@ -28,6 +28,12 @@ constexpr uint16_t kServiceRestart = 1012;
 
 void Engine::drain(bool for_good) {
     Lock lock(mutex_);
+    begin_drain(for_good);
+    lock.unlock();
+    wake();
+}
+
+void Engine::begin_drain(bool for_good) {
     look_at_clock();
     bool first = !draining_;
     draining_ = true;
@@ -38,10 +44,12 @@ void Engine::drain(bool for_good) {
     } else if (!for_good_) {
         pause_listeners();
     }
-    if (first || for_good) drain_idle_at_ms_ = std::max(now_ms_, closing_at_ms_) + kDrainIdleMs;
+    if (first || for_good) {
+        int64_t accepted_until_ms = std::max(now_ms_, closing_at_ms_);
+        drain_idle_at_ms_ = accepted_until_ms + kDrainIdleMs;
+        hurry_at_ms_ = accepted_until_ms + options_.limits.hurry_ms;
+    }
     publish_load();
-    lock.unlock();
-    wake();
 }
 
 // Whoever stood in the kernel's queue is in: only then is the listener closed, at once. The number
@@ -73,6 +81,7 @@ void Engine::go_on_draining() {
         drain_idle_at_ms_ = 0;
         links_.for_each([&](Link& link) { half_close(link); });
     }
+    if (hurry_at_ms_ != 0 && now_ms_ >= hurry_at_ms_) hurry();
     if (closing_at_ms_ == 0 && only_sockets_left()) close_sockets();
 }
 
@@ -104,9 +113,9 @@ void Engine::close_sockets() {
     });
 }
 
+// The time is nearly over: what has not reached the application is refused.
 void Engine::hurry() {
-    Lock lock(mutex_);
-    look_at_clock();
+    hurry_at_ms_ = 0;
     if (closing_at_ms_ != 0) close_listeners();
     links_.for_each([&](Link& link) {
         const session::Exchange* exchange = link.connection.exchange();

@@ -73,6 +73,7 @@ void Engine::run_standby() {
         bool eventful = !held_.empty();
         if (eventful) flush_held();
         offer_ready();
+        notice_stop();
         if (busy_ != 0 && !has_pilot_ && now_ms_ - changed_ms_ > kLongMs) {
             fly_standby(lock);
             eventful = true;
@@ -80,6 +81,12 @@ void Engine::run_standby() {
         standby_pace_ = next_pace(eventful, active_ms, calm_looks);
         seen = epoch_;
     }
+}
+
+// C code may hold the GIL, so that the worker's Python does not hear of it.
+void Engine::notice_stop() {
+    if (draining_ || options_.board == nullptr) return;
+    if (options_.board->header().stopping.load(std::memory_order_relaxed) != 0) begin_drain(true);
 }
 
 // In the seat until a slot changes hands. The wait is poll(2) on the epoll descriptor, which takes
@@ -94,6 +101,7 @@ void Engine::fly_standby(Lock& lock) {
         poll_all();  // what was served without the poller: those clients may leave meanwhile
         flush_access_log();
         offer_ready();
+        notice_stop();
         int wait = ready_head_ != nullptr && relay_.open() ? kOfferMs : wait_ms(1'000);
         lock.unlock();
         bool readable = os::wait_readable(poller_.fd(), standby_kick_.reader(), wait);

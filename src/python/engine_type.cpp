@@ -224,12 +224,6 @@ PyObject* drain(PyObject* self, PyObject* for_good) {
     Py_RETURN_NONE;
 }
 
-PyObject* hurry(PyObject* self, PyObject*) {
-    WithoutGil without;
-    parts_of(self)->engine->hurry();
-    Py_RETURN_NONE;
-}
-
 PyObject* insure(PyObject* self, PyObject*) {
     parts_of(self)->engine->insure();
     Py_RETURN_NONE;
@@ -301,7 +295,6 @@ PyMethodDef methods[] = {
     {"drain", drain, METH_O,
      "drain(for_good): no new connections; every answer closes its own. serve_wsgi may be called "
      "again. for_good: nobody accepts after us; the listeners' descriptors become useless."},
-    {"hurry", hurry, METH_NOARGS, "Refuses with 503 what has not reached the application."},
     {"insure", insure, METH_NOARGS,
      "From now on clients get an answer even if the process crashes. After other handlers."},
     {"interrupt_overdue", engine_interrupt_overdue, METH_O,

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kFieldBytesDefault = 8190;
 constexpr int64_t kFieldsMax = 32768;
+constexpr int64_t kHurryMsMax = 1'000;  // before the end of graceful_timeout
 
 uint32_t bounded(int64_t value, int64_t upper) {
     return static_cast<uint32_t>(std::clamp<int64_t>(value, 0, upper));
@@ -58,6 +59,8 @@ base::Result<Limits> limits_from(const config::Settings& settings) {
     limits.request_ms_max = settings.request_timeout * 1'000;
     limits.request_kill_ms_max = settings.request_kill_timeout * 1'000;
     limits.queue_ms_max = settings.queue_timeout * 1'000;
+    int64_t grace_ms = settings.graceful_timeout * 1'000;
+    limits.hurry_ms = grace_ms - std::min(kHurryMsMax, grace_ms / 4);
     limits.drain_delay_ms = settings.drain_delay * 1'000;
     limits.readiness_path = settings.readiness_path;
     limits.temp_directory = settings.tmp_upload_dir;

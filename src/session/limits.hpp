@@ -37,6 +37,7 @@ struct Limits {
     int64_t request_ms_max = 0;         // until the application begins its answer; then 504
     int64_t request_kill_ms_max = 0;    // until the worker has to go
     int64_t queue_ms_max = 0;           // from a request's arrival until the application gets it
+    int64_t hurry_ms = 29'000;          // of a drain: then what waits is refused
     int64_t drain_delay_ms = 0;         // a stop goes on accepting for so long
     std::string readiness_path;         // answered without the application; empty: none
     std::string temp_directory;

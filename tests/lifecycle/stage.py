@@ -216,9 +216,9 @@ def fronts(port: int, directory: Path) -> Iterator[dict[str, int]]:
 
 
 @contextlib.contextmanager
-def playing(kind: str, directory: Path, *args: str, **lanes: int) -> Iterator[
-    tuple[Stage, Server, CountedLoad]
-]:
+def playing(
+    kind: str, directory: Path, *args: str, **lanes: int
+) -> Iterator[tuple[Stage, Server, CountedLoad]]:
     """A running site under load from three sides; what is left of it ends with the block."""
     stage = Stage(kind, directory)
     server = stage.server(*args)
@@ -240,4 +240,3 @@ def standing_socket() -> Iterator[socket.socket]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(512)
         yield listener
-

@@ -26,9 +26,7 @@ PROGRAM = Path(__file__).resolve().with_name("counted_load.py")
 STOP_S_MAX = 45.0
 SAMPLES = 8
 # The master's last line, once it has one.
-LEDGER = re.compile(
-    r"Requests: accepted (\d+) = answered (\d+) \+ refused (\d+) \+ aborted (\d+)"
-)
+LEDGER = re.compile(r"Requests: accepted (\d+) = answered (\d+) \+ refused (\d+) \+ aborted (\d+)")
 
 
 @dataclass
@@ -48,7 +46,9 @@ class Account:
     def sent_ids(self) -> set[str]:
         """Of every request."""
         return {
-            f"{name}-{number}" for name, count in self.sent.items() for number in range(1, count + 1)
+            f"{name}-{number}"
+            for name, count in self.sent.items()
+            for number in range(1, count + 1)
         }
 
     def failed_ids(self) -> set[str]:

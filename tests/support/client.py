@@ -232,3 +232,9 @@ def fetch(address: Address, target: str, method: str = "GET", **more: str) -> Re
     headers = {name.replace("_", "-"): value for name, value in more.items()}
     with Client(address) as client:
         return client.ask(target, method, {"Connection": "close", **headers})
+
+
+def patient(address: Address, target: str, timeout_s: float = 60.0) -> Response:
+    """One exchange with a server that may take its time."""
+    with Client(address, timeout_s) as client:
+        return client.ask(target, headers={"Connection": "close"})

@@ -271,6 +271,10 @@ class Server:
             return ""
         return self.error_log.read_text(errors="replace")
 
+    def output(self) -> str:
+        """Standard output so far."""
+        return self.access_log.read_text(errors="replace")
+
     def access_lines(self) -> list[str]:
         """The access log so far (needs --access-logfile -)."""
         return self.access_log.read_text(errors="replace").splitlines()

@@ -68,6 +68,7 @@ class Worker:
         self.scoreboard: _core.Scoreboard | None = None
         self._master_fd = -1
         self.black_box = -1  # a file in memory that the master reads when this process has died
+        self.held = ""  # the requests that it held when it was aborted
         self.relay: tuple[int, int] = (-1, -1)
         self._said_ready = False
 

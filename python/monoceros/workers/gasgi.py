@@ -256,6 +256,9 @@ class ASGIWorker(EngineWorker):
         self.loop.call_soon_threadsafe(task.cancel)
         return False
 
+    def _wake_on_signals(self) -> None:
+        """The loop has its own way."""
+
     def _wake_to_tell(self) -> None:
         self.loop.call_soon_threadsafe(self._awake.set)
 

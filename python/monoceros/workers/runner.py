@@ -23,7 +23,6 @@ DEBUG = 10  # logging.DEBUG, without importing logging
 # Of the log: by method, not by level, for loggers that count or override them.
 JOURNAL_METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 OVERDUE = signal.SIGRTMIN + 5  # the engine to the main thread: requests are overdue
-HURRY_SECONDS = 1.0  # before the end of graceful_timeout, or a quarter of it
 SERVE_MS_MAX = 1000  # how long one call into the core may last: the heart beats in between
 
 
@@ -54,7 +53,7 @@ class EngineWorker(Worker):
     stream_bodies = False  # applications get requests at their heads
     engine: _core.Engine | None = None
     _access_in_core = False
-    _hurry_at = _end_at = 0.0  # of the drain, monotonic
+    _end_at = 0.0  # of the drain, monotonic; 0: it has not begun
     heard = (False, False)  # whether anybody in Python listens to requests: before, after
 
     def load_wsgi(self) -> None:
@@ -210,24 +209,21 @@ class EngineWorker(Worker):
         self.warn_of_open_connections()
 
     def begin_drain(self) -> None:
-        """For good where nobody accepts from our listeners after us."""
+        """For good where nobody accepts from our listeners after us. Once; signal handlers too."""
         assert self.engine is not None
+        if self._end_at:
+            return
         stopping = self.scoreboard is not None and self.scoreboard.stopping()
         for_good = stopping or bool(self.cfg.reuse_port)
         self.engine.drain(for_good)
         grace = self.cfg.graceful_timeout
         grace_ends = time.monotonic() + grace + (self.cfg.drain_delay if for_good else 0)
-        self._hurry_at = grace_ends - min(HURRY_SECONDS, grace / 4)
         self._end_at = grace_ends + self.cfg.stream_grace
 
     def is_draining(self) -> bool:
         """Whether there is still something to wait for. Call it between two turns."""
         assert self.engine is not None
-        now = time.monotonic()
-        if now >= self._hurry_at:
-            self._hurry_at = float("inf")
-            self.engine.hurry()
-        return now < self._end_at and not self.engine.drained
+        return time.monotonic() < self._end_at and not self.engine.drained
 
     def warn_of_open_connections(self) -> None:
         assert self.engine is not None

@@ -1,0 +1,108 @@
+"""Every death is explained in one event, and clients of a crashed worker still get an answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from client import Client, patient
+from conftest import StartServer
+from harness import IS_GUNICORN, Server, wait_for
+
+pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="gunicorn does not explain")
+
+
+def last_event(server: Server, beginning: str) -> str:
+    """The last log event that holds `beginning`, with its further lines."""
+    server.wait_log(beginning, timeout_s=30)
+    lines = server.log().splitlines()
+    start = max(i for i, line in enumerate(lines) if beginning in line)
+    end = next((i for i in range(start + 1, len(lines)) if lines[i].startswith("[2")), len(lines))
+    return "\n".join(lines[start:end])
+
+
+@pytest.mark.parametrize("args", [(), ("--threads", "2"), ("-k", "gevent")], ids=str)
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("/segv", "was killed by SIGSEGV"), ("/abort", "was killed by SIGABRT")],
+)
+def test_a_crash(path: str, words: str, args: tuple[str, ...], serve: StartServer) -> None:
+    server = serve("stuck:app", *args, workers=2)
+    answer = patient(server.address, path)
+    assert answer.status == 502
+    event = last_event(server, words)
+    assert f"GET {path} from 127.0.0.1, in the application" in event
+    assert answer.get("x-request-id") in event
+    assert "stuck.py" in event, "the Python stack"
+    assert patient(server.address, "/").status == 200
+
+
+def test_an_exit_code(serve: StartServer) -> None:
+    server = serve("stuck:app", workers=2)
+    with pytest.raises(Exception):  # noqa: B017 - nobody is left to answer
+        patient(server.address, "/exit")
+    event = last_event(server, "exited with code 7.")
+    assert "GET /exit from 127.0.0.1" in event
+
+
+def test_a_kill_by_somebody(serve: StartServer) -> None:
+    server = serve("stuck:app", workers=1)
+    waiting = threading.Thread(target=ignore_errors, args=(server, "/sleep"))
+    waiting.start()
+    (pid,) = server.worker_pids()
+    time.sleep(0.5)
+    os.kill(pid, signal.SIGKILL)
+    waiting.join()
+    event = last_event(server, "was killed by SIGKILL")
+    assert "GET /sleep from 127.0.0.1, in the application for" in event
+    assert "No out-of-memory kill was counted" in event or "out of memory" in event
+
+
+def ignore_errors(server: Server, path: str) -> None:
+    try:
+        patient(server.address, path)
+    except Exception:
+        pass
+
+
+@pytest.mark.parametrize("way", ["sleep", "gil"])
+def test_a_stuck_worker(way: str, serve: StartServer) -> None:
+    """`timeout`: the client gets 504 from the dying worker, the log every thread's stack."""
+    server = serve("stuck:app", "--timeout", "2", workers=1)
+    answer = patient(server.address, f"/{way}?30")
+    assert answer.status == 504
+    assert "WORKER TIMEOUT" in server.log()
+    event = last_event(server, "its heartbeat stopped" if way == "gil" else "exited with code 1")
+    assert f"GET /{way}?30 from 127.0.0.1" in event
+    assert "stuck.py" in event
+    wait_for(lambda: patient(server.address, "/").status == 200, "the next worker", 30)
+
+
+def test_who_sent_the_signal(serve: StartServer) -> None:
+    server = serve("stuck:app", workers=2)
+    pid = server.worker_pids()[0]
+    os.kill(pid, signal.SIGABRT)
+    event = last_event(server, f"(pid:{pid})")
+    assert f"by process {os.getpid()}" in event
+
+
+def test_a_queued_request_outlives_the_crash(serve: StartServer) -> None:
+    """It waited in the worker that crashed; another one answers it."""
+    server = serve("stuck:app", workers=1)
+    with Client(server.address, timeout_s=60) as kept:
+        first = kept.ask("/").body
+        held = threading.Thread(target=ignore_errors, args=(server, "/sleep?30"))
+        held.start()
+        time.sleep(0.5)
+        kept.send(b"GET /queued HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.5)
+        (pid,) = server.worker_pids()
+        os.kill(pid, signal.SIGSEGV)
+        answer = kept.response()
+        held.join()
+    assert answer.status == 200
+    assert answer.body.split()[0] != first.split()[0]
