@@ -241,22 +241,28 @@ def _take_over(fd: int, conf: Config, log: Logger) -> BaseSocket:
 def open_socket(address: Any, conf: Config, log: Logger) -> BaseSocket:
     """Binds and listens; waits for an address in use as create_sockets says."""
     kind = _class_for(address)
-    waits = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+    in_use = False
     for _ in range(BIND_ATTEMPTS):
         try:
             return kind(address, conf, log)
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
+            in_use = error.errno == errno.EADDRINUSE
+            if in_use:
                 log.error("Connection in use: %s", address)
             elif error.errno == errno.EADDRNOTAVAIL:
                 log.error("Invalid address: %s", address)
             else:
                 log.error("Cannot listen on %s: %s", address, error)
-            if error.errno not in waits:
                 sys.exit(1)
         log.error("Retrying in %g second.", BIND_PAUSE_SECONDS)
         time.sleep(BIND_PAUSE_SECONDS)
-    log.error("Can't connect to %s", address)
+    shown = address if isinstance(address, str) else "{}:{}".format(*address[:2])
+    if in_use:
+        log.error(
+            "Cannot listen on %s: another program does. Stop that one, or --bind elsewhere.", shown
+        )
+    else:
+        log.error("Cannot listen on %s: this machine does not have that address.", shown)
     sys.exit(1)
 
 

@@ -89,7 +89,13 @@ def test_ttin_and_ttou(tmp_path: Path) -> None:
         server.wait_workers(2)
         server.send(signal.SIGTTIN)
         server.wait_workers(3)
-        until(lambda: len({server.get() for _ in range(30)}) > 1)
+        answered: set[str] = set()  # all three serve: one that still boots would go first
+
+        def all_answered() -> bool:
+            answered.update(server.get() for _ in range(30))
+            return len(answered) == 3
+
+        until(all_answered, 30)
         server.send(signal.SIGTTOU)
         assert first not in server.wait_workers(2)
         for _ in range(5):

@@ -77,10 +77,19 @@ def test_an_address_in_use_for_good_ends_with_one(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         began = time.monotonic()
-        with Server(tmp_path, bind=f"127.0.0.1:{taken.getsockname()[1]}") as server:
-            assert server.exit_code() == 1
-            assert 4.5 < time.monotonic() - began < 9
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        with Server(tmp_path, bind=place) as server:
+            assert server.exit_code(60) == 1
+            assert time.monotonic() - began > 4.5
             assert server.log().count("Connection in use") == 5
+            assert f"Cannot listen on {place}: another program does." in server.log()
+
+
+def test_an_address_of_another_machine_ends_with_one(tmp_path: Path) -> None:
+    with Server(tmp_path, bind="192.0.2.1:8000") as server:  # RFC 5737: nobody's
+        assert server.exit_code(60) == 1
+        assert server.log().count("Invalid address") == 5
+        assert "Cannot listen on 192.0.2.1:8000: this machine does not have" in server.log()
 
 
 def test_an_inherited_descriptor(tmp_path: Path) -> None:
