@@ -1,8 +1,8 @@
 // _core.Scoreboard for the other binding files: how to reach the C++ scoreboard in it.
 #pragma once
 
-#include "python/ref.hpp"
 #include "board/scoreboard.hpp"
+#include "python/ref.hpp"
 
 namespace mono::python {
 
