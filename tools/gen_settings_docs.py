@@ -27,6 +27,8 @@ environment variable, configuration file, `MONOCEROS_CMD_ARGS`, command line.
 KINDS = {
     "int": "integer",
     "octal": "integer",
+    "size": "bytes, or a number with K, M or G",
+    "share": "number or percentage",
     "flag": "true or false",
     "sendfile": "true or false",
     "text": "text",

@@ -120,8 +120,9 @@ class FileWrapper:
 
 # ---- supervisor_type.cpp, scoreboard_type.cpp, process_fns.cpp: the master process
 
-# ("fork", slot, age, generation), ("kill", pid, signal), ("reload",), ("reopen_logs",),
-# ("reexec",), ("log", level, text), ("workers_changed", new, old), ("child_exit", pid),
+# ("fork", slot, age, generation), ("kill", pid, signal), ("reload",), ("commit",),
+# ("roll_back", why), ("reopen_logs",), ("reexec",), ("log", level, text),
+# ("death", pid, status, level, text), ("workers_changed", new, old), ("child_exit", pid),
 # ("ready",), ("close_listeners",), ("halt", exit_code, reason)
 _Action: TypeAlias = tuple[Any, ...]
 
@@ -130,13 +131,22 @@ class Supervisor:
     def __new__(
         cls,
         scoreboard: Scoreboard,
+        unpromoted: bool,
+        /,
         *,
         workers: int,
         timeout_ms: int,
         graceful_timeout_ms: int,
+        max_surge: int,
+        max_unavailable: int,
         daemon: bool,
-        unpromoted: bool,
     ) -> Supervisor: ...
+    @property
+    def wanted(self) -> int: ...
+    @property
+    def rollout(self) -> str: ...
+    @property
+    def last_reload_failed(self) -> bool: ...
     @property
     def phase(self) -> str: ...
     @property
@@ -152,9 +162,16 @@ class Supervisor:
     def signal(self, number: int, /) -> list[_Action]: ...
     def forked(self, slot: int, pid: int, /) -> list[_Action]: ...
     def fork_failed(self, slot: int, why: str, /) -> list[_Action]: ...
-    def exited(self, pid: int, status: int, details: str = "", /) -> list[_Action]: ...
+    def exited(self, pid: int, status: int, /) -> list[_Action]: ...
     def reloaded(
-        self, *, workers: int, timeout_ms: int, graceful_timeout_ms: int, daemon: bool
+        self,
+        *,
+        workers: int,
+        timeout_ms: int,
+        graceful_timeout_ms: int,
+        max_surge: int,
+        max_unavailable: int,
+        daemon: bool,
     ) -> list[_Action]: ...
     def reload_failed(self) -> list[_Action]: ...
     def reexec_forked(self, pid: int, /) -> list[_Action]: ...

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import select
 import sys
-import time
 
 from monoceros import (
     SERVER,
@@ -26,6 +25,7 @@ from monoceros import (
 )
 from monoceros.errors import AppImportError, HaltServer
 from monoceros.pidfile import Pidfile
+from monoceros.rollout import Rollout, serve_text, share_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,16 +84,14 @@ class Arbiter:
         self._override: HaltServer | None = None
         self._poller = select.poll()
         self._oom = obituary.OomCount()
-        self._relay = sock.RelayPair()
+        self.relay = sock.RelayPair()
         self._look_again_ms = -1  # at overdue requests
         self._watchdog_s: float | None = None
-        self._num_workers: int | None = None
+        self.configured_workers: int | None = None  # as hooks and signals have changed it since
         self.supervisor: _core.Supervisor | None = None
         self.setup(app)
         self.scoreboard = _core.Scoreboard(SLOTS)
-        self.supervisor = _core.Supervisor(
-            self.scoreboard, unpromoted=self.master_pid != 0, **self._policy()
-        )
+        self.supervisor = _core.Supervisor(self.scoreboard, self.master_pid != 0, **self._policy())
 
     # ---- configuration
 
@@ -101,11 +99,11 @@ class Arbiter:
         """Takes a configuration: the first one, or that of a reload."""
         self.app = app
         self.cfg: Config = app.cfg
-        self._set_logger(self.cfg)
+        self.set_logger(self.cfg)
         self.worker_class: type[Worker] = self.cfg.worker_class
         self.address = self.cfg.address
-        previous, self._num_workers = self._num_workers, self.cfg.workers
-        self._nworkers_changed(self._num_workers, previous)
+        previous, self.configured_workers = self.configured_workers, self.cfg.workers
+        self._nworkers_changed(self.configured_workers, previous)
         self.timeout = self.cfg.timeout
         self.proc_name = self.cfg.proc_name
         if self.cfg.loglevel.lower() == "debug":
@@ -115,7 +113,7 @@ class Arbiter:
         if self.cfg.preload_app:
             self.app.wsgi()
 
-    def _set_logger(self, cfg: Config) -> None:
+    def set_logger(self, cfg: Config) -> None:
         """One logger for the master's life, unless the configuration names another class."""
         logger_class = cfg.logger_class
         if type(self.log) is logger_class:
@@ -129,9 +127,11 @@ class Arbiter:
     def _policy(self) -> dict[str, Any]:
         """The part of the configuration that the supervisor decides by."""
         return {
-            "workers": self._num_workers,
+            "workers": self.configured_workers,
             "timeout_ms": round(self.cfg.timeout * 1000),
             "graceful_timeout_ms": round(self.worker_grace() * 1000),
+            "max_surge": share_of(self.cfg.max_surge, self.num_workers),
+            "max_unavailable": share_of(self.cfg.max_unavailable, self.num_workers),
             "daemon": bool(self.cfg.daemon),
         }
 
@@ -143,13 +143,13 @@ class Arbiter:
     @property
     def num_workers(self) -> int:
         """How many workers are wanted. Assigning it changes their number."""
-        assert self._num_workers is not None
-        return self._num_workers
+        assert self.configured_workers is not None
+        return self.configured_workers
 
     @num_workers.setter
     def num_workers(self, value: int) -> None:
         if self.supervisor is None:
-            self._num_workers = value
+            self.configured_workers = value
             return
         self._do(self.supervisor.set_workers(value))
 
@@ -183,11 +183,11 @@ class Arbiter:
             self.proc_name += ".2"
             self.master_name = "Master.2"
         self.pid = os.getpid()
-        self._write_pidfile()
+        self.change_pidfile()
         self._hook("on_starting", self)
         self.init_signals()
         self._listen()
-        self._say_where()
+        self.say_where()
         self.log.info("Using worker: %s", self.cfg.worker_class_str)
         systemd.sd_notify("STATUS=Listening, workers are starting", self.log)
         self._watchdog_s = systemd.watchdog_seconds()
@@ -195,15 +195,23 @@ class Arbiter:
             self.worker_class.check_config(self.cfg, self.log)
         self._hook("when_ready", self)
 
-    def _say_where(self) -> None:
+    def say_where(self) -> None:
         urls = ",".join(str(listener) for listener in self.LISTENERS)
         self.log.info("Listening at: %s (%s)", urls, self.pid)
 
-    def _write_pidfile(self) -> None:
-        if self.cfg.pidfile is None:
-            return
-        self.pidfile = Pidfile(self.cfg.pidfile + (".2" if self.master_pid else ""))
-        self.pidfile.create(self.pid)
+    def pidfile_name(self) -> str | None:
+        name: str | None = self.cfg.pidfile
+        return name + ".2" if name is not None and self.master_pid else name
+
+    def change_pidfile(self) -> None:
+        """Writes the file that the configuration names, in the place of a former one."""
+        if self.pidfile is not None:
+            self.pidfile.unlink()
+            self.pidfile = None
+        name = self.pidfile_name()
+        if name is not None:
+            self.pidfile = Pidfile(name)
+            self.pidfile.create(self.pid)
 
     def init_signals(self) -> None:
         """Each signal becomes a byte in the wake-up pipe, which keeps their order."""
@@ -245,6 +253,7 @@ class Arbiter:
             import gc
 
             gc.freeze()  # what is there now is never collected: pages stay shared with workers
+            self.rollout = Rollout(self)
             self._do(self.supervisor.start())
             self._running = True
             while self._halted is None:
@@ -258,7 +267,7 @@ class Arbiter:
         self._leave()
 
     def _abandon_start(self) -> None:
-        sock.close_sockets(self.LISTENERS, self._owns_files())
+        sock.close_sockets(self.LISTENERS, self.owns_files())
         if self.pidfile is not None:
             self.pidfile.unlink()
 
@@ -318,8 +327,7 @@ class Arbiter:
             if pid == self.reexec_pid:
                 self.reexec_pid = 0
             worker = self.WORKERS.get(pid)
-            told = obituary.details(worker, self.scoreboard, status, self._oom) if worker else ""
-            self._do(self.supervisor.exited(pid, status, told))
+            self._do(self.supervisor.exited(pid, status))
             self.WORKERS.pop(pid, None)
             if worker is not None:
                 self._bury(worker)
@@ -363,6 +371,12 @@ class Arbiter:
     def _do_log(self, level: int, text: str) -> None:
         getattr(self.log, self.LEVELS[level])(text)
 
+    def _do_death(self, pid: int, status: int, level: int, text: str) -> None:
+        worker = self.WORKERS.get(pid)
+        if worker is not None:
+            text += obituary.details(worker, self.scoreboard, status, self._oom)
+        self._do_log(level, text)
+
     def _do_kill(self, pid: int, number: int) -> None:
         worker = self.WORKERS.get(pid)
         if number == signal.SIGABRT and worker is not None and worker.slot is not None:
@@ -374,7 +388,7 @@ class Arbiter:
             pass
 
     def _do_workers_changed(self, new: int, old: int) -> None:
-        self._num_workers = new
+        self.configured_workers = new
         self._nworkers_changed(new, old)
 
     def _do_child_exit(self, pid: int) -> None:
@@ -388,8 +402,7 @@ class Arbiter:
         self.log.reopen_files()
 
     def _do_ready(self) -> None:
-        text = f"READY=1\nSTATUS={self.num_workers} workers serve"
-        systemd.sd_notify(text, self.log)
+        systemd.sd_notify(f"READY=1\nSTATUS={serve_text(self)}", self.log)
 
     def _do_close_listeners(self) -> None:
         systemd.sd_notify("STOPPING=1\nSTATUS=Waiting for the workers", self.log)
@@ -400,7 +413,7 @@ class Arbiter:
     def _do_halt(self, code: int, reason: str) -> None:
         self._halted = (code, reason)
 
-    def _owns_files(self) -> bool:
+    def owns_files(self) -> bool:
         """Whether unix sockets are this master's to remove."""
         shared = self.systemd or self.cfg.reuse_port
         return not (shared or self.reexec_pid or self.master_pid)
@@ -437,7 +450,7 @@ class Arbiter:
         half = self.cfg.timeout / 2.0
         listeners = self.LISTENERS
         worker = self.worker_class(age, self.pid, listeners, self.app, half, self.cfg, self.log)
-        worker.attach(self.scoreboard, slot, self.PIPE[1], self._relay.ends())
+        worker.attach(self.scoreboard, slot, self.PIPE[1], self.relay.ends())
         worker.black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
         return worker
 
@@ -495,24 +508,20 @@ class Arbiter:
                 sys.exit(self.WORKER_BOOT_ERROR)
             sys.exit(255)
 
-    # ---- reload
+    # ---- reload (rollout.py)
 
     def _do_reload(self) -> None:
         assert self.supervisor is not None
-        stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        systemd.sd_notify(f"RELOADING=1\nMONOTONIC_USEC={stamp}", self.log)
-        before = (self.app.cfg, self._num_workers)
-        directory = os.getcwd()
-        environ = os.environ.copy()
-        try:
-            self.reload()
-        except (Exception, SystemExit):
-            os.chdir(directory)
-            self._restore(before[0], before[1], environ)
-            self.log.exception("The reload failed: the server goes on as before")
+        if self.rollout.reload():
+            self._do(self.supervisor.reloaded(**self._policy()))
+        else:
             self._do(self.supervisor.reload_failed())
-            return
-        self._do(self.supervisor.reloaded(**self._policy()))
+
+    def _do_commit(self) -> None:
+        self.rollout.commit()
+
+    def _do_roll_back(self, why: str) -> None:
+        self.rollout.roll_back(why)
 
     def reload(self) -> None:
         """Reads the configuration again. Raises, or exits, where it is wrong."""
@@ -527,36 +536,10 @@ class Arbiter:
         self.setup(self.app)
         self.log.reopen_files()
         if self.cfg.address != old_addresses and not self.systemd and not self.cfg.reuse_port:
-            self._change_listeners()
+            self.rollout.change_listeners()
         self._hook("on_reload", self)
-        if self.pidfile is not None:
-            self.pidfile.unlink()
-            self.pidfile = None
-        self._write_pidfile()
+        self.change_pidfile()
         util._setproctitle(f"master [{self.proc_name}]")
-
-    def _change_listeners(self) -> None:
-        self.LISTENERS, gone = sock.change_sockets(self.LISTENERS, self.cfg, self.log)
-        self._relay = sock.RelayPair()  # requests know their listeners by number
-        sock.close_sockets(gone, self._owns_files())
-        self._say_where()
-
-    def _restore(self, cfg: Config, workers: int | None, environ: dict[str, str]) -> None:
-        """After a failed reload: the configuration that the workers run with."""
-        self.app.cfg = self.cfg = cfg
-        self._num_workers = workers
-        self.worker_class = cfg.worker_class
-        self.address = cfg.address
-        self.timeout = cfg.timeout
-        self.proc_name = cfg.proc_name + (".2" if self.master_pid else "")
-        os.environ.clear()
-        os.environ.update(environ)
-        try:
-            self._set_logger(cfg)
-        except Exception:
-            self.log.exception("The log configuration could not be restored")
-        if self.pidfile is None and cfg.pidfile is not None:
-            self._write_pidfile()
 
     # ---- binary upgrade
 
@@ -566,25 +549,12 @@ class Arbiter:
     def reexec(self) -> None:
         """Forks a child that becomes the new master; this one goes on."""
         assert self.supervisor is not None
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
-        try:
-            pid = os.fork()
-        except OSError as error:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            self.log.error("The new master cannot be started: %s", error)
-            self._do(self.supervisor.reexec_failed())
-            return
+        pid = reexec.fork_new_master(self)
         if pid:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self.reexec_pid = pid
             self._do(self.supervisor.reexec_forked(pid))
-            return
-        try:
-            self.cfg.pre_exec(self)
-            reexec.exec_new_master(self)
-        except BaseException:
-            self.log.exception("The new master cannot be started")
-        os._exit(1)  # nothing of the old master may run twice
+        else:
+            self._do(self.supervisor.reexec_failed())
 
     def _promote(self) -> None:
         assert self.supervisor is not None
@@ -616,7 +586,7 @@ class Arbiter:
             self._leave()
 
     def _leave(self) -> None:
-        if self._owns_files():
+        if self.owns_files():
             sock.unlink_sockets(self.LISTENERS)
         self.log.info("%s", self.ledger())
         code, reason = self._halted or (0, "")
@@ -643,7 +613,7 @@ class Arbiter:
         """The main loop itself failed: end what there is, by hand."""
         for pid in list(self.WORKERS):
             self._do_kill(pid, signal.SIGKILL)
-        sock.close_sockets(self.LISTENERS, self._owns_files())
+        sock.close_sockets(self.LISTENERS, self.owns_files())
         if self.pidfile is not None:
             self.pidfile.unlink()
 

@@ -10,6 +10,7 @@ from monoceros import systemd
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from typing import NoReturn
 
     from monoceros.arbiter import Arbiter
 else:
@@ -25,6 +26,30 @@ def start_context() -> dict[str | int, object]:
 
     args = [sys.executable, *sys.orig_argv[1:]]
     return {0: sys.executable, "args": args, "cwd": config.LAUNCH_DIR}
+
+
+def fork_new_master(arbiter: Arbiter) -> int:
+    """The process id of a child that becomes the new master; 0: it could not be forked."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, arbiter.SIGNALS)
+    try:
+        pid = os.fork()
+    except OSError as error:
+        arbiter.log.error("The new master cannot be started: %s", error)
+        pid = 0
+    else:
+        if pid == 0:
+            _become_new_master(arbiter)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return pid
+
+
+def _become_new_master(arbiter: Arbiter) -> NoReturn:
+    try:
+        arbiter.cfg.pre_exec(arbiter)
+        exec_new_master(arbiter)
+    except BaseException:
+        arbiter.log.exception("The new master cannot be started")
+    os._exit(1)  # nothing of the old master may run twice
 
 
 def exec_new_master(arbiter: Arbiter) -> None:

@@ -35,6 +35,16 @@ def check_int(name: str, value: object) -> int:
     return number
 
 
+def check_share(name: str, value: object) -> str:
+    """A number of workers, or a percentage of them, as text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise _wrong(name, "a number of workers or a percentage", value)
+    share: str = _core.parse_setting(name, value)
+    return share
+
+
 def check_flag(name: str, value: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
@@ -238,6 +248,8 @@ def check_workers(name: str, value: object) -> int | str:
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "int": check_int,
     "octal": check_int,
+    "size": check_int,
+    "share": check_share,
     "flag": check_flag,
     "sendfile": check_flag,
     "text": check_text,

@@ -97,6 +97,30 @@ Result<Value> parse_number(const Row& row, std::string_view text) {
     return Value(number.value());
 }
 
+Result<Value> parse_size(const Row& row, std::string_view text) {
+    constexpr std::string_view kUnits = "KMG";
+    std::string_view digits = trim(text);
+    const size_t unit = digits.empty() ? kUnits.npos : kUnits.find(digits.back() & ~0x20);
+    const int shift = unit == kUnits.npos ? 0 : 10 * (static_cast<int>(unit) + 1);
+    if (shift > 0) digits.remove_suffix(1);
+    const auto number = parse_int(digits);
+    if (!number || number.value() < 0 || number.value() > INT64_MAX >> shift) {
+        return refuse(row, "a number of bytes such as 536870912 or 512M", text);
+    }
+    return Value(number.value() << shift);
+}
+
+Result<Value> parse_share(const Row& row, std::string_view text) {
+    std::string_view digits = trim(text);
+    const bool percentage = digits.ends_with('%');
+    if (percentage) digits.remove_suffix(1);
+    const auto number = parse_int(digits);
+    if (!number || number.value() < 0 || (percentage && number.value() > 100)) {
+        return refuse(row, "a number of workers or a percentage up to 100%", text);
+    }
+    return Value(std::to_string(number.value()) + (percentage ? "%" : ""));
+}
+
 Result<Value> parse_networks(const Row& row, std::string_view text) {
     Texts items = split_csv(text);
     for (const std::string& item : items) {
@@ -310,6 +334,10 @@ Result<Value> parse(const Row& row, std::string_view text) {
         case Kind::kInt:
         case Kind::kOctal:
             return parse_number(row, text);
+        case Kind::kSize:
+            return parse_size(row, text);
+        case Kind::kShare:
+            return parse_share(row, text);
         case Kind::kFlag:
         case Kind::kSendfile:
             return parse_flag(row, trimmed);

@@ -59,6 +59,36 @@ TEST(Parse, SaysWhatANumberMustBe) {
     EXPECT_EQ(std::get<int64_t>(parse(*find("umask"), "0o22").value()), 18);
 }
 
+TEST(Parse, SizesHaveUnits) {
+    const auto bytes = [](std::string_view text) {
+        auto value = parse(*find("max_worker_memory"), text);
+        return value ? std::get<int64_t>(value.value()) : -1;
+    };
+    EXPECT_EQ(bytes("0"), 0);
+    EXPECT_EQ(bytes(" 4096 "), 4096);
+    EXPECT_EQ(bytes("512M"), 512 << 20);
+    EXPECT_EQ(bytes("3k"), 3 << 10);
+    EXPECT_EQ(bytes("2G"), int64_t{2} << 30);
+    for (const char* text : {"", "M", "-1", "1.5G", "1T", "512MB", "9000000000G"}) {
+        EXPECT_EQ(bytes(text), -1) << text;
+    }
+    EXPECT_EQ(said(parse(*find("max_worker_memory"), "much")),
+              "max_worker_memory must be a number of bytes such as 536870912 or 512M, not 'much'.");
+}
+
+TEST(Parse, SharesAreNumbersOrPercentages) {
+    const auto share = [](std::string_view text) {
+        auto value = parse(*find("max_surge"), text);
+        return value ? std::get<std::string>(value.value()) : "refused";
+    };
+    EXPECT_EQ(share(" 25% "), "25%");
+    EXPECT_EQ(share("0"), "0");
+    EXPECT_EQ(share("3"), "3");
+    for (const char* text : {"", "%", "-1", "101%", "-5%", "2.5%", "half"}) {
+        EXPECT_EQ(share(text), "refused") << text;
+    }
+}
+
 TEST(Parse, FlagsAndChoicesIgnoreCase) {
     EXPECT_EQ(std::get<bool>(parse(*find("reload"), " TRUE ").value()), true);
     EXPECT_EQ(said(parse(*find("reload"), "yes")), "reload must be true or false, not 'yes'.");

@@ -20,6 +20,8 @@ enum class Scope : uint8_t { kEngine, kMaster, kPython };
 enum class Kind : uint8_t {
     kInt,         // integer in Python's base-0 grammar, within the row's range
     kOctal,       // the same; the command line also takes 022 for 0o22
+    kSize,        // kInt in bytes; K, M or G behind it multiplies
+    kShare,       // a number, or a percentage up to 100%
     kFlag,        // true or false
     kSendfile,    // true, false, or unset
     kText,        // any text, or unset
@@ -68,6 +70,8 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 // `sendfile` is what was resolved; `tmp_upload_dir` "" = $TMPDIR or /tmp.
 #define MONO_TYPE_Int int64_t
 #define MONO_TYPE_Octal int64_t
+#define MONO_TYPE_Size int64_t
+#define MONO_TYPE_Share std::string
 #define MONO_TYPE_Flag bool
 #define MONO_TYPE_Sendfile bool
 #define MONO_TYPE_Text std::string

@@ -87,6 +87,10 @@ const char* name_of(config::Kind kind) {
             return "int";
         case config::Kind::kOctal:
             return "octal";
+        case config::Kind::kSize:
+            return "size";
+        case config::Kind::kShare:
+            return "share";
         case config::Kind::kFlag:
             return "flag";
         case config::Kind::kSendfile:

@@ -30,15 +30,29 @@ struct OptionArguments {
     unsigned int workers = 1;
     long long timeout_ms = 0;
     long long graceful_timeout_ms = 0;
+    unsigned int max_surge = 0;
+    unsigned int max_unavailable = 0;
     int daemon = 0;
-    int unpromoted = 0;
+
+    // Fills itself from keywords; false with an exception set.
+    bool parse(PyObject* kwargs) {
+        static const char* const keywords[] = {
+            "workers", "timeout_ms", "graceful_timeout_ms", "max_surge", "max_unavailable",
+            "daemon",  nullptr};
+        Ref none(PyTuple_New(0));
+        return none && PyArg_ParseTupleAndKeywords(none.get(), kwargs, "$ILLIIp:options",
+                                                   const_cast<char**>(keywords), &workers,
+                                                   &timeout_ms, &graceful_timeout_ms, &max_surge,
+                                                   &max_unavailable, &daemon) != 0;
+    }
 
     Options options() const {
         return {.workers = workers,
                 .timeout_ms = timeout_ms,
                 .graceful_timeout_ms = graceful_timeout_ms,
-                .daemon = daemon != 0,
-                .unpromoted = unpromoted != 0};
+                .max_surge = max_surge,
+                .max_unavailable = max_unavailable,
+                .daemon = daemon != 0};
     }
 };
 
@@ -51,23 +65,19 @@ void supervisor_dealloc(PyObject* self) {
 }
 
 PyObject* supervisor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-    static const char* const keywords[] = {
-        "scoreboard", "workers",    "timeout_ms", "graceful_timeout_ms",
-        "daemon",     "unpromoted", nullptr};
     PyObject* scoreboard = nullptr;
+    int unpromoted = 0;
     OptionArguments given;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$ILLpp:Supervisor",
-                                     const_cast<char**>(keywords), &scoreboard, &given.workers,
-                                     &given.timeout_ms, &given.graceful_timeout_ms, &given.daemon,
-                                     &given.unpromoted)) {
-        return nullptr;
-    }
+    if (!PyArg_ParseTuple(args, "Op:Supervisor", &scoreboard, &unpromoted)) return nullptr;
+    if (!given.parse(kwargs)) return nullptr;
     const board::Scoreboard* board = scoreboard_of(scoreboard);
     if (board == nullptr) return nullptr;
     PyObject* self = type->tp_alloc(type, 0);
     if (self == nullptr) return nullptr;
     self_of(self)->scoreboard = Py_NewRef(scoreboard);
-    self_of(self)->policy = new Supervisor(given.options(), board->size());
+    Options options = given.options();
+    options.unpromoted = unpromoted != 0;
+    self_of(self)->policy = new Supervisor(options, board->size());
     return self;
 }
 
@@ -85,6 +95,13 @@ PyObject* to_tuple(const Action& action) {
             return Py_BuildValue("(s)", "reopen_logs");
         case ActionKind::kReexec:
             return Py_BuildValue("(s)", "reexec");
+        case ActionKind::kCommit:
+            return Py_BuildValue("(s)", "commit");
+        case ActionKind::kRollBack:
+            return Py_BuildValue("(ss)", "roll_back", text);
+        case ActionKind::kDeath:
+            return Py_BuildValue("(siiis)", "death", action.pid, action.status, action.number,
+                                 text);
         case ActionKind::kLog:
             return Py_BuildValue("(sis)", "log", action.number, text);
         case ActionKind::kWorkersChanged:
@@ -165,14 +182,8 @@ PyObject* exited(PyObject* self, PyObject* args) {
 }
 
 PyObject* reloaded(PyObject* self, PyObject* args, PyObject* kwargs) {
-    static const char* const keywords[] = {"workers", "timeout_ms", "graceful_timeout_ms", "daemon",
-                                           nullptr};
     OptionArguments given;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$ILLp:reloaded", const_cast<char**>(keywords),
-                                     &given.workers, &given.timeout_ms, &given.graceful_timeout_ms,
-                                     &given.daemon)) {
-        return nullptr;
-    }
+    if (!PyArg_ParseTuple(args, ":reloaded") || !given.parse(kwargs)) return nullptr;
     return step(self, {.kind = EventKind::kReloaded, .options = given.options()});
 }
 
@@ -194,6 +205,20 @@ PyObject* get_target(PyObject* self, void*) {
 
 PyObject* get_generation(PyObject* self, void*) {
     return PyLong_FromUnsignedLong(self_of(self)->policy->generation());
+}
+
+PyObject* get_wanted(PyObject* self, void*) {
+    return PyLong_FromUnsignedLong(self_of(self)->policy->wanted());
+}
+
+PyObject* get_rollout(PyObject* self, void*) {
+    const Supervisor* policy = self_of(self)->policy;
+    const char* stage = policy->rolling() ? "rolling" : "settled";
+    return PyUnicode_FromString(policy->on_trial() ? "trial" : stage);
+}
+
+PyObject* get_reload_failed(PyObject* self, void*) {
+    return PyBool_FromLong(self_of(self)->policy->reload_failed());
 }
 
 PyObject* get_age(PyObject* self, void*) {
@@ -234,8 +259,12 @@ PyMethodDef* methods() {
 PyGetSetDef getters[] = {
     {"phase", get_phase, nullptr, "idle, running, reloading, stopping, quitting or halted.",
      nullptr},
-    {"target", get_target, nullptr, "How many workers are wanted.", nullptr},
-    {"generation", get_generation, nullptr, "1, and one more for each reload.", nullptr},
+    {"wanted", get_wanted, nullptr, "How many workers are wanted, once all is settled.", nullptr},
+    {"target", get_target, nullptr, "How many workers are kept now.", nullptr},
+    {"generation", get_generation, nullptr, "Of the configuration in force; 1 at first.", nullptr},
+    {"rollout", get_rollout, nullptr, "settled, trial or rolling.", nullptr},
+    {"last_reload_failed", get_reload_failed, nullptr, "What served before the reload goes on.",
+     nullptr},
     {"age", get_age, nullptr, "Age of the youngest worker: how many were forked so far.", nullptr},
     {"serving", get_serving, nullptr, "How many workers serve.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},

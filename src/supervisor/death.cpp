@@ -21,7 +21,7 @@ constexpr Named kSignals[] = {
     {SIGSYS, "SYS"},   {SIGWINCH, "WINCH"},
 };
 
-std::string_view reason_text(Reason reason) {
+std::string reason_text(Reason reason) {
     switch (reason) {
         case Reason::kNone:
             return "";
@@ -39,21 +39,12 @@ std::string_view reason_text(Reason reason) {
     return "";
 }
 
-std::string subject(const Worker& worker) {
-    return "Worker (pid:" + std::to_string(worker.pid) + ")";
-}
-
-Death by_signal(const Worker& worker, int number) {
-    const std::string what = subject(worker) + " was killed by " + signal_name(number);
-    if (worker.reason != Reason::kNone) {
-        // By the master's hand: the loud line was written when it decided to.
-        const int level = worker.overdue ? kWarning : kInfo;
-        return {level, what + ": " + std::string(reason_text(worker.reason))};
-    }
-    if (number == SIGKILL) {
-        return {kError, what + ", not by the master: perhaps the system is out of memory"};
-    }
-    return {number == SIGTERM ? kInfo : kWarning, what};
+int level_of(const Worker& worker, int status) {
+    if (!WIFSIGNALED(status)) return WEXITSTATUS(status) == 0 ? kWarning : kError;
+    // By the master's hand: the loud line was written when it decided to.
+    if (worker.reason != Reason::kNone) return worker.overdue ? kWarning : kInfo;
+    if (WTERMSIG(status) == SIGKILL) return kError;
+    return WTERMSIG(status) == SIGTERM ? kInfo : kWarning;
 }
 
 }  // namespace
@@ -97,16 +88,22 @@ bool ended_by_others(int status) {
     }
 }
 
+std::string cause(const Worker& worker, int status) {
+    if (WIFSIGNALED(status)) {
+        std::string what = "was killed by " + signal_name(WTERMSIG(status));
+        if (worker.reason != Reason::kNone) return what + ": " + reason_text(worker.reason);
+        return WTERMSIG(status) == SIGKILL ? what + ", not by the master" : what;
+    }
+    if (ended_well(status)) return "left before it was ready";
+    const std::string what = "exited with code " + std::to_string(WEXITSTATUS(status));
+    return worker.aborted() ? what + ": " + reason_text(worker.reason) : what;
+}
+
 Death explain(const Worker& worker, int status) {
-    if (WIFSIGNALED(status)) return by_signal(worker, WTERMSIG(status));
-    if (!ended_well(status)) {
-        return {kError,
-                subject(worker) + " exited with code " + std::to_string(WEXITSTATUS(status)) + "."};
-    }
-    if (worker.reason == Reason::kNone && worker.ready_ms == 0) {
-        return {kWarning, subject(worker) + " left before it was ready"};
-    }
-    return {};
+    const bool quiet = worker.reason != Reason::kNone || worker.ready_ms != 0;
+    if (ended_well(status) && quiet) return {};
+    return {level_of(worker, status),
+            "Worker (pid:" + std::to_string(worker.pid) + ") " + cause(worker, status) + "."};
 }
 
 }  // namespace mono::supervisor

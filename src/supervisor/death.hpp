@@ -14,7 +14,8 @@ struct Death {
     std::string text;
 };
 
-// status: as waitpid() reports it.
+// What became of it, without its name: "exited with code 3". status: as waitpid() reports it.
+std::string cause(const Worker& worker, int status);
 Death explain(const Worker& worker, int status);
 
 bool exited_with(int status, int code);

@@ -17,12 +17,12 @@ Worker worker_with(Reason reason, int64_t ready_ms = 1) {
     return worker;
 }
 
-TEST(Death, AKillFromOutsideHintsAtMemory) {
+TEST(Death, AKillFromOutsideIsNotTheMasters) {
     const Death death = explain(worker_with(Reason::kNone), SIGKILL);
     EXPECT_EQ(death.level, kError);
     EXPECT_NE(death.text.find("(pid:42)"), std::string::npos);
     EXPECT_NE(death.text.find("SIGKILL"), std::string::npos);
-    EXPECT_NE(death.text.find("out of memory"), std::string::npos);
+    EXPECT_NE(death.text.find("not by the master"), std::string::npos);
 }
 
 TEST(Death, AKillByTheMasterNamesItsReasonInstead) {
@@ -30,8 +30,13 @@ TEST(Death, AKillByTheMasterNamesItsReasonInstead) {
     worker.overdue = true;
     const Death death = explain(worker, SIGKILL);
     EXPECT_EQ(death.level, kWarning);
-    EXPECT_EQ(death.text.find("memory"), std::string::npos);
+    EXPECT_EQ(death.text.find("not by"), std::string::npos);
     EXPECT_NE(death.text.find("heartbeat"), std::string::npos);
+}
+
+TEST(Death, TheCodeOfAnAbortIsExplained) {
+    const Death death = explain(worker_with(Reason::kTimeout), exit_status(1));
+    EXPECT_EQ(death.text, "Worker (pid:42) exited with code 1: its heartbeat stopped.");
 }
 
 TEST(Death, EveryReasonHasWords) {

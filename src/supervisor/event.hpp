@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ struct Options {
     uint32_t workers = 1;
     int64_t timeout_ms = 30'000;  // 0: heartbeats are not watched
     int64_t graceful_timeout_ms = 30'000;
+    // While workers are replaced: processes above the target, and serving ones below it.
+    uint32_t max_surge = std::numeric_limits<uint32_t>::max();  // never more than the target
+    uint32_t max_unavailable = 0;
     bool daemon = false;      // WINCH acts only then
     bool unpromoted = false;  // started by the USR2 of a master that still lives
 };
@@ -31,7 +35,7 @@ enum class EventKind : uint8_t {
     kSignal,        // number: the signal, sent to the master
     kForked,        // slot, pid: answer to kFork
     kForkFailed,    // slot, text: answer to kFork
-    kExited,        // pid, number: the wait status; text: what else is known of the death
+    kExited,        // pid, number: the wait status
     kReloaded,      // options: answer to kReload
     kReloadFailed,  // answer to kReload: the old configuration goes on
     kReexecForked,  // pid: answer to kReexec
@@ -57,8 +61,11 @@ enum class ActionKind : uint8_t {
     kReload,          // answer with kReloaded or kReloadFailed
     kReopenLogs,      // the master's own log files
     kReexec,          // start the new binary; answer with kReexecForked or kReexecFailed
+    kCommit,          // a worker of the new generation serves: the old configuration is past
+    kRollBack,        // text: why the reload failed. The configuration of `generation` is back
     kLog,             // number: level as in Python's logging; text
     kWorkersChanged,  // count, previous
+    kDeath,           // pid, status, number, text: as kLog; the shell adds what it finds out
     kChildExit,       // pid: a worker is reaped and explained; its hook may run
     kReady,           // as many workers as wanted are serving (once a start or reload)
     kCloseListeners,  // the master's own copies, so that the port is free once the workers go
@@ -69,6 +76,7 @@ struct Action {
     ActionKind kind;
     int number = 0;
     int pid = 0;
+    int status = 0;
     uint32_t slot = 0;
     uint32_t age = 0;
     uint32_t generation = 0;

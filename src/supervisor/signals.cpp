@@ -21,9 +21,9 @@ void Supervisor::on_signal(int number) {
         case SIGHUP:
             return request_reload();
         case SIGTTIN:
-            return change_target(target_ + 1);
+            return change_target(wanted_ + 1, target_ + 1);
         case SIGTTOU:
-            if (target_ > 1) change_target(target_ - 1);
+            if (wanted_ > 1) change_target(wanted_ - 1, std::max(target_, 2U) - 1);
             return;
         case SIGUSR1:
             act(ActionKind::kReopenLogs);
@@ -65,7 +65,7 @@ void Supervisor::request_reexec() {
 
 void Supervisor::on_winch() {
     if (!options_.daemon) return log(kDebug, "WINCH ignored: not daemonized");
-    change_target(0);
+    change_target(0, 0);
 }
 
 // From Running or Reloading, which both allow it.

@@ -1,4 +1,5 @@
-// The steps of the supervisor. Signals are in signals.cpp, watching in watch.cpp.
+// The steps of the supervisor. Signals are in signals.cpp, watching in watch.cpp, how many workers
+// there are and of which generation in rollout.cpp.
 #include "supervisor/supervisor.hpp"
 
 #include <algorithm>
@@ -11,7 +12,8 @@ namespace mono::supervisor {
 
 Supervisor::Supervisor(const Options& options, uint32_t slots)
     : options_(options),
-      target_(std::min(options.workers, slots / 2)),
+      wanted_(std::min(options.workers, slots / 2)),
+      target_(wanted_),
       peak_target_(target_),
       target_max_(slots / 2),
       table_(slots) {}
@@ -22,6 +24,7 @@ void Supervisor::step(const Event& event, Actions& out) {
     const int64_t last_ms = std::exchange(now_ms_, std::max(now_ms_, event.now_ms));
     notice_stall(last_ms);
     take_samples(event);
+    judge_trial();
     dispatch(event);
     if (phase_ == Phase::kRunning || phase_ == Phase::kReloading) {
         if (event.kind == EventKind::kTick) check_heartbeats();
@@ -54,7 +57,7 @@ void Supervisor::dispatch(const Event& event) {
             on_fork_failed(event);
             break;
         case EventKind::kExited:
-            on_exited(event.pid, event.number, event.text);
+            on_exited(event.pid, event.number);
             break;
         case EventKind::kReloaded:
             on_reloaded(event.options);
@@ -73,7 +76,10 @@ void Supervisor::dispatch(const Event& event) {
             options_.unpromoted = false;
             break;
         case EventKind::kSetWorkers:
-            if (!stopping(phase_)) change_target(static_cast<uint32_t>(std::max(event.number, 0)));
+            if (!stopping(phase_)) {
+                const auto wanted = static_cast<uint32_t>(std::max(event.number, 0));
+                change_target(wanted, wanted);
+            }
             break;
     }
 }
@@ -91,14 +97,17 @@ void Supervisor::on_forked(const Event& event) {
 }
 
 void Supervisor::on_fork_failed(const Event& event) {
-    const Worker* worker = table_.by_slot(event.slot);
-    if (worker == nullptr || worker->state != State::kForking) return;
+    const Worker* found = table_.by_slot(event.slot);
+    if (found == nullptr || found->state != State::kForking) return;
+    const bool fails = fails_trial(*found);
     table_.remove(event.slot);
     backoff_.fork_failed(now_ms_);
-    log(kError, "Cannot start a worker: " + event.text);
+    if (!fails) return log(kError, "Cannot start a worker: " + event.text);
+    log(kError, reload_failure("cannot start a worker: " + event.text));
+    give_up("cannot start a worker: " + event.text);
 }
 
-void Supervisor::on_exited(int pid, int status, const std::string& details) {
+void Supervisor::on_exited(int pid, int status) {
     if (pid == reexec_pid_ && pid > 0) return on_reexec_exited(status);
     const Worker* found = table_.by_pid(pid);
     if (found == nullptr) {
@@ -107,22 +116,39 @@ void Supervisor::on_exited(int pid, int status, const std::string& details) {
     }
     const Worker worker = *found;
     table_.remove(worker.slot);
-    const Death death = explain(worker, status);
-    if (death.level > 0) log(death.level, death.text + details);
-
-    const bool asked = worker.asked();
+    const bool fails = fails_trial(worker);
+    report_death(worker, status, fails);
     const bool running = phase_ == Phase::kRunning || phase_ == Phase::kReloading;
-    if (running && !asked && !ever_ready_ && exited_with(status, kWorkerBootError)) {
+    if (running && !worker.asked() && !ever_ready_ && exited_with(status, kWorkerBootError)) {
         return stop_all(PhaseInput::kStop, kWorkerBootError, "Worker failed to boot.");
     }
-    if (running && !asked && !ever_ready_ && exited_with(status, kAppLoadError)) {
+    if (running && !worker.asked() && !ever_ready_ && exited_with(status, kAppLoadError)) {
         return stop_all(PhaseInput::kStop, kAppLoadError, "App failed to load.");
     }
+    if (fails) give_up(cause(worker, status));
     act(ActionKind::kChildExit).pid = pid;
+    if (running) count_failure(worker, status);
+}
+
+void Supervisor::report_death(const Worker& worker, int status, bool fails_reload) {
+    Death death = explain(worker, status);
+    if (fails_reload) {
+        const std::string who = "the new worker (pid:" + std::to_string(worker.pid) + ") ";
+        death = {kError, reload_failure(who + cause(worker, status))};
+    }
+    if (death.level == 0) return;
+    Action& action = act(ActionKind::kDeath);
+    action.pid = worker.pid;
+    action.status = status;
+    action.number = death.level;
+    action.text = std::move(death.text);
+}
+
+void Supervisor::count_failure(const Worker& worker, int status) {
     // Once it served, only its own faults count: whoever kills workers gets them back at once.
     const bool killed = worker.reason == Reason::kNone && ended_by_others(status);
     const bool failed = worker.ready_ms == 0 || !(ended_well(status) || killed);
-    if (!running || asked || !failed) return;
+    if (worker.asked() || !failed) return;
     const int64_t served_ms = worker.ready_ms == 0 ? 0 : now_ms_ - worker.ready_ms;
     if (backoff_.fail(worker.round, served_ms, now_ms_) && !backoff_.open(now_ms_)) {
         log(kWarning, "Workers keep failing: the next one starts in " +
@@ -139,111 +165,39 @@ void Supervisor::on_reexec_exited(int status) {
 void Supervisor::on_reloaded(const Options& options) {
     if (next(phase_, PhaseInput::kAnswer) == Phase::kRefused) return;  // a stop came first
     phase_ = Phase::kRunning;
-    const bool unpromoted = options_.unpromoted;
-    options_ = options;
-    options_.unpromoted = unpromoted;
-    ++generation_;
-    backoff_.reset();
-    set_target(options.workers);
+    begin_trial(options);
     if (std::exchange(reload_again_, false)) request_reload();
 }
 
 void Supervisor::on_reload_failed() {
     if (next(phase_, PhaseInput::kAnswer) == Phase::kRefused) return;
     phase_ = Phase::kRunning;
+    reload_failed_ = true;
     announced_ = 0;  // whoever waits for the reload is told that the old workers serve
     if (std::exchange(reload_again_, false)) request_reload();
 }
 
-// --- Keeping the number ---------------------------------------------------------------------
+// --- The number of workers -------------------------------------------------------------------
 
-void Supervisor::manage() {
-    if (table_.size() <= target_) peak_target_ = target_;
-    retire_young_surplus();
-    retire_older();
-    fork_missing();
-}
-
-bool Supervisor::missing_workers() const {
-    // A worker that was aborted still holds its memory and its place until it is reaped.
-    return table_.active(generation_) + table_.ending() < target_;
-}
-
-void Supervisor::fork_missing() {
-    // Processes on their way out may be as many as those that serve, never more: a storm of TTIN
-    // and TTOU, or of HUP, over workers that drain slowly cannot fill the machine.
-    const uint32_t processes_max = 2 * peak_target_;
-    while (missing_workers() && table_.size() < processes_max && backoff_.open(now_ms_)) {
-        Worker* worker = table_.add(generation_);
-        if (worker == nullptr) return;
-        worker->round = backoff_.round();
-        worker->forked_ms = now_ms_;
-        Action& action = act(ActionKind::kFork);
-        action.slot = worker->slot;
-        action.age = worker->age;
-        action.generation = worker->generation;
-    }
-}
-
-// Serving workers go oldest first, but never so many that too few serve: then those that still
-// boot go, youngest first. (TTIN and TTOU in a row must not trade a serving worker for a booting.)
-void Supervisor::retire_young_surplus() {
-    uint32_t young = table_.active(generation_);
-    uint32_t serving = table_.serving();
-    auto& workers = table_.all();
-    for (Worker& worker : workers) {
-        if (young <= target_ || serving <= target_) break;
-        if (worker.generation != generation_ || worker.state != State::kServing) continue;
-        retire(worker, Reason::kSurplus);
-        --young;
-        --serving;
-    }
-    for (auto worker = workers.rbegin(); worker != workers.rend() && young > target_; ++worker) {
-        if (!worker->active() || worker->generation != generation_) continue;
-        if (worker->state == State::kServing) continue;
-        retire(*worker, Reason::kSurplus);
-        --young;
-    }
-}
-
-// Older generations: those that never served go at once, the others, oldest first, as soon as
-// those that stay serve in the wanted number.
-void Supervisor::retire_older() {
-    uint32_t serving = table_.serving();
-    for (Worker& worker : table_.all()) {
-        if (!worker.active() || worker.generation == generation_) continue;
-        if (worker.state != State::kServing) {
-            retire(worker, Reason::kReplaced);
-        } else if (serving > target_) {
-            retire(worker, Reason::kReplaced);
-            --serving;
-        }
-    }
-}
-
-void Supervisor::announce_ready() {
-    if (announced_ == generation_ || phase_ != Phase::kRunning) return;
-    if (table_.active_older(generation_) > 0 && announced_ != 0) return;
-    if (table_.serving() < target_) return;
-    announced_ = generation_;
-    act(ActionKind::kReady).generation = generation_;
+uint32_t Supervisor::allowed_target(uint32_t wanted) {
+    if (wanted <= target_max_) return wanted;
+    log(kWarning, "More than " + std::to_string(target_max_) + " workers are not supported");
+    return target_max_;
 }
 
 // Silent: after a reload the shell has called the hook already, before the others.
-void Supervisor::set_target(uint32_t wanted) {
-    target_ = std::min(wanted, target_max_);
-    if (target_ < wanted) {
-        log(kWarning, "More than " + std::to_string(target_max_) + " workers are not supported");
-    }
+void Supervisor::set_target(uint32_t target) {
+    target_ = target;
     peak_target_ = std::max(peak_target_, target_);
 }
 
-void Supervisor::change_target(uint32_t wanted) {
-    const uint32_t previous = target_;
-    set_target(wanted);
-    if (target_ == previous) return;
+// meanwhile: the number to keep as long as a new generation is on trial.
+void Supervisor::change_target(uint32_t wanted, uint32_t meanwhile) {
+    const uint32_t previous = std::exchange(wanted_, allowed_target(wanted));
+    set_target(on_trial() ? std::min(meanwhile, target_max_) : wanted_);
+    if (wanted_ == previous) return;
     Action& action = act(ActionKind::kWorkersChanged);
-    action.count = target_;
+    action.count = wanted_;
     action.previous = previous;
 }
 

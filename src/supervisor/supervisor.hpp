@@ -6,7 +6,8 @@
 // Invariants, checked after each step by tests/sim:
 //  - living processes <= 2 x the largest target since the last calm moment;
 //  - a signal is only sent to a pid whose exit is still awaited;
-//  - old workers are retired only as replacements become ready;
+//  - old workers are retired only once one of the new generation serves, and then only so many
+//    that target - max_unavailable go on serving; a new generation that fails leaves them alone;
 //  - once halted, no action follows; a stop always ends in a halt.
 #pragma once
 
@@ -48,8 +49,20 @@ class Supervisor {
     // When the next kTick is due, monotonic milliseconds; kNever: only an event wakes us.
     int64_t wake_at_ms() const { return wake_at_ms_; }
     Phase phase() const { return phase_; }
+    // How many workers are wanted, once the reload under way has succeeded.
+    uint32_t wanted() const { return wanted_; }
+    // How many are kept now; differs from wanted() only while a new generation is on trial.
     uint32_t target() const { return target_; }
+    // Of the configuration in force. A reload that is given up gives the former number back.
     uint32_t generation() const { return generation_; }
+    // A new generation was begun and none of its workers has served yet.
+    bool on_trial() const { return generation_ != proven_; }
+    // Workers of the generation in force and of others exist side by side.
+    bool rolling() const { return !on_trial() && table_.active_older(generation_) > 0; }
+    // The last reload failed, and what served before goes on.
+    bool reload_failed() const { return reload_failed_; }
+    const Options& options() const { return options_; }
+    uint32_t surge() const;
     const WorkerTable& workers() const { return table_; }
     const Backoff& backoff() const { return backoff_; }
 
@@ -58,7 +71,9 @@ class Supervisor {
     // Answers to actions.
     void on_forked(const Event& event);
     void on_fork_failed(const Event& event);
-    void on_exited(int pid, int status, const std::string& details);
+    void on_exited(int pid, int status);
+    void report_death(const Worker& worker, int status, bool fails_reload);
+    void count_failure(const Worker& worker, int status);
     void on_reexec_exited(int status);
     void on_reloaded(const Options& options);
     void on_reload_failed();
@@ -70,17 +85,26 @@ class Supervisor {
     void on_winch();
     void stop_all(PhaseInput input, int code, std::string reason);
     void shorten_stop(int number);
+    // The rollout of a new generation (rollout.cpp).
+    void begin_trial(const Options& options);
+    void judge_trial();
+    bool fails_trial(const Worker& worker) const;
+    std::string reload_failure(const std::string& why) const;
+    void commit();
+    void give_up(const std::string& why);
+    void retire_superseded();
+    void retire_surplus();
+    void retire_older();
+    bool wants_fork() const;
+    void fork_missing();
+    void manage();
+    void announce_ready();
     // What every step looks at.
     void notice_stall(int64_t last_ms);
     void take_samples(const Event& event);
     void check_heartbeats();
     void abort_worker(Worker& worker);
     void kill_overdue();
-    void manage();
-    void fork_missing();
-    void retire_young_surplus();
-    void retire_older();
-    void announce_ready();
     void drain();
     int64_t compute_wake() const;
     int64_t worker_wake(const Worker& worker) const;
@@ -90,23 +114,29 @@ class Supervisor {
     void retire(Worker& worker, Reason reason);
     void kill_worker(Worker& worker, std::string why);
     void stop_worker(Worker& worker, int number);
-    void set_target(uint32_t wanted);
-    void change_target(uint32_t wanted);
-    bool missing_workers() const;
+    uint32_t allowed_target(uint32_t wanted);
+    void set_target(uint32_t target);
+    void change_target(uint32_t wanted, uint32_t meanwhile);
+    void take_options(const Options& options);
     void send_signal(int pid, int number);
     void signal_all(int number);
     void log(int level, std::string text);
     Action& act(ActionKind kind);
 
     Options options_;
+    Options proven_options_;  // what a reload that fails goes back to
+    uint32_t wanted_;
     uint32_t target_;
     uint32_t peak_target_;  // the largest since the table was last free of surplus
     uint32_t target_max_;
     uint32_t generation_ = 1;
-    uint32_t announced_ = 0;  // generation whose readiness was reported
+    uint32_t proven_ = 1;           // the last generation of which a worker served
+    uint32_t last_generation_ = 1;  // numbers are never used again
+    uint32_t announced_ = 0;        // generation whose readiness was reported
     Phase phase_ = Phase::kIdle;
     bool reload_again_ = false;  // HUP came while a reload was under way
     bool ever_ready_ = false;    // a worker of this server once became ready
+    bool reload_failed_ = false;
     bool reexec_asked_ = false;
     bool killed_all_ = false;
     int reexec_pid_ = 0;

@@ -4,115 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <map>
-#include <string>
+
+#include "supervisor/support_test.hpp"
 
 namespace mono::supervisor {
 namespace {
-
-constexpr int kCode = 256;  // exit code 1 as a wait status is 1 * kCode
-
-// A shell that forks at once and remembers what it was asked.
-struct Shell {
-    explicit Shell(const Options& given) : options(given), supervisor(given, 64) {}
-
-    void give(Event event) {
-        event.now_ms = now;
-        Actions todo;
-        supervisor.step(event, todo);
-        for (const Action& action : todo) perform(action);
-    }
-    void perform(const Action& action) {
-        done.push_back(action);
-        if (action.kind == ActionKind::kFork && fork_works) {
-            pids[next_pid] = action.slot;
-            give({.kind = EventKind::kForked, .pid = next_pid++, .slot = action.slot});
-        } else if (action.kind == ActionKind::kFork) {
-            give({.kind = EventKind::kForkFailed, .slot = action.slot, .text = "no memory"});
-        }
-    }
-    void start() { give({.kind = EventKind::kStart}); }
-    void tick(int64_t after_ms = 0) {
-        now += after_ms;
-        Event event{.kind = EventKind::kTick};
-        for (const auto& [slot, sample] : board) event.samples.push_back(sample);
-        give(event);
-    }
-    // Time passes in the steps that the supervisor asks for.
-    void pass(int64_t ms) {
-        const int64_t until = now + ms;
-        while (supervisor.wake_at_ms() <= until) {
-            now = std::max(now, supervisor.wake_at_ms());
-            tick();
-        }
-        now = until;
-        tick();
-    }
-    void signal(int number) { give({.kind = EventKind::kSignal, .number = number}); }
-    void ready(int pid) {
-        board[pids[pid]] = {.slot = pids[pid], .beat_ms = now, .ready = true};
-        tick();
-    }
-    void ready_all() {
-        for (const auto& [pid, slot] : std::map(pids)) ready(pid);
-    }
-    void beat_all() {
-        for (auto& [slot, sample] : board) sample.beat_ms = now;
-    }
-    void exit(int pid, int status) {
-        board.erase(pids[pid]);
-        pids.erase(pid);
-        give({.kind = EventKind::kExited, .number = status, .pid = pid});
-    }
-    int count(ActionKind kind) const {
-        int found = 0;
-        for (const Action& action : done) found += action.kind == kind;
-        return found;
-    }
-    std::vector<std::pair<int, int>> kills() {
-        std::vector<std::pair<int, int>> found;
-        for (const Action& action : done) {
-            if (action.kind == ActionKind::kKill) found.push_back({action.pid, action.number});
-        }
-        done.clear();
-        return found;
-    }
-    bool said(int level, const std::string& part) const {
-        for (const Action& action : done) {
-            if (action.kind == ActionKind::kLog && action.number == level &&
-                action.text.find(part) != std::string::npos) {
-                return true;
-            }
-        }
-        return false;
-    }
-    const Action* last(ActionKind kind) const {
-        const Action* found = nullptr;
-        for (const Action& action : done) {
-            if (action.kind == kind) found = &action;
-        }
-        return found;
-    }
-
-    Options options;
-    Supervisor supervisor;
-    int64_t now = 1'000'000;
-    int next_pid = 101;
-    bool fork_works = true;
-    std::map<int, uint32_t> pids;
-    std::map<uint32_t, Sample> board;
-    std::vector<Action> done;
-};
-
-using Kills = std::vector<std::pair<int, int>>;
-
-Shell running(uint32_t workers, Options options = {}) {
-    options.workers = workers;
-    Shell shell(options);
-    shell.start();
-    shell.ready_all();
-    return shell;
-}
 
 TEST(Start, ForksTheNumberAtOnceAndSaysReadyOnce) {
     Shell shell({.workers = 3});
@@ -154,18 +50,6 @@ TEST(Boot, CodeThreeAndFourHaltTheServerWithTheirCode) {
         EXPECT_EQ(shell.last(ActionKind::kHalt)->number, code);
         EXPECT_FALSE(shell.last(ActionKind::kHalt)->text.empty());
     }
-}
-
-TEST(Boot, OnceAWorkerWasReadyTheServerGoesOn) {
-    Shell shell = running(1);
-    shell.signal(SIGHUP);
-    shell.give({.kind = EventKind::kReloaded, .options = {.workers = 1}});
-    shell.done.clear();
-    shell.exit(102, 3 * kCode);
-    EXPECT_EQ(shell.supervisor.phase(), Phase::kRunning);
-    EXPECT_EQ(shell.count(ActionKind::kChildExit), 1);
-    EXPECT_EQ(shell.count(ActionKind::kFork), 1);
-    EXPECT_TRUE(shell.kills().empty());  // the old worker goes on serving
 }
 
 TEST(Crash, FirstDeathIsReplacedAtOnceThenSlower) {
@@ -336,56 +220,6 @@ TEST(Numbers, ProcessesStayBelowTwiceTheTargetWhileOldOnesDrain) {
         shell.ready_all();
         shell.signal(SIGTTOU);
         EXPECT_LE(shell.supervisor.workers().size(), 6U);
-    }
-}
-
-TEST(Reload, OldWorkersGoAsNewOnesBecomeReady) {
-    Shell shell = running(2);
-    shell.signal(SIGHUP);
-    EXPECT_EQ(shell.count(ActionKind::kReload), 1);
-    shell.give({.kind = EventKind::kReloaded, .options = {.workers = 2}});
-    EXPECT_EQ(shell.count(ActionKind::kWorkersChanged), 0);  // the shell did that itself
-    EXPECT_TRUE(shell.kills().empty());
-    shell.ready(103);
-    EXPECT_EQ(shell.kills(), (Kills{{101, SIGTERM}}));
-    shell.ready(104);
-    EXPECT_EQ(shell.count(ActionKind::kReady), 1);
-    EXPECT_EQ(shell.kills(), (Kills{{102, SIGTERM}}));
-}
-
-TEST(Reload, ABrokenConfigurationChangesNothing) {
-    Shell shell = running(2);
-    shell.signal(SIGHUP);
-    shell.kills();
-    shell.give({.kind = EventKind::kReloadFailed});
-    EXPECT_EQ(shell.count(ActionKind::kReady), 1);
-    EXPECT_EQ(shell.count(ActionKind::kFork), 0);
-    EXPECT_EQ(shell.supervisor.generation(), 1U);
-    EXPECT_TRUE(shell.kills().empty());
-}
-
-TEST(Reload, ASecondHupMeanwhileIsDoneAfterwards) {
-    for (EventKind answer : {EventKind::kReloaded, EventKind::kReloadFailed}) {
-        Shell shell = running(1);
-        shell.signal(SIGHUP);
-        shell.signal(SIGHUP);
-        shell.signal(SIGHUP);
-        EXPECT_EQ(shell.count(ActionKind::kReload), 1);
-        shell.give({.kind = answer, .options = {.workers = 1}});
-        EXPECT_EQ(shell.count(ActionKind::kReload), 2);
-        shell.give({.kind = answer, .options = {.workers = 1}});
-        EXPECT_EQ(shell.count(ActionKind::kReload), 2);
-    }
-}
-
-TEST(Reload, AnAnswerAfterAStopIsIgnored) {
-    for (EventKind answer : {EventKind::kReloaded, EventKind::kReloadFailed}) {
-        Shell shell = running(1);
-        shell.signal(SIGHUP);
-        shell.signal(SIGTERM);
-        shell.give({.kind = answer, .options = {.workers = 9}});
-        EXPECT_EQ(shell.supervisor.phase(), Phase::kStopping);
-        EXPECT_EQ(shell.supervisor.generation(), 1U);
     }
 }
 

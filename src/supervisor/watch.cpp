@@ -99,7 +99,8 @@ int64_t Supervisor::compute_wake() const {
     int64_t wake = stopping(phase_) ? std::min(stop_deadline_ms_, now_ms_ + kPollMs) : kNever;
     for (const Worker& worker : table_.all()) wake = std::min(wake, worker_wake(worker));
     if (stopping(phase_)) return wake;
-    const bool waits_for_backoff = missing_workers() && !backoff_.open(now_ms_);
+    const bool waits_for_backoff =
+        phase_ == Phase::kRunning && wants_fork() && !backoff_.open(now_ms_);
     return waits_for_backoff ? std::min(wake, backoff_.open_at_ms()) : wake;
 }
 

@@ -44,16 +44,19 @@ Worker* WorkerTable::by_slot(uint32_t slot) {
     return nullptr;
 }
 
+uint32_t WorkerTable::active() const {
+    return count(workers_, [](const Worker& worker) { return worker.active(); });
+}
+
 uint32_t WorkerTable::active(uint32_t generation) const {
     return count(workers_, [generation](const Worker& worker) {
         return worker.active() && worker.generation == generation;
     });
 }
 
-uint32_t WorkerTable::active_older(uint32_t generation) const {
-    return count(workers_, [generation](const Worker& worker) {
-        return worker.active() && worker.generation != generation;
-    });
+bool WorkerTable::any(uint32_t generation) const {
+    return std::ranges::any_of(
+        workers_, [generation](const Worker& worker) { return worker.generation == generation; });
 }
 
 uint32_t WorkerTable::serving() const {
@@ -61,10 +64,8 @@ uint32_t WorkerTable::serving() const {
 }
 
 uint32_t WorkerTable::ending() const {
-    return count(workers_, [](const Worker& worker) {
-        return worker.ending() &&
-               (worker.reason == Reason::kTimeout || worker.reason == Reason::kBootTimeout);
-    });
+    return count(workers_,
+                 [](const Worker& worker) { return worker.ending() && worker.aborted(); });
 }
 
 }  // namespace mono::supervisor

@@ -45,6 +45,8 @@ struct Worker {
     bool asked() const {
         return reason == Reason::kSurplus || reason == Reason::kReplaced || reason == Reason::kStop;
     }
+    // It was sent ABRT: its code is that of its own handler, or of the hook worker_abort.
+    bool aborted() const { return reason == Reason::kTimeout || reason == Reason::kBootTimeout; }
     bool ending() const { return state == State::kAborting || state == State::kKilled; }
 };
 
@@ -64,9 +66,12 @@ class WorkerTable {
     uint32_t size() const { return static_cast<uint32_t>(workers_.size()); }
     uint32_t last_age() const { return last_age_; }
 
-    // active() workers of this generation, or of any other.
+    // active() workers of any generation, of this one, or of any other.
+    uint32_t active() const;
     uint32_t active(uint32_t generation) const;
-    uint32_t active_older(uint32_t generation) const;
+    uint32_t active_older(uint32_t generation) const { return active() - active(generation); }
+    // Whether a worker of this generation exists, in whatever state.
+    bool any(uint32_t generation) const;
     // Serving workers of any generation.
     uint32_t serving() const;
     // Workers killed or aborted for a missed heartbeat, not yet reaped: their memory is still held.

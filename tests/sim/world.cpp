@@ -59,6 +59,8 @@ Options World::random_options() {
     options.workers = static_cast<uint32_t>(chance(0.05) ? 0 : between(1, 9));
     options.timeout_ms = chance(0.2) ? 0 : between(1, 60) * 1'000;
     options.graceful_timeout_ms = chance(0.1) ? 0 : between(1, 40) * 1'000;
+    if (chance(0.5)) options.max_surge = static_cast<uint32_t>(between(0, 4));
+    if (chance(0.3)) options.max_unavailable = static_cast<uint32_t>(between(0, 3));
     options.daemon = chance(0.5);
     options.unpromoted = chance(0.2);
     return options;
@@ -159,6 +161,9 @@ void World::reap() {
 void World::give(Event event) {
     event.now_ms = now_ms_;
     event.samples = samples();
+    for (const auto& [pid, process] : alive_) {
+        if (process.ready) newest_served_ = std::max(newest_served_, process.generation);
+    }
     Actions actions;
     last_event_ = "event " + std::to_string(static_cast<int>(event.kind)) + " number " +
                   std::to_string(event.number) + " in " + std::string(name(supervisor_.phase()));
@@ -181,8 +186,8 @@ void World::check_after_step(const Actions& actions) {
                std::to_string(largest_target_));
     }
     uint32_t young = table.active(supervisor_.generation());
-    const bool keeps = supervisor_.phase() == Phase::kRunning;
-    if (keeps && young > supervisor_.target()) broken("more young workers than wanted");
+    const bool settled = supervisor_.phase() == Phase::kRunning && !supervisor_.on_trial();
+    if (settled && young > supervisor_.target()) broken("more young workers than wanted");
     for (const Worker& worker : table.all()) {
         if (worker.pid > 0 && !alive_.contains(worker.pid) && !zombies_.contains(worker.pid)) {
             broken("a worker in the table is neither alive nor to be reaped");
@@ -192,14 +197,48 @@ void World::check_after_step(const Actions& actions) {
         broken("a stop that waits for ever");
     }
     for (const Action& action : actions) {
+        if (action.kind == ActionKind::kCommit) committed_ = action.generation;
+        if (action.kind != ActionKind::kRollBack) continue;
+        if (action.generation != committed_) broken("rolled back to something that never served");
+        if (--trials_ < 0) broken("a second canary failed");
+    }
+    if (supervisor_.phase() == Phase::kRunning) check_rollout(actions);
+    check_backoff();
+}
+
+void World::check_rollout(const Actions& actions) {
+    const WorkerTable& table = supervisor_.workers();
+    bool forked = false;
+    for (const Action& action : actions) {
+        forked |= action.kind == ActionKind::kFork;
         const auto told = alive_.find(action.pid);
         const bool retired = action.kind == ActionKind::kKill && action.number == SIGTERM &&
                              told != alive_.end() && told->second.ready;
-        if (retired && keeps && table.serving() < supervisor_.target()) {
-            broken("a serving worker is retired while too few others serve");
+        for (const Worker& worker : table.all()) {
+            if (retired && worker.pid == action.pid) check_retired(worker);
         }
     }
-    check_backoff();
+    const uint32_t held = table.active() + table.ending();
+    const uint32_t old = table.active_older(supervisor_.generation());
+    if (!forked || held <= supervisor_.target()) return;
+    if (supervisor_.on_trial() && table.active() > old + 1) broken("more than one canary");
+    if (supervisor_.rolling() && table.size() > supervisor_.target() + supervisor_.surge()) {
+        broken("more new workers than max_surge allows");
+    }
+}
+
+// A worker that served was just told to go, and not because of a stop.
+void World::check_retired(const Worker& worker) {
+    const uint32_t target = supervisor_.target();
+    const uint32_t spared = supervisor_.on_trial() ? 0 : supervisor_.options().max_unavailable;
+    const bool replaced = worker.reason == Reason::kReplaced;
+    if (supervisor_.workers().serving() + spared < target) {
+        broken("a serving worker is retired while too few others serve");
+    }
+    const bool dropped = worker.generation > supervisor_.generation();  // of a failed reload
+    if (target > 0 && replaced && !dropped && newest_served_ <= worker.generation) {
+        broken("an old worker is retired before a new one has served");
+    }
 }
 
 void World::check_backoff() {
@@ -245,8 +284,15 @@ void World::perform(const Action& action) {
         case ActionKind::kWorkersChanged:
             largest_target_ = std::max(largest_target_, action.count);
             return;
+        case ActionKind::kCommit:
+            seen["commit"]++;
+            return;
+        case ActionKind::kRollBack:
+            seen["roll back"]++;
+            return;
         case ActionKind::kReopenLogs:
         case ActionKind::kLog:
+        case ActionKind::kDeath:
         case ActionKind::kChildExit:
         case ActionKind::kReady:
         case ActionKind::kCloseListeners:
@@ -264,6 +310,7 @@ void World::do_fork(const Action& action) {
     }
     Process process;
     process.slot = action.slot;
+    process.generation = action.generation;
     process.deaf = chance(climate_.deaf);
     process.hung = chance(climate_.hang);
     process.boots_at_ms = now_ms_ + between(0, climate_.boot_ms);
@@ -324,6 +371,7 @@ void World::do_reload() {
         return give({.kind = EventKind::kReloadFailed});
     }
     seen["reload"]++;
+    trials_ = 1;
     options_ = random_options();
     least_graceful_ms_ = std::min(least_graceful_ms_, options_.graceful_timeout_ms);
     largest_target_ = std::max(largest_target_, options_.workers);
@@ -359,6 +407,7 @@ void World::heal() {
     }
     if (halted_ || failure_) return;
     if (stopping(supervisor_.phase())) return broken("a stop that did not end in 400 s");
+    if (supervisor_.on_trial() || supervisor_.rolling()) broken("a reload that does not end");
     const uint32_t serving = supervisor_.workers().serving();
     if (serving != supervisor_.target()) {
         broken(std::to_string(serving) + " serve where " + std::to_string(supervisor_.target()) +

@@ -44,6 +44,7 @@ class World {
   private:
     struct Process {
         uint32_t slot = 0;
+        uint32_t generation = 0;
         int64_t boots_at_ms = 0;
         int64_t dies_at_ms = supervisor::Supervisor::kNever;
         int status = 0;
@@ -69,6 +70,8 @@ class World {
     void reap();
     void finish();
     void check_after_step(const supervisor::Actions& actions);
+    void check_rollout(const supervisor::Actions& actions);
+    void check_retired(const supervisor::Worker& worker);
     void check_backoff();
     void broken(const std::string& what);
     void heal();
@@ -86,7 +89,10 @@ class World {
     int64_t now_ms_;
     int next_pid_ = 1'000;
     uint32_t largest_target_;
-    int64_t ran_ms_ = 0;  // time in which the machine was awake
+    uint32_t newest_served_ = 0;  // the newest generation of which a worker was seen to serve
+    uint32_t committed_ = 1;      // the generation that a failed reload has to go back to
+    int trials_ = 0;              // reloads whose canary may still fail
+    int64_t ran_ms_ = 0;          // time in which the machine was awake
     int64_t least_graceful_ms_;
     bool quit_sent_ = false;
     bool halted_ = false;

@@ -175,23 +175,6 @@ def test_a_broken_configuration_on_hup_changes_nothing(tmp_path: Path, text: str
         server.wait_workers(2)
 
 
-def test_hup_with_an_application_that_no_longer_loads_keeps_the_old_one(tmp_path: Path) -> None:
-    with Server(tmp_path, "-w", "2") as server:
-        workers = server.ready(2)
-        until(lambda: {int(server.get()) for _ in range(20)} == set(workers))
-        good = (tmp_path / "app.py").read_text()
-        (tmp_path / "app.py").write_text("raise RuntimeError('typo')\n")
-        server.send(signal.SIGHUP)
-        server.says("RuntimeError: typo", 2)
-        time.sleep(0.5)
-        assert set(workers) <= set(server.workers())
-        assert all(server.get() for _ in range(10))
-        (tmp_path / "app.py").write_text(good)
-        server.send(signal.SIGHUP)
-        until(lambda: not set(workers) & set(server.workers()) and len(server.workers()) == 2)
-        assert server.answers()
-
-
 def test_hup_keeps_the_same_socket_where_the_address_stays(tmp_path: Path) -> None:
     with Server(tmp_path, bind="unix:a.sock") as server:
         server.address = str(tmp_path / "a.sock")

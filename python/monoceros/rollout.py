@@ -1,0 +1,125 @@
+"""SIGHUP: a new configuration on trial, and the way back to the last one that served.
+
+The supervisor decides (src/supervisor/rollout.cpp): "reload" reads the configuration, "commit"
+comes with the first worker of it that serves, "roll_back" when that worker did not come to serve.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from monoceros import sock, systemd, util
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from monoceros.arbiter import Arbiter
+
+
+class Snapshot:
+    """All of the master that a configuration decides about."""
+
+    def __init__(self, arbiter: Arbiter) -> None:
+        self.app = dict(vars(arbiter.app))  # cfg, and what the application keeps of it
+        self.environ = os.environ.copy()
+        self.directory = os.getcwd()
+        self.listeners = arbiter.LISTENERS
+        self.relay = arbiter.relay
+
+    def restore(self, arbiter: Arbiter) -> None:
+        os.chdir(self.directory)
+        os.environ.clear()
+        os.environ.update(self.environ)
+        vars(arbiter.app).clear()
+        vars(arbiter.app).update(self.app)
+        cfg = arbiter.cfg = arbiter.app.cfg
+        arbiter.worker_class = cfg.worker_class
+        arbiter.address = cfg.address
+        arbiter.timeout = cfg.timeout
+        arbiter.proc_name = cfg.proc_name + (".2" if arbiter.master_pid else "")
+        arbiter.LISTENERS = self.listeners
+        arbiter.relay = self.relay
+        try:
+            arbiter.set_logger(cfg)
+            if arbiter.pidfile is None or arbiter.pidfile.fname != arbiter.pidfile_name():
+                arbiter.change_pidfile()
+        except Exception:
+            arbiter.log.exception("Not all of the old configuration could be restored")
+
+
+class Rollout:
+    """Owned by the arbiter, from the moment it listens."""
+
+    def __init__(self, arbiter: Arbiter) -> None:
+        self.arbiter = arbiter
+        self.proven = Snapshot(arbiter)  # of the last configuration with which a worker served
+
+    def reload(self) -> bool:
+        """Reads the configuration. False: it is no good, and everything is as it was."""
+        arbiter = self.arbiter
+        stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        systemd.sd_notify(f"RELOADING=1\nMONOTONIC_USEC={stamp}", arbiter.log)
+        before = Snapshot(arbiter)
+        workers = arbiter.configured_workers
+        try:
+            arbiter.reload()
+        except (Exception, SystemExit):
+            made = arbiter.LISTENERS
+            before.restore(arbiter)
+            self._close(made)
+            arbiter.configured_workers = workers
+            arbiter.log.exception("The reload failed: the server goes on as before")
+            self._show_failure()
+            return False
+        systemd.sd_notify("STATUS=A first worker of the new generation is tried", arbiter.log)
+        return True
+
+    def change_listeners(self) -> None:
+        """Opens what the new configuration wants. What a way back needs stays open."""
+        arbiter = self.arbiter
+        extra = [item for item in self.proven.listeners if item not in arbiter.LISTENERS]
+        before = [*arbiter.LISTENERS, *extra]
+        arbiter.LISTENERS, gone = sock.change_sockets(before, arbiter.cfg, arbiter.log)
+        self._close(gone)
+        arbiter.relay = sock.RelayPair()  # requests know their listeners by number
+        arbiter.say_where()
+
+    def commit(self) -> None:
+        """A worker of the new generation serves."""
+        before, self.proven = self.proven, Snapshot(self.arbiter)
+        self._close(before.listeners)
+
+    def roll_back(self, why: str) -> None:
+        """The new generation does not come to serve: the former configuration is back."""
+        arbiter = self.arbiter
+        assert arbiter.supervisor is not None
+        made = arbiter.LISTENERS
+        self.proven.restore(arbiter)
+        self._close(made)
+        arbiter.configured_workers = arbiter.supervisor.target
+        text = f"READY=1\nSTATUS={serve_text(arbiter)}: {why}"
+        systemd.sd_notify(text, arbiter.log)
+        self._show_failure()
+
+    def _show_failure(self) -> None:
+        util._setproctitle(f"master [{self.arbiter.proc_name}] (reload failed)")
+
+    def _close(self, listeners: list[sock.BaseSocket]) -> None:
+        """Closes those that nobody has a use for any more."""
+        used = [*self.arbiter.LISTENERS, *self.proven.listeners]
+        gone = [item for item in listeners if item not in used]
+        sock.close_sockets(gone, self.arbiter.owns_files())
+
+
+def share_of(text: str, workers: int) -> int:
+    """How many workers "3" or "25%" mean, rounded up."""
+    if text.endswith("%"):
+        return -(-workers * int(text[:-1]) // 100)
+    return int(text)
+
+
+def serve_text(arbiter: Arbiter) -> str:
+    """The state of the server for a status line."""
+    assert arbiter.supervisor is not None
+    text = f"{arbiter.supervisor.serving} workers serve"
+    return text + "; the last reload failed" if arbiter.supervisor.last_reload_failed else text
