@@ -14,7 +14,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cpu
 from servers import BIN, ROOT, SCRATCH, VENV, free_port

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from accounts import Account, CountedLoad
 from peers import Peer, Site
+
+from accounts import Account, CountedLoad
 
 LANES = {"busy": 4, "idle": 4, "sleepy": 2}
 LOAD_S = 8.0

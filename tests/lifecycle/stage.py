@@ -171,7 +171,7 @@ class Stage:
         wait_for(settled, f"version {version} to serve", SETTLE_S_MAX)
 
     def master(self) -> int:
-        """The present one, as the pidfile says; 0 while an old one has gone and none follows yet."""
+        """The present one, as the pidfile says; 0 between an old one's end and a promotion."""
         try:
             return int(self.pidfile.read_text())
         except FileNotFoundError:
@@ -220,9 +220,9 @@ def fronts(port: int, directory: Path) -> Iterator[dict[str, int]]:
 
 
 @contextlib.contextmanager
-def playing(kind: str, directory: Path, *args: str, **lanes: int) -> Iterator[
-    tuple[Stage, Server, CountedLoad]
-]:
+def playing(
+    kind: str, directory: Path, *args: str, **lanes: int
+) -> Iterator[tuple[Stage, Server, CountedLoad]]:
     """A running site under load from three sides; what is left of it ends with the block."""
     stage = Stage(kind, directory)
     server = stage.server(*args)
@@ -244,4 +244,3 @@ def standing_socket() -> Iterator[socket.socket]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(512)
         yield listener
-

@@ -69,8 +69,9 @@ def test_restarts_behind_a_balancer(kind: str, tmp_path: Path) -> None:
         ports = {"blue": live.port, "green": free_port()}
         with (
             haproxy(ports, tmp_path / "haproxy") as proxy,
-            CountedLoad({"haproxy": start_at(proxy, "blue")}, tmp_path / "load", busy=4, idle=4)
-            as load,
+            CountedLoad(
+                {"haproxy": start_at(proxy, "blue")}, tmp_path / "load", busy=4, idle=4
+            ) as load,
         ):
             for number in range(full(2, 20)):
                 old, name, other = live, names[(number + 1) % 2], names[number % 2]

@@ -61,3 +61,21 @@ def test_term_while_the_application_loads_is_obeyed(kind: str, loop: str, tmp_pa
         wait_for(lambda: not is_running(loading), "its end", 20)
         stage.wait_ready(server.pid)
         stage.stop_all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_was_promised_a_kept_connection_may_use_it(kind: str, tmp_path: Path) -> None:
+    """The answer left without "Connection: close", then the drain began, then the application was
+    done. The client could not know: its next request is answered."""
+    with Stage(kind, tmp_path) as stage:
+        server = stage.server("--graceful-timeout", "10").start()
+        stage.wait_ready(server.pid)
+        with Client(server.address) as client:
+            first = client.ask("/?id=first&size=100&after=1500")
+            assert first.get("Connection") != "close"
+            os.kill(int(first.get("X-Pid") or 0), signal.SIGTERM)
+            time.sleep(0.2)
+            second = client.ask("/?id=second&size=100")
+            assert second.body.startswith(b"second ")
+            assert second.get("Connection") == "close"
+        stage.stop_all()

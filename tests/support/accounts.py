@@ -27,9 +27,7 @@ STOP_S_MAX = 45.0
 SAMPLES = 8
 LANES = {"busy": 2, "idle": 2, "sleepy": 1}  # connections to each target
 # The master's last line, once it has one.
-LEDGER = re.compile(
-    r"Requests: accepted (\d+) = answered (\d+) \+ refused (\d+) \+ aborted (\d+)"
-)
+LEDGER = re.compile(r"Requests: accepted (\d+) = answered (\d+) \+ refused (\d+) \+ aborted (\d+)")
 
 
 @dataclass
@@ -49,7 +47,9 @@ class Account:
     def sent_ids(self) -> set[str]:
         """Of every request."""
         return {
-            f"{name}-{number}" for name, count in self.sent.items() for number in range(1, count + 1)
+            f"{name}-{number}"
+            for name, count in self.sent.items()
+            for number in range(1, count + 1)
         }
 
     def failed_ids(self) -> set[str]:
