@@ -171,8 +171,11 @@ class Stage:
         wait_for(settled, f"version {version} to serve", SETTLE_S_MAX)
 
     def master(self) -> int:
-        """The present one, as the pidfile says."""
-        return int(self.pidfile.read_text())
+        """The present one, as the pidfile says; 0 between an old one's end and a promotion."""
+        try:
+            return int(self.pidfile.read_text())
+        except FileNotFoundError:
+            return 0
 
     def stop_all(self) -> None:
         """Whatever serves now ends, with exit code 0 where this process is the parent."""
@@ -195,6 +198,7 @@ def close_books(stage: Stage, load: CountedLoad) -> Account:
     stage.stop_all()
     check_books(account, executed(stage.notes))
     check_ledger(stage.log())
+    assert "still open after graceful_timeout" not in stage.log(), "a drain that did not end"
     return account
 
 

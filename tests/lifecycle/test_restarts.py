@@ -60,7 +60,7 @@ def test_restarts_behind_a_standing_socket(kind: str, overlap: bool, tmp_path: P
             nothing_failed(stage, load)
 
 
-@pytest.mark.parametrize("kind", kinds("gevent", "asgi"))
+@pytest.mark.parametrize("kind", kinds("asgi"))
 def test_restarts_behind_a_balancer(kind: str, tmp_path: Path) -> None:
     stage = Stage(kind, tmp_path)
     with stage:

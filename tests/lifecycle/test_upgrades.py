@@ -30,7 +30,7 @@ def start_successor(stage: Stage, load: CountedLoad) -> int:
     return fresh
 
 
-@pytest.mark.parametrize("kind", kinds("sync", "gevent"))
+@pytest.mark.parametrize("kind", kinds("sync"))
 def test_binary_upgrades(kind: str, tmp_path: Path) -> None:
     with playing(kind, tmp_path) as (stage, server, load):
         for number in range(full(2, 20)):

@@ -25,6 +25,7 @@ from harness import wait_for
 PROGRAM = Path(__file__).resolve().with_name("counted_load.py")
 STOP_S_MAX = 45.0
 SAMPLES = 8
+LANES = {"busy": 2, "idle": 2, "sleepy": 1}  # connections to each target
 # The master's last line, once it has one.
 LEDGER = re.compile(r"Requests: accepted (\d+) = answered (\d+) \+ refused (\d+) \+ aborted (\d+)")
 
@@ -86,7 +87,7 @@ class CountedLoad:
         self._errors = directory / "load.log"
         self._command = [sys.executable, str(PROGRAM)]
         self._command += ["--progress", str(self._progress), "--result", str(self._result)]
-        for kind, count in lanes.items():
+        for kind, count in (LANES | lanes).items():
             self._command += [f"--{kind}", str(count)]
         self._command += [f"{name}=127.0.0.1:{port}" for name, port in targets.items()]
         self._process: subprocess.Popen[bytes] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from counting import Asked, note_boot
@@ -18,7 +18,13 @@ def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Itera
         time.sleep(asked.seconds)
     status = "200 OK" if len(got) == asked.post_bytes else "400 Bad Request"
     start_response(status, asked.fields())
-    return [asked.body()]
+    return answer(asked) if asked.after_s else [asked.body()]
+
+
+def answer(asked: Asked) -> Iterator[bytes]:
+    """The whole answer; the application goes on for a while when the client has it."""
+    yield asked.body()
+    time.sleep(asked.after_s)
 
 
 note_boot()

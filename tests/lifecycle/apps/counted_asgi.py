@@ -23,7 +23,11 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     status = 200 if got == asked.post_bytes else 400
     fields = [(name.lower().encode(), value.encode()) for name, value in asked.fields()]
     await send({"type": "http.response.start", "status": status, "headers": fields})
-    await send({"type": "http.response.body", "body": asked.body()})
+    body = {"type": "http.response.body", "body": asked.body(), "more_body": asked.after_s > 0}
+    await send(body)
+    if asked.after_s:
+        await asyncio.sleep(asked.after_s)  # the client has its answer
+        await send({"type": "http.response.body"})
 
 
 note_boot()

@@ -17,7 +17,7 @@ _EXECUTED = os.open(_DIRECTORY / "executed", os.O_WRONLY | os.O_APPEND | os.O_CR
 
 
 class Asked:
-    """A request's query: who asks, for how many bytes, after how long."""
+    """A request's query: who asks, for how many bytes, after how many milliseconds."""
 
     def __init__(self, query: str) -> None:
         fields = dict(parse_qsl(query))
@@ -25,6 +25,7 @@ class Asked:
         self.size = int(fields.get("size", "100"))
         self.seconds = int(fields.get("ms", "0")) / 1000
         self.post_bytes = int(fields.get("post", "0"))
+        self.after_s = int(fields.get("after", "0")) / 1000  # of work when the answer has left
 
     def begin(self) -> None:
         """Notes that the application has begun; one write, so lines never mix."""
