@@ -194,9 +194,7 @@ class EngineWorker(Worker):
 
     # ---- what the engine calls
 
-    def _handle_error(
-        self, error: BaseException, method: str, uri: str, request_id: str
-    ) -> None:
+    def _handle_error(self, error: BaseException, method: str, uri: str, request_id: str) -> None:
         info = (type(error), error, error.__traceback__)
         words = "Error handling request %s %s (request id %s)"
         self.log.exception(words, method, uri, request_id, exc_info=info)
