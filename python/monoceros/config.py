@@ -302,6 +302,15 @@ class Config:
             raise AttributeError(_no_such_setting(name))
         self.sources[name] = self.source
 
+    def apply_profile(self) -> None:
+        """Makes what `behind` says the defaults; called once all sources were read."""
+        if self.behind == "none":
+            return
+        for behind, name, value, *_ in _core.profile_table():
+            if behind == self.behind and name not in self.sources:
+                self.values[name] = value
+                self.sources[name] = f"behind={behind}"
+
     def validate(self) -> None:
         """Checks what no single setting can; called once all sources were read."""
         if "h2" in self.http_protocols and not self.is_ssl and self.http2_cleartext == "off":

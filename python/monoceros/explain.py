@@ -34,6 +34,9 @@ def _paragraph(cfg: Config, row: _core._Row) -> str:
     name, doc, ready, note = row[0], row[8], row[10], row[11]
     lines = [f"{name} = {cfg.values[name]!r}"]
     lines.append(f"    from: {cfg.sources.get(name, 'default')}")
+    if cfg.sources.get(name) == f"behind={cfg.behind}":
+        why = (row[4] for row in _core.profile_table() if row[:2] == (cfg.behind, name))
+        lines.append(f"    why:  {next(why)}")
     if name == "workers" and cfg.workers_reason:
         lines.append(f"    why:  {cfg.workers_reason}")
     lines.append(f"    {doc}")

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "config/parse.hpp"
+#include "config/profiles.hpp"
 #include "python/types.hpp"
 
 namespace mono::python {
@@ -254,6 +255,19 @@ PyObject* setting_names(PyObject*, PyObject* kind) {
     return list.release();
 }
 
+PyObject* profile_table(PyObject*, PyObject*) {
+    Ref list(PyList_New(0));
+    for (const config::ProfileRow& row : config::profiles()) {
+        auto value = config::parse(*config::find(row.setting), row.value);
+        if (!value) return refuse(PyExc_SystemError, value.sentence());
+        Ref item(
+            tuple_of({to_unicode(row.behind), to_unicode(row.setting), value_object(value.value()),
+                      to_unicode(row.value), to_unicode(row.why), to_unicode(row.source)}));
+        if (!list || !item || PyList_Append(list.get(), item.get()) < 0) return nullptr;
+    }
+    return list.release();
+}
+
 PyObject* nearest_setting(PyObject*, PyObject* name) {
     std::string_view text;
     if (!to_view(name, text)) return nullptr;
@@ -457,6 +471,8 @@ PyMethodDef functions[] = {
     {"parse_setting", parse_setting, METH_VARARGS, "The value that a text stands for."},
     {"find_flag", find_flag, METH_O, "(name, kind) of the setting that a flag sets, or None."},
     {"setting_names", setting_names, METH_O, "The names of all settings of a kind."},
+    {"profile_table", profile_table, METH_NOARGS,
+     "[(behind, setting, value, value as text, why, source)]"},
     {"nearest_setting", nearest_setting, METH_O, "The most similar name, or None."},
     {"parse_network", parse_network, METH_O, "ADDRESS/BITS or *; ValueError otherwise."},
     {"parse_address", parse_address, METH_VARARGS, "(host, port), a path, or a descriptor."},

@@ -35,6 +35,7 @@ NOT_OURS = re.compile(
     r"Worker \(pid:\d+\) was sent SIGTERM!"  # it sends more than one, some too late for the handler
 )
 PLACES = [
+    (re.compile(r" \(request id [0-9a-f]{28}\)|, request id [0-9a-f]{28}(?=\])"), ""),
     (re.compile(r"\b(gunicorn|monoceros)\b", re.IGNORECASE), "<server>"),
     (re.compile(r"\b(27\.0\.1|0\.1\.0)\b"), "<version>"),
     (re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT"), "<date>"),

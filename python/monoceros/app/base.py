@@ -1,7 +1,8 @@
 """BaseApplication and Application: where settings come from, and how a server starts.
 
 Order of the sources, later wins: defaults and environment, the application's own init(), one
-configuration file, MONOCEROS_CMD_ARGS (or GUNICORN_CMD_ARGS), the command line.
+configuration file, MONOCEROS_CMD_ARGS (or GUNICORN_CMD_ARGS), the command line. A profile
+(`behind`) changes only what none of them, the defaults aside, has set.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class BaseApplication:
         try:
             self.load_default_config()
             self.load_config()
+            self.cfg.apply_profile()
             self.cfg.validate()
         except Exception as error:
             stop_with(error)
