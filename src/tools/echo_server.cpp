@@ -1,12 +1,18 @@
 // echo_server: an engine with a fixed answer and no Python, on 127.0.0.1. What it spends is what
 // the engine spends; conformance tools may talk to it. Ends by a signal.
 //
-//   echo_server [--port 8000] [--body-bytes 13] [--slots 1] [--threads 1]
+//   echo_server [--port 8000] [--body-bytes 13] [--slots 1] [--threads 1] [--pool 0]
+//
+// With --pool, one thread drives the engine and hands each request to one of so many others: the
+// road not taken, for comparison (docs/adr/0011).
 //
 // A request with a body gets that body back, any other `body-bytes` bytes. Port 0: any; the chosen
 // one is the first line of the output.
 #include <charconv>
+#include <condition_variable>
 #include <cstring>
+#include <deque>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -24,6 +30,7 @@ struct Arguments {
     uint32_t body_bytes = 13;
     uint32_t slots = 1;
     uint32_t threads = 1;
+    uint32_t pool = 0;
 };
 
 constexpr int kOutput = 1;
@@ -50,6 +57,7 @@ bool parse(int argc, char** argv, Arguments& arguments) {
         if (name == "--body-bytes") known = read_number(value, arguments.body_bytes);
         if (name == "--slots") known = read_number(value, arguments.slots);
         if (name == "--threads") known = read_number(value, arguments.threads);
+        if (name == "--pool") known = read_number(value, arguments.pool);
         if (!known) return false;
     }
     return arguments.slots != 0 && arguments.threads != 0;
@@ -79,10 +87,35 @@ void answer(engine::Engine& engine, session::Exchange& exchange, const std::stri
     engine.finish(exchange);
 }
 
-void serve(engine::Engine& engine, const std::string& fixed) {
+// Requests on their way to a pool thread. Shared by all threads, for as long as the process lives.
+class HandOver {
+  public:
+    void put(session::Exchange& exchange) {
+        {
+            std::lock_guard lock(mutex_);
+            waiting_.push_back(&exchange);
+        }
+        filled_.notify_one();
+    }
+    session::Exchange& get() {
+        std::unique_lock lock(mutex_);
+        filled_.wait(lock, [this] { return !waiting_.empty(); });
+        session::Exchange* exchange = waiting_.front();
+        waiting_.pop_front();
+        return *exchange;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable filled_;
+    std::deque<session::Exchange*> waiting_;
+};
+
+template <class Act>
+void serve(engine::Engine& engine, Act act) {
     while (true) {
         session::Exchange* exchange = engine.take(1'000, engine.wakes());
-        if (exchange != nullptr) answer(engine, *exchange, fixed);
+        if (exchange != nullptr) act(*exchange);
         if (!engine.needs_attention()) continue;
         for (const engine::JournalEntry& entry : engine.take_journal()) say(kErrors, entry.text);
         engine.take_released();  // nothing was lent
@@ -103,9 +136,17 @@ int run(const Arguments& arguments) {
     say(kOutput, std::to_string(port));
     const std::string fixed(arguments.body_bytes, 'x');
     std::vector<std::thread> others;
+    const auto answer_it = [&](session::Exchange& exchange) { answer(engine, exchange, fixed); };
+    HandOver hand_over;
+    for (uint32_t i = 0; i < arguments.pool; ++i)
+        others.emplace_back([&] {
+            while (true) answer_it(hand_over.get());
+        });
+    if (arguments.pool != 0)
+        serve(engine, [&](session::Exchange& exchange) { hand_over.put(exchange); });
     for (uint32_t i = 1; i < arguments.threads; ++i)
-        others.emplace_back([&engine, &fixed] { serve(engine, fixed); });
-    serve(engine, fixed);
+        others.emplace_back([&] { serve(engine, answer_it); });
+    serve(engine, answer_it);
     return 0;
 }
 
@@ -116,7 +157,8 @@ int main(int argc, char** argv) {
     mono::os::ignore_broken_pipes();
     mono::tools::Arguments arguments;
     if (mono::tools::parse(argc, argv, arguments)) return mono::tools::run(arguments);
-    mono::tools::say(mono::tools::kErrors,
-                     "usage: echo_server [--port N] [--body-bytes N] [--slots N] [--threads N]");
+    mono::tools::say(
+        mono::tools::kErrors,
+        "usage: echo_server [--port N] [--body-bytes N] [--slots N] [--threads N] [--pool N]");
     return 2;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import scenarios_asgi
 import scenarios_cli
 import scenarios_http
 import scenarios_logs
@@ -18,4 +19,5 @@ GROUPS = [
     *scenarios_cli.GROUPS,
     *scenarios_response.GROUPS,
     *scenarios_http.GROUPS,
+    *scenarios_asgi.GROUPS,
 ]

@@ -51,7 +51,7 @@ def site(
     if name == "django":
         command = [sys.executable, str(APPS / "django_app.py"), "migrate", "--verbosity", "0"]
         subprocess.run(command, env={**os.environ, **env}, check=True, timeout=60)
-    options = ["-k", "asgi", "--asgi-loop", loop]
+    options = ["-k", "asgi", "--asgi-loop", loop, "--asgi-disconnect-grace-period", "60"]
     app = f"{module}_app:app"
     with Server(app, *options, directory=directory, env=env) as server:
         yield Site(name, server)
@@ -63,15 +63,15 @@ def site(
 def test_get(site: Site) -> None:
     with requests.Session() as session:
         for _ in range(3):
-            answer = session.get(f"{site.url}/", timeout=10)
+            answer = session.get(f"{site.url}/", timeout=60)
             assert (answer.status_code, answer.text) == (200, f"hello from {site.name}")
             assert answer.headers["Content-Type"].startswith("text/")
-        assert session.get(f"{site.url}/missing", timeout=10).status_code == 404
+        assert session.get(f"{site.url}/missing", timeout=60).status_code == 404
 
 
 def test_json(site: Site) -> None:
     value: Any = {"list": [1, 2.5, None, "\u20ac"], "deep": {"a": {"b": True}}}
-    answer = requests.post(f"{site.url}/json", json=value, timeout=10)
+    answer = requests.post(f"{site.url}/json", json=value, timeout=60)
     assert answer.json() == {"got": value}
 
 
@@ -79,11 +79,11 @@ def test_json(site: Site) -> None:
 def test_upload(site: Site, coded: bool) -> None:
     parts = (UPLOAD[index : index + 70_001] for index in range(0, len(UPLOAD), 70_001))
     data: Any = parts if coded else UPLOAD
-    assert requests.put(f"{site.url}/raw", data=data, timeout=30).json() == RECEIPT
+    assert requests.put(f"{site.url}/raw", data=data, timeout=60).json() == RECEIPT
 
 
 def test_stream(site: Site) -> None:
-    with requests.get(f"{site.url}/stream", stream=True, timeout=10) as answer:
+    with requests.get(f"{site.url}/stream", stream=True, timeout=60) as answer:
         assert answer.headers.get("Transfer-Encoding") == "chunked"
         assert list(answer.iter_lines()) == [b"line %d" % index for index in range(50)]
 
@@ -91,44 +91,50 @@ def test_stream(site: Site) -> None:
 def test_large_download(site: Site) -> None:
     hashed = hashlib.sha256()
     url = f"{site.url}/big?mb={DOWNLOAD_MB}"
-    with requests.get(url, stream=True, timeout=30) as answer:
+    with requests.get(url, stream=True, timeout=60) as answer:
         for data in answer.iter_content(1 << 18):
             hashed.update(data)
     assert hashed.hexdigest() == DOWNLOAD_SHA256
 
 
 def test_lifespan_state_and_threads(site: Site) -> None:
-    assert requests.get(f"{site.url}/state", timeout=10).text == "started"
-    assert requests.get(f"{site.url}/thread", timeout=10).text == "from a thread"
+    assert requests.get(f"{site.url}/state", timeout=60).text == "started"
+    assert requests.get(f"{site.url}/thread", timeout=60).text == "from a thread"
 
 
 def test_background_task(site: Site) -> None:
     if site.name == "django":
         return  # it has none
-    assert requests.get(f"{site.url}/background", timeout=10).text == "soon"
+    assert requests.get(f"{site.url}/background", timeout=60).text == "soon"
     wait_for((site.server.directory / f"background-{site.name}").exists, "the task's note")
 
 
+def test_departure(site: Site) -> None:
+    """Long before the grace period ends, the application asks and is told."""
+    if site.name not in ("starlette", "fastapi"):
+        return  # the others have no such question
+    with requests.get(f"{site.url}/events", stream=True, timeout=60) as answer:
+        assert next(answer.iter_lines()) == b"begun"
+    wait_for((site.server.directory / f"left-{site.name}").exists, "the stream's note")
+
+
 def test_exception(site: Site) -> None:
-    answer = requests.get(f"{site.url}/boom", timeout=10)
+    answer = requests.get(f"{site.url}/boom", timeout=60)
     assert answer.status_code == 500
     assert "boom in" not in answer.text
     site.server.wait_log(f"RuntimeError: boom in {site.name}")
-    assert requests.get(f"{site.url}/", timeout=10).status_code == 200
+    assert requests.get(f"{site.url}/", timeout=60).status_code == 200
 
 
 def test_many_at_once(site: Site) -> None:
     def visit(number: int) -> Any:
-        return requests.post(f"{site.url}/json", json=number, timeout=20).json()["got"]
+        return requests.post(f"{site.url}/json", json=number, timeout=60).json()["got"]
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(visit, range(40))) == list(range(40))
 
 
 def test_websocket(site: Site) -> None:
-    if site.name == "django":
-        return  # it has none
-
     async def talk() -> list[str]:
         import websockets
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from client import Client, connect, fetch, request
+from client import Client, fetch, request
 from conftest import StartServer
-from harness import IS_GUNICORN, rss_mib, wait_for
+from harness import APPS, IS_GUNICORN, wait_for
 from load import Load
 from test_asgi import APP, ASGI, noted
 
@@ -155,38 +155,6 @@ def test_application_that_leaves(serve: StartServer, loop: str) -> None:
     assert fetch(server.address, "/hello").body == b"hello"
 
 
-def test_idle_connections(serve: StartServer, loop: str) -> None:
-    """5,000 of them cost little memory and no time of the loop."""
-    server = serve(APP, *ASGI, loop, "--worker-connections", "6000", "--keep-alive", "60")
-    (pid,) = server.worker_pids()
-    fetch(server.address, "/hello")
-    before = rss_mib(pid)
-    crowd = []
-    try:
-        for index in range(5000):
-            crowd.append(connect(server.address, 30))
-            if index % 50 == 0:
-                crowd[-1].sendall(request("/hello"))
-        for sock in crowd[::50]:
-            assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
-        began = time.monotonic()
-        for _ in range(20):
-            assert fetch(server.address, "/hello").body == b"hello"
-        assert time.monotonic() - began < 2
-        assert rss_mib(pid) - before < 60
-        ticks = cpu_ticks(pid)
-        time.sleep(1)
-        assert cpu_ticks(pid) - ticks < os.sysconf("SC_CLK_TCK") * 0.3
-    finally:
-        for sock in crowd:
-            sock.close()
-
-
-def cpu_ticks(pid: int) -> int:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
-
-
 # Detection
 
 
@@ -222,6 +190,26 @@ def test_explicit_class_is_kept_and_warned_of(serve: StartServer) -> None:
     server = serve(APP, "-k", "sync")
     assert fetch(server.address, "/hello").status == 500
     assert "use -k asgi" in server.log()
+
+
+def test_wsgi_application_is_warned_of(serve: StartServer) -> None:
+    server = serve("asgi_probe:plain_wsgi", "-k", "asgi")
+    assert fetch(server.address, "/").status == 500
+    assert "takes two arguments, as WSGI's do" in server.log()
+
+
+def test_syntax_error_with_reload(serve: StartServer, tmp_path: Path) -> None:
+    """The answer says what is wrong, until the file is mended."""
+    broken = tmp_path / "broken.py"
+    broken.write_text("async def app(:\n")
+    path = {"PYTHONPATH": str(APPS)}
+    server = serve("broken:app", "-k", "asgi", "--reload", cwd=tmp_path, env=path)
+    answer = fetch(server.address, "/")
+    assert (answer.status, answer.get("Content-Type")) == (500, "text/plain")
+    assert b"SyntaxError" in answer.body
+    broken.write_text("from asgi_probe import app\n")
+    wait_for(lambda: server.log().count("Booting worker") >= 2, "another worker")
+    wait_for(lambda: fetch(server.address, "/hello").body == b"hello", "an answer")
 
 
 @pytest.mark.parametrize("name", ["uvicorn.workers.UvicornWorker", "uvicorn_worker.UvicornWorker"])

@@ -57,6 +57,11 @@ def test_other_threads_hand_them_to_the_loop(waits: Server) -> None:
         assert client.response().body == b"abc!"
 
 
+def test_each_request_is_a_task_with_a_context(waits: Server) -> None:
+    for _ in range(3):
+        assert post(waits, "/context") == b"['nothing', True, True, True, 'something', True]"
+
+
 def test_what_nobody_awaits_does_nothing(waits: Server) -> None:
     assert post(waits, "/unawaited") == b"abc"
 

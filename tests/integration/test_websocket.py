@@ -1,4 +1,4 @@
-"""WebSockets through a real asgi worker on both loops, with the websockets package as the client."""
+"""WebSockets through a real asgi worker on both loops; the client is the package websockets."""
 
 from __future__ import annotations
 

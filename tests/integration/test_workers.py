@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from client import Client, connect, fetch, request
+from client import Client, fetch, request
 from conftest import StartServer
-from harness import APPS, IS_GUNICORN, Server, rss_mib, wait_for
+from harness import APPS, IS_GUNICORN, Server, wait_for
 from load import Load
 from test_frameworks import (  # noqa: F401
     FRAMEWORKS,
@@ -217,27 +217,6 @@ def test_application_that_leaves(serve: StartServer, kind: str) -> None:
     assert (int(fetch(server.address, "/pid").body) == pid) == (kind == "gevent")
 
 
-def test_many_idle_connections(serve: StartServer) -> None:
-    """They cost neither a thread nor a greenlet."""
-    options = ("--worker-connections", "6000", "--keep-alive", "60")
-    server = serve("probe:app", *options)
-    (pid,) = server.worker_pids()
-    fetch(server.address, "/hello")
-    before, threads = rss_mib(pid), len(os.listdir(f"/proc/{pid}/task"))
-    with contextlib.ExitStack() as stack:
-        for index in range(5000):
-            sock = stack.enter_context(connect(server.address, 30))
-            if index % 50 == 0:
-                sock.sendall(request("/hello"))
-                assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
-        began = time.monotonic()
-        for _ in range(20):
-            assert fetch(server.address, "/hello").body == b"hello"
-        assert time.monotonic() - began < 2
-        assert rss_mib(pid) - before < 60
-        assert len(os.listdir(f"/proc/{pid}/task")) <= threads + 1  # the standby
-
-
 HOOKS = """
 def pre_request(worker, req):
     worker.log.info("before %s %s", req.path, dict(req.headers).get("X-ONE"))
@@ -280,6 +259,29 @@ def test_threads_alone_mean_gthread(threaded: StartServer) -> None:
     answers, seconds = at_once(server, "/sleep?s=0.5", 2)
     assert answers == [b"slept"] * 2
     assert seconds < 0.95
+
+
+@pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt"])
+def test_a_thread_that_leaves(threaded: StartServer, error: str) -> None:
+    """What others of its worker are at is answered, and the next worker serves."""
+    server = threaded("--threads", "2")
+    (pid,) = server.worker_pids()
+    with Client(server.address) as busy:
+        busy.send(request("/sleep?s=0.6"))
+        wait_for((server.directory / "sleeping").exists, "the application")
+        assert fetch(server.address, f"/raise?kind={error}&token=x").status == 500
+        assert busy.response().body == b"slept"
+    wait_for(lambda: server.worker_pids() != [pid], "another worker")
+    assert fetch(server.address, "/hello").body == b"hello"
+
+
+def test_workers_times_threads_at_once(tmp_path: Path) -> None:
+    """No more, and no fewer."""
+    with Server(
+        "probe:app", "--threads", "3", directory=tmp_path / "threaded", workers=2
+    ) as server:
+        assert at_once(server, "/sleep?s=0.7", 6)[1] < 1.35
+        assert at_once(server, "/sleep?s=0.7", 7)[1] > 1.35
 
 
 def test_one_stuck_thread_holds_up_nobody(threaded: StartServer) -> None:
@@ -343,6 +345,14 @@ def test_blocked_hub_is_noticed(tmp_path: Path) -> None:
             server.wait_log(f"WORKER TIMEOUT (pid:{pid})", timeout_s=8)
             wait_for(lambda: server.log().count("Booting worker") >= 2, "another worker")
         assert fetch(server.address, "/pid").status == 200
+
+
+def test_worker_connections_bounds_the_greenlets(tmp_path: Path) -> None:
+    options = ("-k", "gevent", "--worker-connections", "2")
+    with Server("cooperating:app", *options, directory=tmp_path / "green") as server:
+        answers, seconds = at_once(server, "/sleep?s=0.5&token={}", 4)
+        assert answers == [b"%d" % number for number in range(4)]
+        assert seconds > 0.95, "two at a time"
 
 
 def test_gevent_wsgi_is_the_same(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ APPS = HERE.parent / "integration" / "apps"
 BOOT_S_MAX = 30.0
 STOP_S_MAX = 15.0
 POLL_S = 0.02
-FILES_MAX = 8192
+FILES_MAX = 12_000
 
 
 def wait_for(condition: Callable[[], T], what: str, timeout_s: float = 10.0) -> T:

@@ -196,7 +196,11 @@ class Worker:
 
             if self.reloader is not None and error.filename is not None:
                 self.reloader.add_extra_file(error.filename)
-            self.wsgi = util.make_fail_app(traceback.format_exc())
+            self.wsgi = self.make_fail_app(traceback.format_exc())
+
+    def make_fail_app(self, message: str) -> Any:
+        """The application that stands in for one with a syntax error."""
+        return util.make_fail_app(message)
 
     # ---- signals
 

@@ -16,7 +16,7 @@ from monoceros import _core
 from monoceros.errors import RequestTimeout
 from monoceros.workers import FOREIGN_WORKERS
 from monoceros.workers.lifespan import Lifespan, LifespanFailure
-from monoceros.workers.runner import EngineWorker
+from monoceros.workers.runner import EngineWorker, looks_like_wsgi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +53,24 @@ class ASGIWorker(EngineWorker):
     def take_over(self) -> None:
         """Instead of init_process's beginning: another worker's process has become ours."""
         self._open_loop()
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        if looks_like_wsgi(self.wsgi):
+            self.log.warning(
+                "The application takes two arguments, as WSGI's do: an asgi worker cannot run it."
+            )
+
+    def make_fail_app(self, message: str) -> Any:
+        body = message.encode()
+        fields = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+
+        async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                await send({"type": "http.response.start", "status": 500, "headers": fields})
+                await send({"type": "http.response.body", "body": body})
+
+        return app
 
     def _open_loop(self) -> None:
         # An open WebSocket or event stream holds a slot: who did not ask for a limit gets none.

@@ -29,20 +29,31 @@ SERVE_MS_MAX = 1000  # how long one call into the core may last: the heart beats
 CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 
 
-def is_asynchronous(app: Any) -> bool:
-    """Whether it is an ASGI 3 application: an async def of three, or an object called so."""
+def signature_of(app: Any) -> tuple[int, bool]:
+    """How many positional arguments a call takes, and whether it is an async def; (0, False) where
+    that cannot be seen."""
     while type(app).__name__ == "partial":  # of functools, which is not imported for this
         if app.args or app.keywords:
-            return False
+            return 0, False
         app = app.func
     call = app if hasattr(app, "__code__") else type(app).__call__
     bound = 0 if call is app else 1
     if hasattr(app, "__func__"):
         call, bound = app.__func__, 1
     code = getattr(call, "__code__", None)
-    if code is None or not code.co_flags & CO_COROUTINE:
-        return False
-    return bool(code.co_argcount - bound == 3)
+    if code is None:
+        return 0, False
+    return code.co_argcount - bound, bool(code.co_flags & CO_COROUTINE)
+
+
+def is_asynchronous(app: Any) -> bool:
+    """Whether it is an ASGI 3 application: an async def of three, or an object called so."""
+    return signature_of(app) == (3, True)
+
+
+def looks_like_wsgi(app: Any) -> bool:
+    """Whether it is a plain function of two, or an object called so."""
+    return signature_of(app) == (2, False)
 
 
 class EngineWorker(Worker):

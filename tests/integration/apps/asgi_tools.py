@@ -37,6 +37,14 @@ async def late_note(name):
     (Path(os.environ["PROBE_DIR"]) / f"background-{name}").write_text("done")
 
 
+async def events(name, is_disconnected):
+    """A stream that ends when its client has left, as the framework tells."""
+    yield b"begun\n"
+    while not await is_disconnected():
+        await asyncio.sleep(0.02)
+    (Path(os.environ["PROBE_DIR"]) / f"left-{name}").write_text("done")
+
+
 def ended(name):
     """What happens at the end of the lifespan."""
     (Path(os.environ["PROBE_DIR"]) / f"ended-{name}").write_text("done")

@@ -5,7 +5,9 @@ PROBE_DIR is a directory for notes to the test. Each path is one way.
 
 import asyncio
 import contextlib
+import contextvars
 
+import anyio
 from asgi_probe import BLOCK, body, chunks, lifespan, note, plain, start
 
 FUTURES = [0]
@@ -179,6 +181,28 @@ async def socket_left_behind(scope, receive, send):
 
     scope["state"]["shared"].append(asyncio.create_task(watch()))
     await asyncio.sleep(0)
+
+
+SEEN = contextvars.ContextVar("SEEN", default="nothing")
+
+
+@route
+async def context(scope, receive, send):
+    """A task of its own, known to asyncio and anyio, with a context of its own: also where it
+    began before the loop knew of it."""
+    task = asyncio.current_task()
+    found = [SEEN.get(), task in asyncio.all_tasks(), anyio.get_current_task().id == id(task)]
+    SEEN.set("something")
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.sleep, 0)
+    with anyio.move_on_after(0.01) as limit:
+        await anyio.sleep(10)
+    found.append(limit.cancelled_caught)
+    async with anyio.create_task_group() as group:
+        group.cancel_scope.cancel()
+    found.append(await anyio.to_thread.run_sync(SEEN.get))
+    found.append(asyncio.current_task() is task)
+    await plain(send, repr(found).encode())
 
 
 async def app(scope, receive, send):

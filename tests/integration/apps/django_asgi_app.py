@@ -1,9 +1,11 @@
-"""Django's ASGI side: asynchronous and plain views, streams, the database from a thread."""
+"""Django's ASGI side: both kinds of views, streams, WebSockets, the database from a thread."""
 
 import json
 
 import django_app
 from asgi_tools import blocks, lines, receipt
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import ProtocolTypeRouter, URLRouter
 from django.contrib.sessions.models import Session
 from django.core.asgi import get_asgi_application
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
@@ -58,4 +60,18 @@ django_app.urlpatterns[:] = [
     path("thread", thread),
     path("boom", boom),
 ]
-app = get_asgi_application()
+
+
+class Echo(AsyncWebsocketConsumer):
+    """Django's WebSockets are those of channels."""
+
+    async def receive(self, text_data=None, bytes_data=None):
+        await self.send(text_data=f"echo {text_data}")
+
+
+app = ProtocolTypeRouter(
+    {
+        "http": get_asgi_application(),
+        "websocket": URLRouter([path("ws", Echo.as_asgi())]),
+    }
+)

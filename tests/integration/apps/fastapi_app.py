@@ -3,7 +3,7 @@
 import contextlib
 from typing import Annotated, Any
 
-from asgi_tools import blocks, ended, late_note, lines, receipt
+from asgi_tools import blocks, ended, events, late_note, lines, receipt
 from fastapi import BackgroundTasks, Body, Depends, FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
@@ -35,6 +35,11 @@ async def raw(request: Request):
 @app.get("/stream")
 async def stream():
     return StreamingResponse(lines(), media_type="text/plain")
+
+
+@app.get("/events")
+async def watched(request: Request):
+    return StreamingResponse(events("fastapi", request.is_disconnected))
 
 
 @app.get("/big")

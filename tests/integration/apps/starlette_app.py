@@ -2,7 +2,7 @@
 
 import contextlib
 
-from asgi_tools import blocks, ended, late_note, lines, receipt
+from asgi_tools import blocks, ended, events, late_note, lines, receipt
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
@@ -33,6 +33,10 @@ async def stream(request):
 
 async def big(request):
     return StreamingResponse(blocks(int(request.query_params["mb"])))
+
+
+async def watched(request):
+    return StreamingResponse(events("starlette", request.is_disconnected))
 
 
 async def background(request):
@@ -66,6 +70,7 @@ app = Starlette(
         Route("/raw", raw, methods=["PUT"]),
         Route("/stream", stream),
         Route("/big", big),
+        Route("/events", watched),
         Route("/background", background),
         Route("/state", state),
         Route("/thread", thread),
