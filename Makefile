@@ -25,7 +25,7 @@ export PYTHON VENV
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt fuzz docs clean setup test-pythons $(TEST_STAGES) tidy
+.PHONY: help run test check fmt fuzz autobahn docs clean setup test-pythons $(TEST_STAGES) tidy
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | \
@@ -55,7 +55,7 @@ fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
 	@cmake --build --preset fuzz --target fuzz/all
 	@tools/fuzz.sh build/fuzz/fuzz $(FUZZ_SECONDS)
 
-autobahn:  ## WebSocket conformance: the fuzzing client against our echo server (Python 2.7)
+autobahn: setup  ## WebSocket conformance: autobahntestsuite against our servers (Python 2.7)
 	@tools/autobahn.sh
 
 test-pythons: setup  ## Build the wheel and try it under every Python >= 3.10 found
