@@ -59,7 +59,7 @@ fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
 soak-lifecycle: setup  ## Reloads, upgrades, recycles, restarts, kills under load: whole numbers
 	@MONO_SOAK=1 $(BIN)/python -m pytest tests/lifecycle --durations=0
 
-autobahn:  ## WebSocket conformance: the fuzzing client against our echo server (Python 2.7)
+autobahn: setup  ## WebSocket conformance: autobahntestsuite against our servers (Python 2.7)
 	@tools/autobahn.sh
 
 test-pythons: setup  ## Build the wheel and try it under every Python >= 3.10 found

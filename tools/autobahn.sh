@@ -1,7 +1,8 @@
 #!/bin/sh
-# Runs autobahntestsuite's fuzzing client against a WebSocket echo server:
-#   tools/autobahn.sh                         builds and asks tests/conformance/ws_echo_server
-#   tools/autobahn.sh ws://127.0.0.1:8000/    asks a server that is running already
+# Runs autobahntestsuite's fuzzing client against WebSocket echo servers:
+#   tools/autobahn.sh                         ws_echo_server (tests/conformance: the protocol alone)
+#                                             and an asgi worker of the installed monoceros
+#   tools/autobahn.sh ws://127.0.0.1:8000/    a server that is running already
 # CASES="1.* 2.*" picks cases (default: all of 1-7, 9, 10, 12 and 13; docs/websocket.md).
 # The suite needs Python 2.7: PYTHON27=... names it, or pyenv has it. It goes into build/autobahn,
 # which also gets the report: build/autobahn/report/index.html.
@@ -11,6 +12,7 @@ directory=build/autobahn
 suite=$directory/venv
 CASES=${CASES:-1.* 2.* 3.* 4.* 5.* 6.* 7.* 9.* 10.* 12.* 13.*}
 PORT=${PORT:-9431}
+SECONDS_MAX=14400  # of ws_echo_server, which ends by itself
 
 find_python27() {
     for python in "${PYTHON27:-}" python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python
@@ -35,25 +37,35 @@ install_suite() {
     "$suite/bin/pip" install --quiet autobahntestsuite
 }
 
-mkdir -p "$directory"
-install_suite
-server=
-trap '[ -z "$server" ] || kill "$server" 2> /dev/null || true' EXIT INT TERM
-url=${1:-}
-if [ -z "$url" ]; then
+# Leaves the processes in $running and the URLs in $urls.
+start_servers() {
     cmake --preset dev > /dev/null
     cmake --build --preset dev --target ws_echo_server > /dev/null
-    build/dev/tests/conformance/ws_echo_server "$PORT" &
-    server=$!
-    sleep 1
-    url=ws://127.0.0.1:$PORT/
-fi
+    build/dev/tests/conformance/ws_echo_server "$PORT" "$SECONDS_MAX" &
+    running=$!
+    "${VENV:-.venv}/bin/monoceros" -k asgi --bind "127.0.0.1:$((PORT + 1))" --log-level warning \
+        --chdir tests/conformance ws_echo_app:app &
+    running="$running $!"
+    sleep 3
+    urls="ws_echo_server=ws://127.0.0.1:$PORT/ asgi_worker=ws://127.0.0.1:$((PORT + 1))/"
+}
+
+mkdir -p "$directory"
+install_suite
+running=
+trap '[ -z "$running" ] || kill $running 2> /dev/null || true' EXIT INT TERM
+urls=${1:+server=$1}
+[ -n "$urls" ] || start_servers
+servers=
+for url in $urls; do
+    servers="$servers${servers:+, }{\"agent\": \"${url%%=*}\", \"url\": \"${url#*=}\"}"
+done
 wanted=
 set -f
 for case in $CASES; do wanted="$wanted${wanted:+, }\"$case\""; done
 set +f
 cat > "$directory/fuzzingclient.json" << END
-{"outdir": "$directory/report", "servers": [{"agent": "server", "url": "$url"}],
+{"outdir": "$directory/report", "servers": [$servers],
  "cases": [$wanted], "exclude-cases": [], "exclude-agent-cases": {}}
 END
 rm -rf "$directory/report"

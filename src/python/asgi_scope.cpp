@@ -65,14 +65,15 @@ bool view_of(PyObject* object, std::string_view& view) {
 bool add_header(http::ResponseHead& head, PyObject* pair) {
     Ref items(PySequence_Fast(pair, "a header must be a (name, value) pair"));
     if (!items) return false;
-    if (PySequence_Fast_GET_SIZE(items.get()) != 2) {
+    Ref first = item_at(items.get(), 0);
+    Ref second = item_at(items.get(), 1);
+    if (!first || !second || item_at(items.get(), 2)) {
         PyErr_SetString(PyExc_ValueError, "a header must be a (name, value) pair");
         return false;
     }
     std::string_view name;
     std::string_view value;
-    if (!view_of(PySequence_Fast_GET_ITEM(items.get(), 0), name)) return false;
-    if (!view_of(PySequence_Fast_GET_ITEM(items.get(), 1), value)) return false;
+    if (!view_of(first.get(), name) || !view_of(second.get(), value)) return false;
     http::HeadFault fault = head.add(name, value);
     return fault == http::HeadFault::kNone || raise_fault(fault);
 }
@@ -204,8 +205,8 @@ bool add_fields_from_message(const AsgiShared& shared, PyObject* message,
     if (headers == nullptr || headers == Py_None) return !PyErr_Occurred();
     Ref items(PySequence_Fast(headers, "headers must be iterable"));
     if (!items) return false;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
-        if (!add_header(head, PySequence_Fast_GET_ITEM(items.get(), i))) return false;
+    for (Py_ssize_t i = 0; Ref item = item_at(items.get(), i); ++i) {
+        if (!add_header(head, item.get())) return false;
     }
     return true;
 }

@@ -41,6 +41,34 @@ class Ref {
     PyObject* object_ = nullptr;
 };
 
+// Holds an object's own lock for its lifetime, in free-threaded Python; with a GIL that is the
+// lock. Python gives it up while the thread is detached, as it does with the GIL.
+class Locked {
+  public:
+#ifdef Py_GIL_DISABLED
+    explicit Locked(PyObject* object) { PyCriticalSection_Begin(&section_, object); }
+    ~Locked() { PyCriticalSection_End(&section_); }
+#else
+    explicit Locked(PyObject*) {}
+    ~Locked() = default;
+#endif
+    Locked(const Locked&) = delete;
+    Locked& operator=(const Locked&) = delete;
+
+  private:
+#ifdef Py_GIL_DISABLED
+    PyCriticalSection section_;
+#endif
+};
+
+// Item `index` of a list or tuple, kept alive: other threads may change a list at any time. Past
+// its end: an empty Ref, without an exception.
+inline Ref item_at(PyObject* sequence, Py_ssize_t index) {
+    Locked lock(sequence);
+    if (index >= PySequence_Fast_GET_SIZE(sequence)) return Ref();
+    return Ref::borrow(PySequence_Fast_GET_ITEM(sequence, index));
+}
+
 // Detaches the thread from Python for its lifetime: no Python object may be touched inside.
 class WithoutGil {
   public:

@@ -43,12 +43,13 @@ bool WsgiCall::wait_for_room(session::Exchange& exchange) {
 bool WsgiCall::send_sequence(session::Exchange& exchange, PyObject* result) {
     Py_ssize_t count = PySequence_Fast_GET_SIZE(result);
     for (Py_ssize_t i = 0; i < count && !objects_.write()->gone; ++i) {
-        PyObject* item = PySequence_Fast_GET_ITEM(result, i);
-        if (!check_bytes(item) || !require_head(exchange)) return false;
+        Ref item = item_at(result, i);
+        if (!item) return end_body(exchange);  // another thread has shortened the list
+        if (!check_bytes(item.get()) || !require_head(exchange)) return false;
         bool last = i + 1 == count;
-        if (PyBytes_GET_SIZE(item) == 0 && !last) continue;
-        int64_t known = count == 1 ? PyBytes_GET_SIZE(item) : -1;
-        if (!send_piece(objects_.write(), item, known, last)) return false;
+        if (PyBytes_GET_SIZE(item.get()) == 0 && !last) continue;
+        int64_t known = count == 1 ? PyBytes_GET_SIZE(item.get()) : -1;
+        if (!send_piece(objects_.write(), item.get(), known, last)) return false;
     }
     return count != 0 || end_body(exchange);
 }

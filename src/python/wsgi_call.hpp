@@ -19,7 +19,7 @@ struct Callbacks {
 
 class WsgiCall {
   public:
-    WsgiCall(engine::Engine& engine, EnvironMaker& environs, CallObjects& objects,
+    WsgiCall(engine::Engine& engine, const EnvironMaker& environs, CallObjects& objects,
              const ModuleState& state, const Callbacks& callbacks, PyObject* handle = nullptr)
         : engine_(engine),
           environs_(environs),
@@ -48,7 +48,7 @@ class WsgiCall {
     void note_mismatch(const session::Exchange& exchange);
 
     engine::Engine& engine_;
-    EnvironMaker& environs_;
+    const EnvironMaker& environs_;
     CallObjects& objects_;
     const ModuleState& state_;
     const Callbacks& callbacks_;

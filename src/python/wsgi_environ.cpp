@@ -65,7 +65,7 @@ int EnvironMaker::traverse(visitproc visit, void* arg) const {
 
 void EnvironMaker::clear() { listeners_.clear(); }
 
-bool EnvironMaker::set(PyObject* environ, Key key, Ref value) {
+bool EnvironMaker::set(PyObject* environ, Key key, Ref value) const {
     return value && PyDict_SetItem(environ, keys_[key].get(), value.get()) == 0;
 }
 
@@ -85,16 +85,16 @@ Ref EnvironMaker::protocol_text(const http::RequestHead& head) const {
 
 // The script name is a prefix of the undecoded path (session/connection.cpp has checked it).
 bool EnvironMaker::add_path(PyObject* environ, std::string_view path, bool plain,
-                            std::string_view script_name) {
+                            std::string_view script_name) const {
     path.remove_prefix(script_name.size());
     if (plain) return set(environ, kPathInfo, ascii_text(path));
-    decoded_.resize(path.size());
-    size_t length = http::percent_decode(path, decoded_.data());
-    return set(environ, kPathInfo, latin1_text({decoded_.data(), length}));
+    std::string decoded(path.size(), '\0');
+    decoded.resize(http::percent_decode(path, decoded.data()));
+    return set(environ, kPathInfo, latin1_text(decoded));
 }
 
 bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& exchange,
-                                    std::string_view script_name) {
+                                    std::string_view script_name) const {
     const http::RequestHead& head = exchange.head;
     std::string_view query = exchange.text(head.query);
     if (!exchange.script_name.empty()) script_name = exchange.text(exchange.script_name);
@@ -112,7 +112,7 @@ bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& 
            add_path(environ, exchange.text(head.path), head.path_plain, script_name);
 }
 
-bool EnvironMaker::add_peer(PyObject* environ, const session::Exchange& exchange) {
+bool EnvironMaker::add_peer(PyObject* environ, const session::Exchange& exchange) const {
     const session::PeerInfo& peer = exchange.peer;
     if (peer.host.empty()) return set(environ, kRemoteAddr, Ref::borrow(empty_.get()));
     char port[8];
@@ -126,7 +126,7 @@ bool EnvironMaker::add_peer(PyObject* environ, const session::Exchange& exchange
            set(environ, kRemotePort, ascii_text({port + at, sizeof port - at}));
 }
 
-bool EnvironMaker::add_unknown_field(PyObject* environ, std::string_view name, Ref value) {
+bool EnvironMaker::add_unknown_field(PyObject* environ, std::string_view name, Ref value) const {
     PyObject* key = PyUnicode_New(static_cast<Py_ssize_t>(name.size() + 5), 127);
     if (key == nullptr) return false;
     Ref owned(key);
@@ -142,7 +142,7 @@ bool EnvironMaker::add_unknown_field(PyObject* environ, std::string_view name, R
     return present == value.get() || join(environ, key, present, value.get());
 }
 
-bool EnvironMaker::add_fields(PyObject* environ, const session::Exchange& exchange) {
+bool EnvironMaker::add_fields(PyObject* environ, const session::Exchange& exchange) const {
     static_assert(static_cast<size_t>(http::KnownField::kCount) <= 64);
     uint64_t seen = 0;
     for (const http::Field& field : exchange.head.fields) {
@@ -166,7 +166,7 @@ bool EnvironMaker::add_fields(PyObject* environ, const session::Exchange& exchan
 }
 
 // A unix socket has no name and port of its own: the Host field tells how the client sees us.
-bool EnvironMaker::add_host_as_server(PyObject* environ, const session::Exchange& exchange) {
+bool EnvironMaker::add_host_as_server(PyObject* environ, const session::Exchange& exchange) const {
     for (const http::Field& field : exchange.head.fields) {
         if (field.known != http::KnownField::kHost) continue;
         std::string_view host = exchange.text(field.value);
@@ -185,7 +185,7 @@ bool EnvironMaker::add_host_as_server(PyObject* environ, const session::Exchange
 }
 
 Ref EnvironMaker::make(const session::Exchange& exchange, std::string_view script_name,
-                       const CallObjects& objects) {
+                       const CallObjects& objects) const {
     const ListenerEnviron& listener = listeners_[exchange.peer.listener];
     Ref environ(PyDict_Copy(listener.base.get()));
     bool made = environ && add_request_line(environ.get(), exchange, script_name) &&

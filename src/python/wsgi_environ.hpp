@@ -1,6 +1,7 @@
 // EnvironMaker: a request's head as a PEP 3333 environ. It copies a base dict (one a listener, made
 // by the worker) and adds what the request says; keys are interned once. contract/wsgi.md 4.
-// Owner: one engine object; thread: any that runs an application, with the GIL.
+// Owner: one engine object; thread: any that runs an application, many at once in free-threaded
+// Python: nothing here changes after the last add_listener.
 #pragma once
 
 #include <array>
@@ -24,7 +25,7 @@ class EnvironMaker {
     void add_listener(ListenerEnviron listener) { listeners_.push_back(std::move(listener)); }
     // A new dict, or an empty Ref with an exception set.
     Ref make(const session::Exchange& exchange, std::string_view script_name,
-             const CallObjects& objects);
+             const CallObjects& objects) const;
     int traverse(visitproc visit, void* arg) const;
     void clear();
 
@@ -51,15 +52,15 @@ class EnvironMaker {
     };
     static constexpr size_t kMethods = 7;
 
-    bool set(PyObject* environ, Key key, Ref value);
+    bool set(PyObject* environ, Key key, Ref value) const;
     bool add_request_line(PyObject* environ, const session::Exchange& exchange,
-                          std::string_view script_name);
+                          std::string_view script_name) const;
     bool add_path(PyObject* environ, std::string_view path, bool plain,
-                  std::string_view script_name);
-    bool add_peer(PyObject* environ, const session::Exchange& exchange);
-    bool add_fields(PyObject* environ, const session::Exchange& exchange);
-    bool add_unknown_field(PyObject* environ, std::string_view name, Ref value);
-    bool add_host_as_server(PyObject* environ, const session::Exchange& exchange);
+                  std::string_view script_name) const;
+    bool add_peer(PyObject* environ, const session::Exchange& exchange) const;
+    bool add_fields(PyObject* environ, const session::Exchange& exchange) const;
+    bool add_unknown_field(PyObject* environ, std::string_view name, Ref value) const;
+    bool add_host_as_server(PyObject* environ, const session::Exchange& exchange) const;
     Ref method_text(std::string_view method) const;
     Ref protocol_text(const http::RequestHead& head) const;
 
@@ -72,7 +73,6 @@ class EnvironMaker {
     Ref https_;
     Ref empty_;
     std::vector<ListenerEnviron> listeners_;
-    std::string decoded_;  // scratch
 };
 
 }  // namespace mono::python

@@ -38,28 +38,32 @@ bool raise_io_error() {
     return false;
 }
 
-// Fills `into`; a spilled body may come in pieces.
-bool read_exactly(InputObject* input, std::span<char> into) {
-    const session::Exchange& exchange = *input->exchange;
+// Fills `into` from `offset` on; a spilled body may come in pieces.
+bool read_exactly(const session::Exchange& exchange, uint64_t offset, std::span<char> into) {
     while (!into.empty()) {
         int64_t got;
         if (exchange.body.spilled() && into.size() >= kWithoutGilFrom) {
             WithoutGil without;
-            got = exchange.body.read(exchange.bytes.data(), input->offset, into);
+            got = exchange.body.read(exchange.bytes.data(), offset, into);
         } else {
-            got = exchange.body.read(exchange.bytes.data(), input->offset, into);
+            got = exchange.body.read(exchange.bytes.data(), offset, into);
         }
         if (got <= 0) return raise_io_error();
-        input->offset += static_cast<uint64_t>(got);
+        offset += static_cast<uint64_t>(got);
         into = into.subspan(static_cast<size_t>(got));
     }
     return true;
 }
 
+// The next `count` bytes, which are the caller's alone from the beginning: while they are read
+// without the GIL another thread of the application may read on behind them.
 PyObject* take(InputObject* input, uint64_t count) {
+    uint64_t offset = input->offset;
+    input->offset += count;
     Ref bytes(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(count)));
     if (!bytes) return nullptr;
-    if (!read_exactly(input, {PyBytes_AS_STRING(bytes.get()), count})) return nullptr;
+    if (!read_exactly(*input->exchange, offset, {PyBytes_AS_STRING(bytes.get()), count}))
+        return nullptr;
     return bytes.release();
 }
 
@@ -98,6 +102,7 @@ PyObject* read(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     InputObject* input = input_of(self);
     int64_t size;
     if (!parse_size(args, count, size)) return nullptr;
+    Locked lock(self);
     uint64_t rest = left(input);
     if (size >= 0) rest = std::min<uint64_t>(rest, static_cast<uint64_t>(size));
     if (rest == 0) return PyBytes_FromStringAndSize(nullptr, 0);
@@ -107,6 +112,7 @@ PyObject* read(PyObject* self, PyObject* const* args, Py_ssize_t count) {
 PyObject* readline(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     int64_t size;
     if (!parse_size(args, count, size)) return nullptr;
+    Locked lock(self);
     return next_line(input_of(self), size);
 }
 
@@ -114,6 +120,7 @@ PyObject* readline(PyObject* self, PyObject* const* args, Py_ssize_t count) {
 PyObject* readlines(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     int64_t hint;
     if (!parse_size(args, count, hint)) return nullptr;
+    Locked lock(self);
     Ref lines(PyList_New(0));
     while (lines && left(input_of(self)) != 0) {
         Ref line(next_line(input_of(self), -1));
@@ -128,6 +135,7 @@ PyObject* iterate(PyObject* self) {
 }
 
 PyObject* iterate_next(PyObject* self) {
+    Locked lock(self);
     return left(input_of(self)) == 0 ? nullptr : next_line(input_of(self), -1);
 }
 

@@ -82,8 +82,8 @@ bool fill_head(http::ResponseHead& head, PyObject* status, PyObject* headers) {
     if (fault != HeadFault::kNone) return raise_fault(fault);
     Ref items(PySequence_Fast(headers, "the response headers must be a list"));
     if (!items) return false;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
-        if (!add_header(head, PySequence_Fast_GET_ITEM(items.get(), i))) return false;
+    for (Py_ssize_t i = 0; Ref item = item_at(items.get(), i); ++i) {
+        if (!add_header(head, item.get())) return false;
     }
     return true;
 }
@@ -196,16 +196,15 @@ bool hints_text(PyObject* headers, std::string& text) {
     Ref items(PySequence_Fast(headers, "early hints must be a list of (name, value) tuples"));
     if (!items) return false;
     http::ResponseHead head;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
-        PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
+    for (Py_ssize_t i = 0; Ref item = item_at(items.get(), i); ++i) {
         std::string_view name;
         std::string_view value;
-        if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != 2) {
+        if (!PyTuple_Check(item.get()) || PyTuple_GET_SIZE(item.get()) != 2) {
             PyErr_SetString(PyExc_TypeError, "an early hint must be a (name, value) tuple");
             return false;
         }
-        if (!text_or_bytes(PyTuple_GET_ITEM(item, 0), name)) return false;
-        if (!text_or_bytes(PyTuple_GET_ITEM(item, 1), value)) return false;
+        if (!text_or_bytes(PyTuple_GET_ITEM(item.get(), 0), name)) return false;
+        if (!text_or_bytes(PyTuple_GET_ITEM(item.get(), 1), value)) return false;
         HeadFault fault = head.add(name, value);
         if (fault != HeadFault::kNone) return raise_fault(fault);
     }

@@ -111,6 +111,18 @@ def test_large_body(probe: Server, size: int, framing: str) -> None:
     assert found == {"size": size, "sha256": hashlib.sha256(body).hexdigest()}
 
 
+@pytest.mark.parametrize("size", [1, 100 * 64 * 1024])
+def test_body_that_threads_share(probe: Server, size: int) -> None:
+    """Every byte is read once, from memory and from a file."""
+    body = b"".join(b"%016d" % number * 4096 for number in range(size // 65_536)) or b"x"
+    with Client(probe.address) as client:
+        got = client.ask("/shared-input", "POST", body=body).body
+    step = len(body) if size == 1 else 65_536
+    assert sorted(got[at : at + step] for at in range(0, len(got), step)) == [
+        body[at : at + step] for at in range(0, len(body), step)
+    ]
+
+
 def test_trickled_body(probe: Server) -> None:
     data = FRAMINGS["chunked-frills"].replace(b"TARGET", b"/echo", 1)
     with Client(probe.address) as client:

@@ -232,6 +232,15 @@ def test_old_sequence_protocol(probe: Server) -> None:
     assert fetch(probe.address, "/iterable?kind=indexed").body == b"012"
 
 
+def test_list_that_another_thread_empties(probe: Server) -> None:
+    """What was sent until then is whole, and the worker lives on."""
+    (pid,) = probe.worker_pids()
+    for _ in range(5):
+        lines = fetch(probe.address, "/shrinking").body.split(b"\n")[:-1]
+        assert lines == [b"%06d" % number for number in range(len(lines))]
+    assert probe.worker_pids() == [pid]
+
+
 @pytest.mark.parametrize("kind", ["empty-list", "empty-generator", "only-empty"])
 def test_empty_iterable(probe: Server, kind: str) -> None:
     with Client(probe.address) as client:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -82,6 +83,25 @@ def digest(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         hashed.update(data)
     found = {"size": size, "sha256": hashed.hexdigest()}
     return plain(start_response, json.dumps(found).encode(), "application/json")
+
+
+@route("/shared-input")
+def shared_input(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """The body's blocks of 64 KiB in any order: four threads read at the same time."""
+    blocks: list[bytes] = []
+    all_there = threading.Barrier(4)
+
+    def read() -> None:
+        all_there.wait()
+        while data := environ["wsgi.input"].read(64 * 1024):
+            blocks.append(data)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return plain(start_response, b"".join(blocks))
 
 
 @route("/input")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
@@ -127,6 +129,19 @@ def iterable(environ: Environ, start_response: StartResponse) -> Any:
     """Returns ?kind= of iterable after a proper start_response."""
     start_response("200 OK", TEXT)
     return ITERABLES[query(environ)["kind"]]()
+
+
+def shrinking(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """A list of 200,000 parts that another thread empties while the server sends them."""
+    start_response("200 OK", TEXT)
+    parts = [b"%06d\n" % number for number in range(200_000)]
+
+    def empty() -> None:
+        time.sleep(0.002)
+        parts.clear()
+
+    threading.Thread(target=empty).start()
+    return parts
 
 
 def lazy(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
@@ -256,6 +271,7 @@ ROUTES: dict[str, Handler] = {
     "/close-raises": close_raises,
     "/iterable": iterable,
     "/lazy": lazy,
+    "/shrinking": shrinking,
     "/twice": twice,
     "/exc-info-before": exc_info_before,
     "/exc-info-after": exc_info_after,
