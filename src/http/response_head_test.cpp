@@ -189,8 +189,8 @@ TEST(ErrorPage, IsWholeAndEscaped) {
 TEST(ErrorPage, TakesAFieldMore) {
     std::string page = error_page(400, "busy", {});
     insert_field(page, "Retry-After", "1");
-    EXPECT_TRUE(page.starts_with(
-        "HTTP/1.1 400 Bad Request\r\nRetry-After: 1\r\nConnection: close\r\n"));
+    EXPECT_TRUE(
+        page.starts_with("HTTP/1.1 400 Bad Request\r\nRetry-After: 1\r\nConnection: close\r\n"));
 }
 
 TEST(ResponseHead, KnowsWhatItHas) {
