@@ -224,6 +224,8 @@ class Worker:
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.alive = False
+        if not self.booted:  # an application that is still loading has nothing to finish
+            sys.exit(0)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         self.alive = False

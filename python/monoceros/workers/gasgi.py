@@ -292,10 +292,6 @@ class ASGIWorker(EngineWorker):
         add(signal.SIGUSR1, self.handle_usr1, signal.SIGUSR1, None)
         add(signal.SIGWINCH, self.handle_winch, signal.SIGWINCH, None)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.alive = False
-        self._wake()
-
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         if not self.loop.is_running():
             super().handle_quit(sig, frame)  # which leaves

@@ -118,9 +118,10 @@ class GeventWorker(EngineWorker):
     def _wake_to_tell(self) -> None:
         get_hub().loop.run_callback_threadsafe(self._awake.set)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.alive = False
-        gevent.spawn(self._awake.set)
+    def _wake(self) -> None:
+        super()._wake()
+        if hasattr(self, "_awake"):
+            gevent.spawn(self._awake.set)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         gevent.spawn(super().handle_quit, sig, frame)

@@ -14,7 +14,7 @@ from monoceros.workers.runner import EngineWorker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
+    pass
 
 BEAT_SECONDS_MAX = 1.0
 
@@ -82,8 +82,3 @@ class ThreadWorker(EngineWorker):
         if was_alive and not self.alive and self.engine is not None:
             self.engine.wake()
             os.write(self.PIPE[1], b"1")
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.alive = False
-        if self.engine is not None:
-            self.engine.wake()
