@@ -157,7 +157,7 @@ class Engine {
     // queues hold is served too, and they are closed: their descriptors refer to /dev/null from
     // then on.
     void drain(bool for_good);
-    // Nothing is left. Ask again after each turn, and from no more than one thread at the end.
+    // Nothing is left, and nothing will be served any more. Ask again after each turn.
     bool drained();
 
     // engine_deadlines.cpp. The application gets until `span_ms` from now. False: it is too late,
@@ -253,6 +253,7 @@ class Engine {
     void close_listeners();
     void accept_backlog(size_t listener);
     void go_on_draining();
+    void begin_idle_drain();
     void half_close(Link& link);
     bool only_sockets_left();
     void close_sockets();
@@ -346,6 +347,7 @@ class Engine {
     bool draining_ = false;
     bool for_good_ = false;  // the whole server stops, and we are not done
     bool sockets_told_ = false;
+    bool drained_ = false;
     bool standby_flying_ = false;
     StandbyPace standby_pace_ = StandbyPace::kDormant;
     int64_t changed_ms_ = 0;  // when epoch_ grew last

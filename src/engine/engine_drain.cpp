@@ -85,6 +85,9 @@ void Engine::go_on_draining() {
     if (closing_at_ms_ == 0 && only_sockets_left()) close_sockets();
 }
 
+// Its answer promised to keep the connection: it has the time that all idle ones had.
+void Engine::begin_idle_drain() { drain_idle_at_ms_ = now_ms_ + kDrainIdleMs; }
+
 void Engine::half_close(Link& link) {
     if (link.connection.phase() != Phase::kIdle) return;
     if (link.eof) return close_link(link);
@@ -133,6 +136,7 @@ bool Engine::drain_complete() const {
 
 bool Engine::drained() {
     Lock lock(mutex_);
+    if (drained_) return true;
     if (!drain_complete()) return false;
     // In a stop of the whole server an idle worker stays while others have requests waiting.
     if (for_good_ && relay_.open() && options_.board->waiting(options_.board_slot)) return false;
@@ -140,7 +144,9 @@ bool Engine::drained() {
     publish_load();
     look_at_clock();
     // Nobody sends anything from now on; what was sent just before is ours, if nobody else's.
-    return !relay_.open() || !accept_relayed();
+    // Once: whoever hears that nothing is left may be gone already.
+    drained_ = !relay_.open() || !accept_relayed();
+    return drained_;
 }
 
 }  // namespace mono::engine

@@ -308,8 +308,6 @@ bool Engine::advance(Link& link) {
     }
     link.output_spill.reset();
     note_finished(link, true);
-    if (draining_ && connection.exchange() != nullptr)
-        connection.exchange()->response.forbid_keep_alive();
     if (!connection.persists() && !link.eof) {
         // Closing with unread input would be a reset, which takes the answer with it
         // (RFC 9112 section 9.6): what is there makes the connection linger.
@@ -319,6 +317,7 @@ bool Engine::advance(Link& link) {
         link.eof = got.status == os::IoStatus::kEof;
     }
     Next next = connection.flushed(now_ms_);
+    if (draining_ && connection.phase() == Phase::kIdle) begin_idle_drain();
     if (connection.phase() == Phase::kLinger) os::shutdown_write(link.fd.get());
     if (!act(link, next)) return false;
     if (!connection.wants_bytes()) return true;
