@@ -152,6 +152,11 @@ class Engine {
     void wake() { wakeup_.ring(); }
     int wakeup_writer() const { return wakeup_.writer(); }
 
+    // engine_warmup.cpp. Asks the application for `path` before anybody is accepted. False: errno.
+    [[nodiscard]] bool warm_up(std::string_view path);
+    // -1: not answered yet; 0: the connection ended without an answer.
+    int warmup_status();
+
     // engine_drain.cpp. No more connections; every answer closes its own; idle ones get a moment to
     // send a request. `for_good`: nobody accepts from the listeners after us. Then what their
     // queues hold is served too, and they are closed: their descriptors refer to /dev/null from
@@ -246,6 +251,8 @@ class Engine {
     bool poll_link(Link& link);
     void poll_all();
     void out_of_descriptors();
+
+    void read_warmup();
 
     // engine_drain.cpp
     void begin_drain(bool for_good);
@@ -363,6 +370,8 @@ class Engine {
     bool in_turn_ = false;
     std::vector<session::Exchange*> overdue_;  // running, and nobody has been told
     uint64_t connections_accepted_ = 0;
+    os::Fd warmup_;  // the client's end of the warm-up, while it lasts
+    uint16_t warmup_status_ = 0;
     uint64_t lines_dropped_ = 0;  // of the access log, as reported so far
 
     time_t date_second_ = 0;

@@ -28,6 +28,7 @@ void Engine::on_event(const epoll_event& event) {
         waits_->ready_or_seat.notify_all();
         return;
     }
+    if (key == kWarmupKey) return read_warmup();
     if (key == kRelayKey) {
         while (busy_ + ready_count_ < options_.slots && accept_relayed()) {
         }
@@ -132,7 +133,7 @@ void Engine::pause_listeners() {
 
 void Engine::resume_listeners() {
     resume_at_ms_ = 0;
-    if (!listeners_paused_ || (draining_ && closing_at_ms_ == 0)) return;
+    if (!listeners_paused_ || warmup_ || (draining_ && closing_at_ms_ == 0)) return;
     listeners_paused_ = false;
     for (size_t i = 0; i < listeners_.size(); ++i) {
         if (!poller_.add_reader(listeners_[i], kListenerKey | i, options_.shared_listeners)) {

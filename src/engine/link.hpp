@@ -18,6 +18,7 @@ constexpr uint32_t kGenerationMask = 0x7fffffff;
 constexpr uint64_t kListenerKey = uint64_t{1} << 63;
 constexpr uint64_t kWakeupKey = kListenerKey | 0xffffffff;
 constexpr uint64_t kRelayKey = kListenerKey | 0xfffffffe;
+constexpr uint64_t kWarmupKey = kListenerKey | 0xfffffffd;
 
 constexpr uint64_t kHeldBytesMax = 64 * 1024;  // that may wait for the standby's look
 

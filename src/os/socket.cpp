@@ -72,6 +72,12 @@ Fd listen_loopback(uint16_t& port) {
     return listener;
 }
 
+StreamPair stream_pair() {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return {};
+    return {Fd(ends[0]), Fd(ends[1])};
+}
+
 void ignore_broken_pipes() { std::signal(SIGPIPE, SIG_IGN); }
 
 Accepted accept_stream(int listener) {

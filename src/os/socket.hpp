@@ -24,6 +24,12 @@ struct IoResult {
     size_t bytes = 0;
 };
 
+struct StreamPair {
+    Fd left, right;
+};
+// Two connected stream sockets, non-blocking; empty: errno.
+StreamPair stream_pair();
+
 struct PeerAddress {
     std::string host;  // textual IP; empty for unix sockets
     uint16_t port = 0;

@@ -224,6 +224,17 @@ PyObject* drain(PyObject* self, PyObject* for_good) {
     Py_RETURN_NONE;
 }
 
+PyObject* warm_up(PyObject* self, PyObject* path) {
+    const char* text = PyUnicode_AsUTF8(path);
+    if (text == nullptr) return nullptr;
+    if (!parts_of(self)->engine->warm_up(text)) return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
+PyObject* get_warmup_status(PyObject* self, void*) {
+    return PyLong_FromLong(parts_of(self)->engine->warmup_status());
+}
+
 PyObject* insure(PyObject* self, PyObject*) {
     parts_of(self)->engine->insure();
     Py_RETURN_NONE;
@@ -295,6 +306,7 @@ PyMethodDef methods[] = {
     {"drain", drain, METH_O,
      "drain(for_good): no new connections; every answer closes its own. serve_wsgi may be called "
      "again. for_good: nobody accepts after us; the listeners' descriptors become useless."},
+    {"warm_up", warm_up, METH_O, "warm_up(path): asks the application before anybody else does."},
     {"insure", insure, METH_NOARGS,
      "From now on clients get an answer even if the process crashes. After other handlers."},
     {"interrupt_overdue", engine_interrupt_overdue, METH_O,
@@ -308,6 +320,7 @@ PyMethodDef methods[] = {
 
 PyGetSetDef attributes[] = {
     {"wakeup_fd", get_wakeup_fd, nullptr, "for signal.set_wakeup_fd", nullptr},
+    {"warmup_status", get_warmup_status, nullptr, "-1: not answered yet; 0: no answer", nullptr},
     {"drained", get_drained, nullptr, "drain() was called and no connection is left", nullptr},
     {"connections", get_connections, nullptr, "open connections", nullptr},
     {"access_log_in_core", get_access_log_in_core, nullptr, "C++ writes the access log", nullptr},

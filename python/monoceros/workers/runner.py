@@ -153,6 +153,8 @@ class EngineWorker(Worker):
             signal.signal(OVERDUE, self.handle_overdue)
             self._record_overdue()
         self._wake_on_signals()
+        if self.cfg.warmup_path:
+            self.engine.warm_up(self.cfg.warmup_path)
         if self.scoreboard is not None and self.slot is not None:
             self.scoreboard.note_senders(self.slot)
             self.engine.insure()
@@ -168,6 +170,19 @@ class EngineWorker(Worker):
         """A signal ends the engine's wait, so that its Python handler runs at once."""
         assert self.engine is not None
         signal.set_wakeup_fd(self.engine.wakeup_fd, warn_on_full_buffer=False)
+
+    def set_ready(self) -> None:
+        """Not before the warm-up request has been answered."""
+        assert self.engine is not None
+        status = self.engine.warmup_status if self.cfg.warmup_path else 200
+        if status < 0:
+            self.tmp.notify()
+        elif 0 < status < 500:
+            super().set_ready()
+        else:
+            said = f"answered with {status}" if status else "was not answered"
+            self.log.error("The warm-up request for %s %s.", self.cfg.warmup_path, said)
+            sys.exit(3)
 
     # ---- the serve loop
 
