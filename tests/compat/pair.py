@@ -12,17 +12,15 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent / "integration"))
+from client import Client, request
+from harness import Server, children_of, free_port, is_running, wait_for
 
-from client import Client, request  # noqa: E402
-from harness import Server, children_of, free_port, is_running, wait_for  # noqa: E402
+HERE = Path(__file__).resolve().parent
 
 APPS = HERE / "apps"
 SERVERS = ("gunicorn", "monoceros")

@@ -1,4 +1,7 @@
-"""Runs the real nginx (Debian's package) in front of a server under test."""
+"""Runs the real nginx (Debian's package) in front of a server under test.
+
+It never sends a request a second time: what fails behind it shows as 502 or 504.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,13 @@ http {{
     proxy_temp_path {prefix}/proxy;
     fastcgi_temp_path {prefix}/f; uwsgi_temp_path {prefix}/u; scgi_temp_path {prefix}/s;
     client_max_body_size 200m;
+    keepalive_requests 10000000;
     upstream app {{ server {upstream}; {keepalive} }}
     server {{
         listen 127.0.0.1:{port};
         location / {{
             proxy_pass http://app;
+            proxy_next_upstream off;
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_set_header X-Forwarded-Proto $scheme;
@@ -70,7 +75,7 @@ def nginx(upstream: str, prefix: Path, front: Front) -> Iterator[int]:
         user="user root;" if getpass.getuser() == "root" else "",
         prefix=prefix,
         upstream=upstream,
-        keepalive="keepalive 8;" if front.keep_alive else "",
+        keepalive="keepalive 8; keepalive_requests 10000000;" if front.keep_alive else "",
         port=port,
         request_buffering="on" if front.request_buffering else "off",
         buffering="on" if front.buffering else "off",

@@ -1,5 +1,8 @@
 """Starts the real server and looks at it from outside: processes, logs, exit code.
 
+Shared by tests/integration, tests/compat and tests/lifecycle, which find this folder by pytest's
+`pythonpath`.
+
 MONO_SERVER names the module that is run with `python -m` (default monoceros). With gunicorn the
 same tests show what is common ground; keep-alive then needs its threaded worker. MONO_ARGS adds
 options to every command line, such as another worker class.
@@ -27,7 +30,7 @@ SERVER = os.environ.get("MONO_SERVER", "monoceros")
 MORE_ARGS = shlex.split(os.environ.get("MONO_ARGS", ""))
 IS_GUNICORN = SERVER == "gunicorn"
 HERE = Path(__file__).resolve().parent
-APPS = HERE / "apps"
+APPS = HERE.parent / "integration" / "apps"
 BOOT_S_MAX = 30.0
 STOP_S_MAX = 15.0
 POLL_S = 0.02
