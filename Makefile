@@ -25,7 +25,8 @@ export PYTHON VENV
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt fuzz docs clean setup test-pythons $(TEST_STAGES) tidy
+.PHONY: help run test check fmt fuzz docs clean setup test-pythons soak-lifecycle autobahn
+.PHONY: $(TEST_STAGES) tidy
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | \
@@ -54,6 +55,9 @@ fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
 	@cmake --preset fuzz > /dev/null
 	@cmake --build --preset fuzz --target fuzz/all
 	@tools/fuzz.sh build/fuzz/fuzz $(FUZZ_SECONDS)
+
+soak-lifecycle: setup  ## Reloads, upgrades, recycles, restarts, kills under load: whole numbers
+	@MONO_SOAK=1 $(BIN)/python -m pytest tests/lifecycle --durations=0
 
 autobahn:  ## WebSocket conformance: the fuzzing client against our echo server (Python 2.7)
 	@tools/autobahn.sh

@@ -62,6 +62,7 @@ missing_packages() {
     has run-clang-tidy || echo clang-tidy
     has curl || echo curl
     has nginx || [ -x /usr/sbin/nginx ] || echo nginx
+    has haproxy || [ -x /usr/sbin/haproxy ] || echo haproxy
     has ps || echo procps
 }
 
@@ -79,7 +80,7 @@ packages() {
     say "$command"
     export DEBIAN_FRONTEND=noninteractive
     $as_root apt-get update -q > /dev/null || say "apt-get update failed; trying all the same"
-    # A fresh nginx must not start by itself and take port 80.
+    # A fresh nginx or haproxy must not start by itself and take port 80.
     # shellcheck disable=SC2086
     $as_root env RUNLEVEL=1 $command > /dev/null || fail "failed: $command"
     left=$(missing_packages "$1" | tr '\n' ' ')
