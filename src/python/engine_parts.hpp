@@ -11,6 +11,10 @@
 
 namespace mono::python {
 
+// How serve_wsgi goes on. A wake-up ends serving until drain() is called; from then on nothing
+// does: a second signal to stop must not keep a draining worker from the requests that it has.
+enum class Serving : int { kUntilWoken, kWoken, kDraining };
+
 struct EngineParts {
     explicit EngineParts(const ModuleState* module_state) : state(*module_state) {}
 
@@ -24,7 +28,7 @@ struct EngineParts {
     Ref wait_room;  // nested: (exchange): returns when the output is low again or the client left
     std::unique_ptr<AsgiShared> asgi;                       // nested under asyncio
     std::vector<std::unique_ptr<CallObjects>> spare_calls;  // nested: for requests to come
-    std::atomic<bool> interrupted{false};
+    std::atomic<Serving> serving{Serving::kUntilWoken};     // any thread
 };
 
 struct EngineObject {

@@ -169,7 +169,7 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
     long answered = 0;
     while (true) {
         uint64_t wakes = parts.engine->wakes();
-        if (parts.interrupted.load(std::memory_order_acquire)) break;
+        if (parts.serving.load(std::memory_order_acquire) == Serving::kWoken) break;
         session::Exchange* exchange = parts.engine->try_take();
         if (exchange == nullptr) {
             WithoutGil without;
@@ -189,13 +189,14 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
 }
 
 PyObject* wake(PyObject* self, PyObject*) {
-    parts_of(self)->interrupted.store(true, std::memory_order_release);
+    Serving expected = Serving::kUntilWoken;
+    parts_of(self)->serving.compare_exchange_strong(expected, Serving::kWoken);
     parts_of(self)->engine->wake();
     Py_RETURN_NONE;
 }
 
 PyObject* drain(PyObject* self, PyObject*) {
-    parts_of(self)->interrupted.store(false, std::memory_order_release);
+    parts_of(self)->serving.store(Serving::kDraining, std::memory_order_release);
     parts_of(self)->engine->drain();
     Py_RETURN_NONE;
 }
@@ -262,7 +263,7 @@ PyMethodDef methods[] = {
      "engine, without waiting; again: take another turn soon."},
     {"fileno", get_fileno, METH_NOARGS, "Readable when turn() has something to do."},
     {"wake", wake, METH_NOARGS,
-     "Makes every serve_wsgi return after its current request, until drain()."},
+     "Makes every serve_wsgi return after its current request, until drain() has been called."},
     {"drain", drain, METH_NOARGS,
      "No new connections; every answer closes its own. serve_wsgi may be called again."},
     {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},
