@@ -51,7 +51,6 @@ class ASGIWorker(EngineWorker):
     def take_over(self) -> None:
         """Instead of init_process's beginning: another worker's process has become ours."""
         self._open_loop()
-        self._add_signals()
 
     def _open_loop(self) -> None:
         self.slots = self.cfg.worker_connections
@@ -98,6 +97,7 @@ class ASGIWorker(EngineWorker):
         self._awake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._quick = False
+        self._add_signals()
         lifespan = Lifespan(self.wsgi, self.cfg.asgi_lifespan, self.log)
         try:
             await lifespan.startup()
@@ -216,14 +216,11 @@ class ASGIWorker(EngineWorker):
             self._before_request(hearing.environ)
         return hearing
 
-    # ---- signals: the loop calls these between callbacks
-
-    def init_signals(self) -> None:
-        super().init_signals()
-        self._add_signals()
+    # ---- signals: plain handlers until the loop runs, which then calls these between callbacks
 
     def _add_signals(self) -> None:
-        # All but ABRT, which comes when the loop is stuck and calls nobody.
+        # In the running loop: uvloop forgets signals that come before it runs. All but ABRT, which
+        # comes when the loop is stuck and calls nobody.
         add = self.loop.add_signal_handler
         add(signal.SIGTERM, self.handle_exit, signal.SIGTERM, None)
         add(signal.SIGINT, self.handle_quit, signal.SIGINT, None)
@@ -236,6 +233,8 @@ class ASGIWorker(EngineWorker):
         self._wake()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.loop.is_running():
+            super().handle_quit(sig, frame)  # which leaves
         self.alive = False
         self._quick = True
         self.cfg.worker_int(self)
