@@ -8,6 +8,9 @@
 #   make bench-workers                          threads, greenlets, ASGI and WebSocket (workers.py);
 #                                               the same settings, BENCH_PUBLISH=1 writes
 #                                               docs/bench-workers.md
+#   make bench-lifecycle                        what clients see while servers stop, reload, recycle
+#                                               and crash: docs/lifecycle.md, about ten minutes;
+#                                               SCENARIOS=reload,bad SERVERS=uWSGI: only these
 #   make bench-memory, make bench-startup       PSS; time to the first answer
 #   make bench-render                           page and chart again, from the newest results
 #
@@ -22,7 +25,7 @@ export BENCH_PYTHON BENCH_SECONDS BENCH_ROUNDS BENCH_STARTS BENCH_PUBLISH BENCH_
 export CASES SERVERS
 
 .PHONY: bench bench-workers bench-memory bench-startup bench-render bench-setup
-.PHONY: bench-workers-setup
+.PHONY: bench-workers-setup bench-lifecycle bench-lifecycle-setup
 
 bench-setup:
 	@python3 bench/setup_env.py
@@ -39,6 +42,14 @@ bench-workers-setup:
 bench-workers: bench-workers-setup
 	@$(BENCH_RUN) speed
 	@$(BENCH_RUN) render
+
+bench-lifecycle bench-lifecycle-setup: export BENCH_SUITE = lifecycle
+
+bench-lifecycle-setup:
+	@python3 bench/setup_env.py
+
+bench-lifecycle: bench-lifecycle-setup
+	@python3 bench/lifecycle/run.py --scenarios "$(SCENARIOS)" --servers "$(SERVERS)"
 
 bench-memory: bench-setup
 	@$(BENCH_RUN) memory

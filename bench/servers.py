@@ -17,11 +17,13 @@ import cpu
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-# Which set of cases and servers: "speed" (`make bench`) or "workers" (`make bench-workers`). Each
-# has an environment of its own, for some servers change with what else is installed (uvloop).
+# Which set of cases and servers: "speed" (`make bench`), "workers" (`make bench-workers`) or
+# "lifecycle" (`make bench-lifecycle`). Each has an environment of its own, for some servers change
+# with what else is installed (uvloop).
+SUITES = ("speed", "workers", "lifecycle")
 SUITE = os.environ.get("BENCH_SUITE") or "speed"
-if SUITE not in ("speed", "workers"):
-    raise SystemExit(f"bench: unknown BENCH_SUITE {SUITE}; known: speed, workers")
+if SUITE not in SUITES:
+    raise SystemExit(f"bench: unknown BENCH_SUITE {SUITE}; known: {', '.join(SUITES)}")
 VENV = BUILD / ("bench-venv" if SUITE == "speed" else f"bench-{SUITE}-venv")
 BIN = VENV / "bin"
 BARE = BUILD / "bench-bare"

@@ -37,7 +37,14 @@ WORKERS_PEERS = (
     "uvloop==0.23.0",
     "websockets==17.4",
 )
-PEERS = SPEED_PEERS if SUITE == "speed" else WORKERS_PEERS
+LIFECYCLE_PEERS = (
+    "granian==2.8.7",
+    "gunicorn==27.0.1",
+    "uvicorn==0.54.0",
+    "uwsgi==2.0.31",
+    "waitress==3.0.2",
+)
+PEERS = {"speed": SPEED_PEERS, "workers": WORKERS_PEERS, "lifecycle": LIFECYCLE_PEERS}[SUITE]
 # Built here, never from pip's cache, which may hold a build against another interpreter of the
 # same version (uWSGI links to the libpython it was built with).
 BUILT_HERE = ("bjoern", "uwsgi")
@@ -180,13 +187,13 @@ def main() -> None:
     install_system_packages()
     make_venv(os.environ.get("BENCH_PYTHON") or sys.executable)
     failed = install_peers()
-    program, target, source = PROGRAMS[SUITE]
-    built = build(target, ROOT / "bench" / source)
-    if built:
-        say(f"{source} does not compile: {built}")
-    for name, reason in ((program, built), ("monoceros", install_monoceros())):
-        if reason:
-            failed[name] = reason
+    failed["monoceros"] = install_monoceros()
+    if SUITE in PROGRAMS:
+        program, target, source = PROGRAMS[SUITE]
+        failed[program] = build(target, ROOT / "bench" / source)
+        if failed[program]:
+            say(f"{source} does not compile: {failed[program]}")
+    failed = {name: reason for name, reason in failed.items() if reason}
     FAILED.write_text(json.dumps(failed, indent=1) + "\n")
 
 
