@@ -78,7 +78,7 @@ def _uwsgi(order: Order) -> list[str]:
     options = ["--master", "--need-app", "--lazy-apps", "--disable-logging", "--enable-threads"]
     options += ["--virtualenv", str(VENV), "--processes", str(order.workers)]
     # Its own listener ties a process to a connection that is kept; its router does not.
-    options += ["--http", f"127.0.0.1:{order.port}", "--http-keepalive", "75"]
+    options += ["--http", f"127.0.0.1:{order.port}", "--http-keepalive=75"]
     # Otherwise TERM means a brutal reload; this is what its documentation has for a graceful end.
     options += ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]
     if order.deadline_s:
@@ -233,6 +233,14 @@ class Site:
             _, found, rest = head.partition("x-version: ")
             return rest.split("\r\n")[0] if found else ""
         return ""
+
+    def wait_for_version(self, version: str, seconds_max: float) -> None:
+        """Returns when this release answers five times in a row, or when the time is over."""
+        deadline = time.monotonic() + seconds_max
+        row = 0
+        while row < 5 and self.ended() is None and time.monotonic() < deadline:
+            row = row + 1 if self.version() == version else 0
+            time.sleep(0.1)
 
     @property
     def address(self) -> tuple[str, int]:

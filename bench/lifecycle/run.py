@@ -12,7 +12,7 @@ sys.path[1:1] = [str(BENCH), str(BENCH.parent / "tests" / "support")]
 
 import cpu  # noqa: E402
 from peers import PEERS, Peer  # noqa: E402
-from scenarios import LANES, LOAD_S, SCENARIOS, Scenario  # noqa: E402
+from scenarios import ARRIVAL_S_MAX, LANES, LOAD_S, SCENARIOS, Scenario  # noqa: E402
 from servers import ROOT  # noqa: E402
 from setup_env import FAILED, installed_versions  # noqa: E402
 
@@ -26,7 +26,8 @@ What clients see while a server stops, reloads, recycles, hangs and crashes. Mad
 
 "a / b" means: a of b requests failed. A request fails when its client gets anything but its own
 whole answer: no connection, a reset, a close without an answer, half an answer, another status.
-An answer after any wait is no failure. "n/a" means that the server has no such feature.
+An answer after any wait is no failure; "slowest" is the longest wait. "n/a" means that the server
+has no such feature.
 
 ## Method
 
@@ -38,7 +39,8 @@ An answer after any wait is no failure. "n/a" means that the server has no such 
   clients do, and then makes a new one; nothing is ever sent twice. Requests carry ids, so a wrong
   answer would be seen; one in eight posts 3 kB; answers have 100 B to 200 kB; one in four takes 3
   or 20 ms in the application.
-- A reload is SIGHUP to the master. Load scenarios last about {load_s:.0f} s.
+- A reload is SIGHUP to the master. Load scenarios last about {load_s:.0f} s, and up to
+  {more_s:.0f} s more until the release that is to arrive answers.
 - Servers whose answers close the connection (gunicorn's sync workers) are never asked on a
   connection that they may be about to close, which makes failures less likely.
 - One run on one machine: counts of failures vary from run to run, zeros should not.
@@ -59,7 +61,9 @@ def machine_lines(versions: dict[str, str]) -> list[str]:
 
 def page(cells: dict[str, dict[str, str]], versions: dict[str, str]) -> str:
     """The whole page. Servers are rows: their names are shorter than the scenarios'."""
-    text = INTRODUCTION.format(connections=sum(LANES.values()), load_s=LOAD_S, **LANES)
+    text = INTRODUCTION.format(
+        connections=sum(LANES.values()), load_s=LOAD_S, more_s=ARRIVAL_S_MAX, **LANES
+    )
     lines = [*machine_lines(versions), "", "## What happened", ""]
     for scenario in SCENARIOS:
         lines += [f"### {scenario.title}", ""]

@@ -18,6 +18,7 @@ from accounts import Account, CountedLoad
 
 LANES = {"busy": 4, "idle": 4, "sleepy": 2}
 LOAD_S = 8.0
+ARRIVAL_S_MAX = 12.0  # a release that has not arrived then does not count as deployed
 IN_FLIGHT = 4
 WORK_MS = 700
 DEADLINE_S = 2
@@ -95,16 +96,21 @@ def stop_with_requests_in_flight(peer: Peer) -> str:
     return f"{len(lost)} / {IN_FLIGHT}" + (f" ({', '.join(sorted(set(lost)))})" if lost else "")
 
 
-def under_load(peer: Peer, what: Callable[[Site, CountedLoad], None], recycle: int = 0) -> str:
-    """Load straight at two workers while `what` happens; failed / asked, and whether it lives."""
+def under_load(
+    peer: Peer, what: Callable[[Site, CountedLoad], None], recycle: int = 0, expected: str = "old"
+) -> str:
+    """Load straight at two workers while `what` happens; failed / asked, the longest wait, and
+    what is not as it should be afterwards: the release `expected` is to answer."""
     with Site(peer, workers=2, recycle=recycle) as site:
         with CountedLoad({"direct": site.port}, site.directory / "load", **LANES) as load:
             time.sleep(1.0)
             what(site, load)
+            site.wait_for_version(expected, ARRIVAL_S_MAX)
             account = load.finish()
         left = site.ended()
         version = "" if left is not None else site.version()
-    return score(account) + ending(left, version)
+    slowest = f"; slowest {account.slowest_ms / 1000:.2f} s"
+    return score(account) + slowest + ending(left, version, expected)
 
 
 def score(account: Account) -> str:
@@ -115,11 +121,13 @@ def score(account: Account) -> str:
     return text + (f" ({', '.join(names)})" if names else "")
 
 
-def ending(left: int | None, version: str) -> str:
+def ending(left: int | None, version: str, expected: str) -> str:
     """What is left of the server afterwards, where that is not as it should be."""
     if left is not None:
         return f"; the server left with {left}"
-    return "" if version else "; nobody answers"
+    if not version:
+        return "; nobody answers any more"
+    return "" if version == expected else f"; the {version} code answers, not the {expected}"
 
 
 def reload(peer: Peer) -> str:
@@ -131,8 +139,9 @@ def reload(peer: Peer) -> str:
             load.mark(f"HUP {number}")
             site.signal(signal.SIGHUP)
             time.sleep(LOAD_S / RELOADS)
+            site.wait_for_version(f"good{number}", ARRIVAL_S_MAX)
 
-    return under_load(peer, play)
+    return under_load(peer, play, expected=f"good{RELOADS - 1}")
 
 
 def bad_reload(peer: Peer) -> str:
@@ -156,7 +165,7 @@ def slow_boot(peer: Peer) -> str:
         site.signal(signal.SIGHUP)
         time.sleep(LOAD_S)
 
-    return under_load(peer, play)
+    return under_load(peer, play, expected="slow")
 
 
 def recycling(peer: Peer) -> str:
