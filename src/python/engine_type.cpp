@@ -42,7 +42,7 @@ bool add_listeners(EngineParts& parts, PyObject* listeners) {
         int unix_socket;
         PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
         if (!PyArg_ParseTuple(item, "iO!p", &fd, &PyDict_Type, &base, &unix_socket)) return false;
-        parts.environs.add_listener({Ref::borrow(base), unix_socket != 0});
+        if (!parts.environs.add_listener(base, unix_socket != 0)) return false;
         if (!parts.engine->listen(fd)) {
             PyErr_SetFromErrno(PyExc_OSError);
             return false;

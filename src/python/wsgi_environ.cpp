@@ -58,6 +58,23 @@ bool EnvironMaker::init() {
     return http_1_1_ && http_1_0_ && http_ && https_ && empty_;
 }
 
+// The copy that requests are copied from has every key that each of them sets: a dict that need not
+// grow is made in half the time.
+bool EnvironMaker::add_listener(PyObject* base, bool unix_socket) {
+    constexpr Key kAlways[] = {kRequestMethod,  kRawUri,     kPathInfo, kQueryString,
+                               kServerProtocol, kRemoteAddr, kInput,    kEarlyHints,
+                               kClientSocket,   kRequestId,  kTimes};
+    ListenerEnviron listener{Ref(PyDict_Copy(base)), unix_socket};
+    if (!listener.base) return false;
+    for (Key key : kAlways) {
+        if (!set(listener.base.get(), key, Ref::borrow(empty_.get()))) return false;
+    }
+    if (!unix_socket && !set(listener.base.get(), kRemotePort, Ref::borrow(empty_.get())))
+        return false;
+    listeners_.push_back(std::move(listener));
+    return true;
+}
+
 int EnvironMaker::traverse(visitproc visit, void* arg) const {
     for (const ListenerEnviron& listener : listeners_) Py_VISIT(listener.base.get());
     return 0;

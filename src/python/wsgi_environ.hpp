@@ -22,7 +22,7 @@ class EnvironMaker {
   public:
     // False with an exception set.
     bool init();
-    void add_listener(ListenerEnviron listener) { listeners_.push_back(std::move(listener)); }
+    bool add_listener(PyObject* base, bool unix_socket);
     // A new dict, or an empty Ref with an exception set.
     Ref make(const session::Exchange& exchange, std::string_view script_name,
              const CallObjects& objects) const;
