@@ -131,8 +131,8 @@ class Engine {
     // A duplicate of the client's descriptor, the caller's; the connection ends with this request.
     // -1: the client has gone.
     int share_socket(session::Exchange& exchange);
-    // engine_websocket.cpp: sends the 101 in `head`; from then on there is an exchange.inbox, and it
-    // fills. Without one the client had gone before.
+    // engine_websocket.cpp: sends the 101 in `head`; from then on there is an exchange.inbox, and
+    // it fills. Without one the client had gone before.
     void upgrade(session::Exchange& exchange, std::string_view head,
                  const std::optional<http::WsDeflateParams>& deflate);
     WriteStatus send_message(session::Exchange& exchange, Piece piece, bool text);
