@@ -280,8 +280,9 @@ def test_workers_times_threads_at_once(tmp_path: Path) -> None:
     with Server(
         "probe:app", "--threads", "3", directory=tmp_path / "threaded", workers=2
     ) as server:
-        assert at_once(server, "/sleep?s=0.7", 6)[1] < 1.35
-        assert at_once(server, "/sleep?s=0.7", 7)[1] > 1.35
+        wait_for(lambda: len({fetch(server.address, "/pid").body for _ in range(9)}) == 2, "both")
+        assert at_once(server, "/sleep?s=3", 6)[1] < 6, "none waits for another"
+        assert at_once(server, "/sleep?s=3", 7)[1] >= 6, "the seventh does"
 
 
 def test_one_stuck_thread_holds_up_nobody(threaded: StartServer) -> None:
