@@ -8,8 +8,11 @@ BIND ?= 127.0.0.1:8000
 WORKERS ?= 2
 ARGS ?=
 FUZZ_SECONDS ?= 600
+TSAN_REPEAT ?= 20
 JOBS ?= $(shell nproc)
 CLANG_FORMAT ?= clang-format
+
+TSAN_FOLDERS := base board os log session engine
 
 # What `make test` runs, in this order; the first failure ends it. pytest is the last, so its
 # closing line is too.
@@ -25,7 +28,7 @@ export PYTHON VENV
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt fuzz docs clean setup test-pythons soak-lifecycle autobahn
+.PHONY: help run test check fmt fuzz docs clean setup test-pythons soak-lifecycle autobahn tsan
 .PHONY: $(TEST_STAGES) tidy
 
 help:  ## This list
@@ -58,6 +61,14 @@ fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
 
 soak-lifecycle: setup  ## Reloads, upgrades, recycles, restarts, kills under load: whole numbers
 	@MONO_SOAK=1 $(BIN)/python -m pytest tests/lifecycle --durations=0
+
+tsan:  ## C++ tests of what threads and processes share, under ThreadSanitizer
+	@cmake --preset tsan > /dev/null
+	@cmake --build --preset tsan --target $(TSAN_FOLDERS:%=%_test)
+	@for folder in $(TSAN_FOLDERS); do \
+	    build/tsan/src/$$folder/$${folder}_test --gtest_brief=1 || exit 1; done
+	@build/tsan/src/engine/engine_test --gtest_brief=1 --gtest_repeat=$(TSAN_REPEAT) \
+	    --gtest_filter='Threads.*:Standby.*:Drain.*'
 
 autobahn: setup  ## WebSocket conformance: autobahntestsuite against our servers (Python 2.7)
 	@tools/autobahn.sh
