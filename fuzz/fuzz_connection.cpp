@@ -220,7 +220,8 @@ class Peer {
             require(!timed, "the application has no deadline here");
         if (phase == Phase::kHead || phase == Phase::kBody || phase == Phase::kLinger)
             require(timed, "a reading phase without a deadline");
-        require(!(phase == Phase::kIdle && !connection_.pipelined().empty()), "bytes are forgotten");
+        require(!(phase == Phase::kIdle && !connection_.pipelined().empty()),
+                "bytes are forgotten");
     }
 
     session::Limits limits_;
