@@ -228,7 +228,7 @@ class Peer {
     session::CountingPool pool_;
     session::MemorySpills spills_;
     http::RequestIdMaker ids_{0};
-    int64_t now_us_ = 0;
+    int64_t now_us_ = 1;  // 0 would mean: not yet
     session::ConnectionContext context_;
     Connection connection_;
     std::string kernel_;

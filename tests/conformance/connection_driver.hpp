@@ -33,7 +33,7 @@ class ConnectionDriver {
     session::CountingPool pool_;
     session::MemorySpills spills_;
     http::RequestIdMaker ids_{0};
-    int64_t now_us_ = 0;
+    int64_t now_us_ = 1;  // 0 would mean: not yet
     session::ConnectionContext context_{limits_, pool_, spills_, ids_, now_us_};
     session::Connection connection_;
     std::vector<std::string> events_;
