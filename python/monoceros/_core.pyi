@@ -143,6 +143,10 @@ class Supervisor:
         graceful_timeout_ms: int,
         max_surge: int,
         max_unavailable: int,
+        memory_limit_bytes: int,
+        private_memory: bool,
+        lifetime_min_ms: int,
+        watch_requests: bool,
         daemon: bool,
     ) -> Supervisor: ...
     @property
@@ -175,6 +179,10 @@ class Supervisor:
         graceful_timeout_ms: int,
         max_surge: int,
         max_unavailable: int,
+        memory_limit_bytes: int,
+        private_memory: bool,
+        lifetime_min_ms: int,
+        watch_requests: bool,
         daemon: bool,
     ) -> list[_Action]: ...
     def reload_failed(self) -> list[_Action]: ...

@@ -132,6 +132,10 @@ class Arbiter:
             "graceful_timeout_ms": round(self.worker_grace() * 1000),
             "max_surge": share_of(self.cfg.max_surge, self.num_workers),
             "max_unavailable": share_of(self.cfg.max_unavailable, self.num_workers),
+            "memory_limit_bytes": self.cfg.max_worker_memory,
+            "private_memory": self.cfg.worker_memory_kind == "private",
+            "lifetime_min_ms": self.cfg.worker_lifetime_min * 1000,
+            "watch_requests": bool(getattr(self.cfg, "request_kill_timeout", 0)),
             "daemon": bool(self.cfg.daemon),
         }
 

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/clock.hpp"
+#include "os/memory.hpp"
 #include "python/scoreboard_type.hpp"
 #include "python/types.hpp"
 #include "supervisor/supervisor.hpp"
@@ -32,18 +33,31 @@ struct OptionArguments {
     long long graceful_timeout_ms = 0;
     unsigned int max_surge = 0;
     unsigned int max_unavailable = 0;
+    long long memory_limit_bytes = 0;
+    int private_memory = 0;
+    long long lifetime_min_ms = 0;
+    int watch_requests = 0;
     int daemon = 0;
 
     // Fills itself from keywords; false with an exception set.
     bool parse(PyObject* kwargs) {
-        static const char* const keywords[] = {
-            "workers", "timeout_ms", "graceful_timeout_ms", "max_surge", "max_unavailable",
-            "daemon",  nullptr};
+        static const char* const keywords[] = {"workers",
+                                               "timeout_ms",
+                                               "graceful_timeout_ms",
+                                               "max_surge",
+                                               "max_unavailable",
+                                               "memory_limit_bytes",
+                                               "private_memory",
+                                               "lifetime_min_ms",
+                                               "watch_requests",
+                                               "daemon",
+                                               nullptr};
         Ref none(PyTuple_New(0));
-        return none && PyArg_ParseTupleAndKeywords(none.get(), kwargs, "$ILLIIp:options",
-                                                   const_cast<char**>(keywords), &workers,
-                                                   &timeout_ms, &graceful_timeout_ms, &max_surge,
-                                                   &max_unavailable, &daemon) != 0;
+        return none && PyArg_ParseTupleAndKeywords(
+                           none.get(), kwargs, "$ILLIILpLpp:options", const_cast<char**>(keywords),
+                           &workers, &timeout_ms, &graceful_timeout_ms, &max_surge,
+                           &max_unavailable, &memory_limit_bytes, &private_memory, &lifetime_min_ms,
+                           &watch_requests, &daemon) != 0;
     }
 
     Options options() const {
@@ -52,6 +66,10 @@ struct OptionArguments {
                 .graceful_timeout_ms = graceful_timeout_ms,
                 .max_surge = max_surge,
                 .max_unavailable = max_unavailable,
+                .memory_limit_bytes = memory_limit_bytes,
+                .private_memory = private_memory != 0,
+                .lifetime_min_ms = lifetime_min_ms,
+                .watch_requests = watch_requests != 0,
                 .daemon = daemon != 0};
     }
 };
@@ -134,13 +152,22 @@ PyObject* step(PyObject* self, Event event) {
     SupervisorObject* object = self_of(self);
     const board::Scoreboard* board = scoreboard_of(object->scoreboard);
     if (board == nullptr) return nullptr;
-    for (const supervisor::Worker& worker : object->policy->workers().all()) {
-        const board::Slot& slot = board->slot(worker.slot);
-        event.samples.push_back({.slot = worker.slot,
-                                 .beat_ms = slot.beat_ms.load(std::memory_order_relaxed),
-                                 .ready = slot.ready.load(std::memory_order_acquire) != 0});
-    }
     event.now_ms = base::monotonic_ms();
+    const bool measure = object->policy->memory_due(event.now_ms);
+    const os::MemoryKind kind =
+        object->policy->options().private_memory ? os::MemoryKind::kPrivate : os::MemoryKind::kPss;
+    for (const supervisor::Worker& worker : object->policy->workers().all()) {
+        const bool measured = measure && worker.state == supervisor::State::kServing;
+        const board::Slot& slot = board->slot(worker.slot);
+        constexpr auto kRelaxed = std::memory_order_relaxed;
+        event.samples.push_back(
+            {.slot = worker.slot,
+             .beat_ms = slot.beat_ms.load(kRelaxed),
+             .ready = slot.ready.load(std::memory_order_acquire) != 0,
+             .memory_bytes = measured ? os::process_memory(worker.pid, kind) : 0,
+             .in_flight = slot.in_flight.load(kRelaxed),
+             .stuck = slot.stuck.load(kRelaxed)});
+    }
     supervisor::Actions actions;
     object->policy->step(event, actions);
     return to_list(actions);

@@ -33,6 +33,10 @@ std::string reason_text(Reason reason) {
             return "its heartbeat stopped";
         case Reason::kBootTimeout:
             return "it did not become ready in time";
+        case Reason::kMemory:
+            return "it took too much memory";
+        case Reason::kStuck:
+            return "it held requests past request_kill_timeout";
         case Reason::kStop:
             return "the server stops";
     }

@@ -41,7 +41,7 @@ TEST(Death, TheCodeOfAnAbortIsExplained) {
 
 TEST(Death, EveryReasonHasWords) {
     for (Reason reason : {Reason::kSurplus, Reason::kReplaced, Reason::kTimeout,
-                          Reason::kBootTimeout, Reason::kStop}) {
+                          Reason::kBootTimeout, Reason::kMemory, Reason::kStuck, Reason::kStop}) {
         const Death death = explain(worker_with(reason), SIGTERM);
         EXPECT_EQ(death.level, kInfo);
         EXPECT_GT(death.text.size(), std::string("Worker (pid:42) was killed by SIGTERM: ").size());

@@ -18,8 +18,12 @@ struct Options {
     // While workers are replaced: processes above the target, and serving ones below it.
     uint32_t max_surge = std::numeric_limits<uint32_t>::max();  // never more than the target
     uint32_t max_unavailable = 0;
-    bool daemon = false;      // WINCH acts only then
-    bool unpromoted = false;  // started by the USR2 of a master that still lives
+    int64_t memory_limit_bytes = 0;  // of one worker; 0: none
+    bool private_memory = false;     // measured without what it shares; the shell's business
+    int64_t lifetime_min_ms = 60'000;
+    bool watch_requests = false;  // request_kill_timeout is set: look for stuck ones
+    bool daemon = false;          // WINCH acts only then
+    bool unpromoted = false;      // started by the USR2 of a master that still lives
 };
 
 // One slot of the scoreboard, as read just before the event.
@@ -27,6 +31,9 @@ struct Sample {
     uint32_t slot = 0;
     int64_t beat_ms = 0;  // 0: never
     bool ready = false;
+    int64_t memory_bytes = 0;  // 0: not measured; see Supervisor::memory_due
+    uint32_t in_flight = 0;    // requests that it holds
+    uint32_t stuck = 0;        // of them, past request_kill_timeout
 };
 
 enum class EventKind : uint8_t {

@@ -70,8 +70,10 @@ void Supervisor::manage() {
     if (table_.size() <= target_) peak_target_ = target_;
     judge_trial();
     if (on_trial()) retire_superseded();
+    mark_stuck();
+    mark_memory();
     retire_surplus();
-    if (!on_trial()) retire_older();
+    if (!on_trial()) retire_outdated();
     fork_missing();
 }
 
@@ -89,7 +91,8 @@ void Supervisor::retire_superseded() {
 // During a trial the old ones are counted: it may have come in the middle of a rollout.
 void Supervisor::retire_surplus() {
     const auto counts = [this](const Worker& worker) {
-        return worker.active() && (worker.generation == generation_) != on_trial();
+        if (!worker.active()) return false;
+        return on_trial() ? worker.generation != generation_ : worker.fresh(generation_);
     };
     auto& workers = table_.all();
     auto number = static_cast<uint32_t>(std::ranges::count_if(workers, counts));
@@ -109,16 +112,18 @@ void Supervisor::retire_surplus() {
 }
 
 // Older generations: those that never served go at once, the others, oldest first, as soon as
-// those that stay serve in the wanted number, or in as many as have to.
-void Supervisor::retire_older() {
-    const uint32_t serving_min = target_ - std::min(options_.max_unavailable, target_);
+// those that stay serve in the wanted number, or in as many as have to. Marked workers wait for
+// the wanted number in any case.
+void Supervisor::retire_outdated() {
+    const uint32_t spared = std::min(options_.max_unavailable, target_);
     uint32_t serving = table_.serving();
     for (Worker& worker : table_.all()) {
-        if (!worker.active() || worker.generation == generation_) continue;
+        if (!worker.active() || worker.fresh(generation_)) continue;
+        const bool older = worker.generation != generation_;
         if (worker.state != State::kServing) {
             retire(worker, Reason::kReplaced);
-        } else if (serving > serving_min) {
-            retire(worker, Reason::kReplaced);
+        } else if (serving > (older ? target_ - spared : target_)) {
+            retire(worker, older ? Reason::kReplaced : worker.marked);
             --serving;
         }
     }
@@ -126,16 +131,14 @@ void Supervisor::retire_older() {
 
 // --- Too few --------------------------------------------------------------------------------
 
-uint32_t Supervisor::surge() const {
-    const uint32_t least = options_.max_unavailable == 0 ? 1 : 0;  // or nothing would ever move
-    return std::max(std::min(options_.max_surge, target_), least);
-}
+// At least one, as the canary is: or nothing would ever move.
+uint32_t Supervisor::surge() const { return std::max(std::min(options_.max_surge, target_), 1U); }
 
 bool Supervisor::wants_fork() const {
     // A worker that was aborted still holds its memory and its place until it is reaped.
     const uint32_t held = table_.active() + table_.ending();
     if (on_trial()) return held < target_ || !table_.any(generation_);
-    if (table_.active(generation_) + table_.ending() >= target_) return false;
+    if (table_.fresh(generation_) + table_.ending() >= target_) return false;
     return held < target_ || table_.size() < target_ + surge();
 }
 
@@ -159,7 +162,7 @@ void Supervisor::fork_missing() {
 
 void Supervisor::announce_ready() {
     if (announced_ == generation_ || phase_ != Phase::kRunning || on_trial()) return;
-    if (table_.active_older(generation_) > 0 && announced_ != 0) return;
+    if (table_.outdated(generation_) > 0 && announced_ != 0) return;
     if (table_.serving() < target_) return;
     announced_ = generation_;
     act(ActionKind::kReady).generation = generation_;

@@ -151,7 +151,7 @@ TEST(Reload, OldWorkersThatDieDuringTheTrialAreReplaced) {
     EXPECT_EQ(shell.next_pid, 105);
     shell.exit(103, kCode);
     EXPECT_EQ(shell.count(ActionKind::kRollBack), 1);
-    EXPECT_EQ(shell.supervisor.workers().active(shell.supervisor.generation()), 2U);
+    EXPECT_EQ(shell.supervisor.workers().fresh(shell.supervisor.generation()), 2U);
     EXPECT_EQ(shell.supervisor.phase(), Phase::kRunning);
 }
 
@@ -225,7 +225,7 @@ TEST(Reload, TheNumberChangesOnlyOnceTheCanaryServes) {
     EXPECT_EQ(shell.kills(), (Kills{{101, SIGTERM}}));  // asked for by hand
     shell.ready(103);
     EXPECT_EQ(shell.supervisor.target(), 3U);
-    EXPECT_EQ(shell.supervisor.workers().active(2), 3U);
+    EXPECT_EQ(shell.supervisor.workers().fresh(2), 3U);
 }
 
 TEST(Reload, NobodyServingMeansNoTrial) {
@@ -233,7 +233,7 @@ TEST(Reload, NobodyServingMeansNoTrial) {
     shell.start();
     shell.reload({.workers = 3});
     EXPECT_FALSE(shell.supervisor.on_trial());
-    EXPECT_EQ(shell.supervisor.workers().active(2), 3U);
+    EXPECT_EQ(shell.supervisor.workers().fresh(2), 3U);
 }
 
 TEST(Reload, NoWorkersWantedNeedsNoCanary) {

@@ -28,11 +28,13 @@ void Supervisor::step(const Event& event, Actions& out) {
     dispatch(event);
     if (phase_ == Phase::kRunning || phase_ == Phase::kReloading) {
         if (event.kind == EventKind::kTick) check_heartbeats();
+        abort_stuck();
         kill_overdue();
         backoff_.calm(now_ms_, table_.serving() > 0);
         manage();
         announce_ready();
     } else if (stopping(phase_)) {
+        abort_stuck();
         kill_overdue();
         drain();
     }

@@ -40,6 +40,10 @@ class Supervisor {
     // After KILL was sent to all: how long the exits are awaited before the master leaves anyway.
     static constexpr int64_t kGiveUpMs = 5'000;
 
+    // How often memory is looked at, and how often running it has to be too much.
+    static constexpr int64_t kMeasureMs = 5'000;
+    static constexpr uint32_t kMemorySamples = 3;
+
     // slots: of the scoreboard. The target never exceeds half of them.
     Supervisor(const Options& options, uint32_t slots);
 
@@ -58,9 +62,14 @@ class Supervisor {
     // A new generation was begun and none of its workers has served yet.
     bool on_trial() const { return generation_ != proven_; }
     // Workers of the generation in force and of others exist side by side.
-    bool rolling() const { return !on_trial() && table_.active_older(generation_) > 0; }
+    bool rolling() const { return !on_trial() && table_.outdated(generation_) > 0; }
     // The last reload failed, and what served before goes on.
     bool reload_failed() const { return reload_failed_; }
+    // Whether the samples of an event at this time are to tell the memory of serving workers.
+    bool memory_due(int64_t now_ms) const {
+        return options_.memory_limit_bytes > 0 && phase_ == Phase::kRunning &&
+               now_ms >= measure_at_ms_;
+    }
     const Options& options() const { return options_; }
     uint32_t surge() const;
     const WorkerTable& workers() const { return table_; }
@@ -94,7 +103,12 @@ class Supervisor {
     void give_up(const std::string& why);
     void retire_superseded();
     void retire_surplus();
-    void retire_older();
+    void retire_outdated();
+    // Workers that are to be replaced while they serve (recycle.cpp).
+    void take_memory(Worker& worker, int64_t bytes);
+    void mark_memory();
+    void mark_stuck();
+    void abort_stuck();
     bool wants_fork() const;
     void fork_missing();
     void manage();
@@ -146,6 +160,7 @@ class Supervisor {
     int64_t grace_ms_ = 0;  // heartbeats count from here at the earliest
     int64_t stop_deadline_ms_ = kNever;
     int64_t wake_at_ms_ = kNever;
+    int64_t measure_at_ms_ = 0;
     Backoff backoff_;
     WorkerTable table_;
     Actions* out_ = nullptr;  // of the step under way

@@ -23,10 +23,15 @@ void Supervisor::notice_stall(int64_t last_ms) {
 }
 
 void Supervisor::take_samples(const Event& event) {
+    const bool measured = memory_due(now_ms_);
+    if (measured) measure_at_ms_ = now_ms_ + kMeasureMs;
     for (const Sample& sample : event.samples) {
         Worker* worker = table_.by_slot(sample.slot);
         if (worker == nullptr || worker->state == State::kForking) continue;
         worker->beat_ms = std::max(worker->beat_ms, sample.beat_ms);
+        worker->in_flight = sample.in_flight;
+        worker->stuck = sample.stuck;
+        if (measured && worker->state == State::kServing) take_memory(*worker, sample.memory_bytes);
         if (!sample.ready || worker->ready_ms != 0) continue;
         worker->ready_ms = now_ms_;
         ever_ready_ = true;
@@ -88,6 +93,10 @@ int64_t Supervisor::worker_wake(const Worker& worker) const {
     }
     if (stopping(phase_)) return wake;
     if (worker.state == State::kBooting) wake = now_ms_ + kPollMs;
+    if (worker.state == State::kServing && options_.watch_requests) wake = now_ms_ + kPollMs;
+    if (worker.state == State::kServing && options_.memory_limit_bytes > 0) {
+        wake = std::min(wake, std::max(measure_at_ms_, now_ms_));
+    }
     if (!watched(worker)) return wake;
     const int64_t judge_ms = worker.suspect_ms == 0 ? silent_since(worker) + options_.timeout_ms + 1
                                                     : worker.suspect_ms + kConfirmMs;

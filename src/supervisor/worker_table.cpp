@@ -48,9 +48,9 @@ uint32_t WorkerTable::active() const {
     return count(workers_, [](const Worker& worker) { return worker.active(); });
 }
 
-uint32_t WorkerTable::active(uint32_t generation) const {
+uint32_t WorkerTable::fresh(uint32_t generation) const {
     return count(workers_, [generation](const Worker& worker) {
-        return worker.active() && worker.generation == generation;
+        return worker.active() && worker.fresh(generation);
     });
 }
 

@@ -17,6 +17,8 @@ enum class Reason : uint8_t {
     kReplaced,     // a newer generation serves
     kTimeout,      // its heartbeat stopped
     kBootTimeout,  // it never became ready
+    kMemory,       // it took more memory than it may
+    kStuck,        // it holds requests past request_kill_timeout
     kStop,         // the server stops
 };
 
@@ -30,23 +32,36 @@ struct Worker {
     bool doomed = false;   // to be sent TERM as soon as its pid is known
     bool overdue = false;  // had to be killed, its grace being over
     Reason reason = Reason::kNone;
+    Reason marked = Reason::kNone;  // to be retired for, once its replacement serves
     int64_t forked_ms = 0;
     int64_t ready_ms = 0;     // 0: never
     int64_t beat_ms = 0;      // 0: never
     int64_t suspect_ms = 0;   // since when the heartbeat is missing; 0: it is not
     int64_t deadline_ms = 0;  // Retiring, Aborting: when KILL follows
+    int64_t memory_bytes = 0;
+    uint32_t over_limit = 0;  // samples of memory_bytes above the limit, running
+    uint32_t in_flight = 0;
+    uint32_t stuck = 0;
 
     // Counts towards the number of workers wanted: not on its way out.
     bool active() const {
         return !doomed &&
                (state == State::kForking || state == State::kBooting || state == State::kServing);
     }
+    // Not to be replaced where this is the generation in force.
+    bool fresh(uint32_t in_force) const {
+        return generation == in_force && marked == Reason::kNone;
+    }
     // Its end was decided by the master for no fault of its own.
     bool asked() const {
-        return reason == Reason::kSurplus || reason == Reason::kReplaced || reason == Reason::kStop;
+        return reason != Reason::kNone && reason != Reason::kTimeout &&
+               reason != Reason::kBootTimeout;
     }
     // It was sent ABRT: its code is that of its own handler, or of the hook worker_abort.
-    bool aborted() const { return reason == Reason::kTimeout || reason == Reason::kBootTimeout; }
+    bool aborted() const {
+        return reason == Reason::kTimeout || reason == Reason::kBootTimeout ||
+               reason == Reason::kStuck;
+    }
     bool ending() const { return state == State::kAborting || state == State::kKilled; }
 };
 
@@ -66,15 +81,16 @@ class WorkerTable {
     uint32_t size() const { return static_cast<uint32_t>(workers_.size()); }
     uint32_t last_age() const { return last_age_; }
 
-    // active() workers of any generation, of this one, or of any other.
+    // active() workers: all of them; of this generation and not marked; the others, which are to
+    // be replaced.
     uint32_t active() const;
-    uint32_t active(uint32_t generation) const;
-    uint32_t active_older(uint32_t generation) const { return active() - active(generation); }
+    uint32_t fresh(uint32_t generation) const;
+    uint32_t outdated(uint32_t generation) const { return active() - fresh(generation); }
     // Whether a worker of this generation exists, in whatever state.
     bool any(uint32_t generation) const;
     // Serving workers of any generation.
     uint32_t serving() const;
-    // Workers killed or aborted for a missed heartbeat, not yet reaped: their memory is still held.
+    // Workers killed or aborted by the master, not yet reaped: their memory is still held.
     uint32_t ending() const;
 
   private:

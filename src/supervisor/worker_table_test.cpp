@@ -42,9 +42,9 @@ TEST(WorkerTable, CountsByGenerationAndState) {
     table.add(1)->state = State::kRetiring;
     table.add(2)->state = State::kBooting;
     table.add(2)->doomed = true;
-    EXPECT_EQ(table.active(1), 1u);
-    EXPECT_EQ(table.active(2), 1u);
-    EXPECT_EQ(table.active_older(2), 1u);
+    EXPECT_EQ(table.fresh(1), 1u);
+    EXPECT_EQ(table.fresh(2), 1u);
+    EXPECT_EQ(table.outdated(2), 1u);
     EXPECT_EQ(table.serving(), 1u);
     EXPECT_EQ(table.ending(), 0u);
     table.by_slot(0)->state = State::kKilled;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint32_t kSlots = 128;
 constexpr int64_t kHourMs = 3'600'000;
+constexpr int64_t kMemoryLimit = 1'000'000;
 
 Climate draw_climate(std::mt19937_64& random) {
     const auto rare = [&random](double often) {
@@ -28,6 +29,8 @@ Climate draw_climate(std::mt19937_64& random) {
     climate.late_answers = rare(0.9);
     climate.stall = rare(0.02);
     climate.signal = rare(1);
+    climate.fat = rare(0.5);
+    climate.stuck = rare(20);
     climate.boot_ms = 1 + static_cast<int64_t>(rare(40'000));
     climate.drain_ms = 1 + static_cast<int64_t>(rare(60'000));
     return climate;
@@ -61,6 +64,9 @@ Options World::random_options() {
     options.graceful_timeout_ms = chance(0.1) ? 0 : between(1, 40) * 1'000;
     if (chance(0.5)) options.max_surge = static_cast<uint32_t>(between(0, 4));
     if (chance(0.3)) options.max_unavailable = static_cast<uint32_t>(between(0, 3));
+    if (chance(0.5)) options.memory_limit_bytes = kMemoryLimit;
+    options.lifetime_min_ms = between(0, 120) * 1'000;
+    options.watch_requests = chance(0.5);
     options.daemon = chance(0.5);
     options.unpromoted = chance(0.2);
     return options;
@@ -75,7 +81,12 @@ void World::broken(const std::string& what) {
 std::vector<Sample> World::samples() const {
     std::vector<Sample> found;
     for (const auto& [pid, process] : alive_) {
-        found.push_back({process.slot, process.beat_ms, process.ready});
+        found.push_back({.slot = process.slot,
+                         .beat_ms = process.beat_ms,
+                         .ready = process.ready,
+                         .memory_bytes = process.fat ? 2 * kMemoryLimit : kMemoryLimit,
+                         .in_flight = process.in_flight,
+                         .stuck = process.stuck});
     }
     return found;
 }
@@ -127,6 +138,13 @@ void World::live_until(int64_t until_ms) {
         }
         if (process.ready && chance(climate_.hang * hours * 60)) process.hung = true;
         if (process.ready && !process.hung) process.beat_ms = until_ms;
+        if (process.ready && options_.watch_requests && chance(climate_.stuck * hours)) {
+            process.stuck++;
+            process.in_flight = process.stuck + static_cast<uint32_t>(between(0, 3));
+        }
+        if (process.told_ran_ms >= 0 && process.in_flight > process.stuck && chance(0.5)) {
+            process.in_flight--;
+        }
         if (process.ready && chance(climate_.crash * hours)) {
             process.dies_at_ms = until_ms;
             process.status = chance(0.5) ? SIGSEGV : chance(0.5) ? SIGKILL : 256;
@@ -185,7 +203,7 @@ void World::check_after_step(const Actions& actions) {
         broken(std::to_string(table.size()) + " processes for a target of at most " +
                std::to_string(largest_target_));
     }
-    uint32_t young = table.active(supervisor_.generation());
+    uint32_t young = table.fresh(supervisor_.generation());
     const bool settled = supervisor_.phase() == Phase::kRunning && !supervisor_.on_trial();
     if (settled && young > supervisor_.target()) broken("more young workers than wanted");
     for (const Worker& worker : table.all()) {
@@ -219,7 +237,7 @@ void World::check_rollout(const Actions& actions) {
         }
     }
     const uint32_t held = table.active() + table.ending();
-    const uint32_t old = table.active_older(supervisor_.generation());
+    const uint32_t old = table.outdated(supervisor_.generation());
     if (!forked || held <= supervisor_.target()) return;
     if (supervisor_.on_trial() && table.active() > old + 1) broken("more than one canary");
     if (supervisor_.rolling() && table.size() > supervisor_.target() + supervisor_.surge()) {
@@ -232,6 +250,18 @@ void World::check_retired(const Worker& worker) {
     const uint32_t target = supervisor_.target();
     const uint32_t spared = supervisor_.on_trial() ? 0 : supervisor_.options().max_unavailable;
     const bool replaced = worker.reason == Reason::kReplaced;
+    const Process& process = alive_[worker.pid];
+    if (worker.reason == Reason::kMemory) {
+        seen["recycled"]++;
+        if (!process.fat) broken("a worker that takes little memory is recycled");
+        if (now_ms_ - process.forked_ms < supervisor_.options().lifetime_min_ms) {
+            broken("a worker is recycled before its time");
+        }
+    }
+    if (worker.reason == Reason::kStuck) {
+        seen["stuck"]++;
+        if (process.stuck == 0) broken("a worker without stuck requests is retired for them");
+    }
     if (supervisor_.workers().serving() + spared < target) {
         broken("a serving worker is retired while too few others serve");
     }
@@ -311,6 +341,8 @@ void World::do_fork(const Action& action) {
     Process process;
     process.slot = action.slot;
     process.generation = action.generation;
+    process.forked_ms = now_ms_;
+    process.fat = chance(climate_.fat);
     process.deaf = chance(climate_.deaf);
     process.hung = chance(climate_.hang);
     process.boots_at_ms = now_ms_ + between(0, climate_.boot_ms);
@@ -343,6 +375,8 @@ void World::do_kill(const Action& action) {
         process.dies_at_ms = now_ms_;
         process.status = SIGKILL;
         seen["kill"]++;
+    } else if (action.number == SIGTERM && process.stuck > 0) {
+        return;  // it cannot finish
     } else if (action.number != SIGUSR1 && !process.deaf && !process.hung) {
         process.dies_at_ms = std::min(process.dies_at_ms, now_ms_ + drain);
         process.status = 0;
@@ -355,7 +389,8 @@ void World::do_kill(const Action& action) {
 
 // Nobody is hurt who had no chance: time in which the machine slept does not count.
 void World::check_kill(const Process& process, int number) {
-    if (number == SIGABRT && process.ready && !process.hung) {
+    const bool only_stuck = process.stuck > 0 && process.in_flight <= process.stuck;
+    if (number == SIGABRT && process.ready && !process.hung && !only_stuck) {
         broken("a healthy worker is aborted");
     }
     const bool graceful = number == SIGKILL && process.told_ran_ms >= 0 && !process.aborted;

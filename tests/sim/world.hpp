@@ -27,6 +27,8 @@ struct Climate {
     double late_answers = 0;  // an action is performed after other events
     double stall = 0;         // the master does not run for minutes, a step
     double signal = 0;        // a signal comes, a step
+    double fat = 0;           // a worker grows beyond every limit
+    double stuck = 0;         // a request never ends, an hour and worker
     int64_t boot_ms = 100;
     int64_t drain_ms = 100;
 };
@@ -52,6 +54,10 @@ class World {
         bool hung = false;
         bool deaf = false;
         int64_t beat_ms = 0;
+        int64_t forked_ms = 0;
+        bool fat = false;
+        uint32_t in_flight = 0;
+        uint32_t stuck = 0;
         int64_t told_ran_ms = -1;  // ran_ms_ at its first TERM
         bool aborted = false;
     };
