@@ -135,7 +135,7 @@ class Arbiter:
             "memory_limit_bytes": self.cfg.max_worker_memory,
             "private_memory": self.cfg.worker_memory_kind == "private",
             "lifetime_min_ms": self.cfg.worker_lifetime_min * 1000,
-            "watch_requests": bool(getattr(self.cfg, "request_kill_timeout", 0)),
+            "watch_requests": bool(self.cfg.request_kill_timeout),
             "daemon": bool(self.cfg.daemon),
         }
 

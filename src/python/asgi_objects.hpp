@@ -17,6 +17,8 @@ struct AsgiShared {
     // False with an exception set. `loop`: for create_future. `base_scopes`: one a listener:
     // asgi, server, root_path, scheme.
     bool init(const ModuleState& state, PyObject* loop, PyObject* base_scopes, PyObject* app_state);
+    bool init_texts();
+    bool init_bases(PyObject* scopes);
 
     Ref create_future;
     Ref base_scopes;
@@ -28,6 +30,9 @@ struct AsgiShared {
         ws_receive, ws_disconnect, ws_accept, ws_send, ws_close, denial_start, denial_body;
     Ref denial_extension, monoceros_extension, request_id, trace_id, times;
     PyTypeObject* times_type = nullptr;  // the module's
+    // With their keys already: a copy need not grow.
+    Ref extensions_base;  // {"monoceros": None}
+    Ref facts_base;       // {"request_id": None, "times": None}
     Ref method, path, raw_path, query_string, scheme, http_version, client, state_key, https, wss,
         ws;
     Ref version_1_0, version_1_1, empty_bytes;

@@ -82,6 +82,32 @@ bool add_header(http::ResponseHead& head, PyObject* pair) {
 
 bool AsgiShared::init(const ModuleState& state, PyObject* loop, PyObject* scopes,
                       PyObject* lifespan_state) {
+    empty_bytes.reset(PyBytes_FromStringAndSize(nullptr, 0));
+    create_future.reset(PyObject_GetAttrString(loop, "create_future"));
+    app_state = Ref::borrow(lifespan_state);
+    times_type = state.request_times;
+    return empty_bytes && create_future && init_texts() && init_bases(scopes);
+}
+
+bool AsgiShared::init_bases(PyObject* scopes) {
+    extensions_base.reset(Py_BuildValue("{O:O}", monoceros_extension.get(), Py_None));
+    facts_base.reset(Py_BuildValue("{O:O,O:O}", request_id.get(), Py_None, times.get(), Py_None));
+    base_scopes.reset(PyList_New(0));
+    if (!extensions_base || !facts_base || !base_scopes) return false;
+    const Ref* const always[] = {&http_version, &method,  &path,   &raw_path,
+                                 &query_string, &headers, &client, &extensions};
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(scopes); ++i) {
+        Ref base(PyDict_Copy(PyList_GET_ITEM(scopes, i)));
+        if (!base) return false;
+        for (const Ref* key : always) {
+            if (!set(base, *key, Ref::borrow(Py_None))) return false;
+        }
+        if (PyList_Append(base_scopes.get(), base.get()) < 0) return false;
+    }
+    return true;
+}
+
+bool AsgiShared::init_texts() {
     struct Text {
         Ref& target;
         const char* text;
@@ -135,12 +161,7 @@ bool AsgiShared::init(const ModuleState& state, PyObject* loop, PyObject* scopes
         entry.target.reset(PyUnicode_InternFromString(entry.text));
         if (!entry.target) return false;
     }
-    empty_bytes.reset(PyBytes_FromStringAndSize(nullptr, 0));
-    create_future.reset(PyObject_GetAttrString(loop, "create_future"));
-    base_scopes = Ref::borrow(scopes);
-    app_state = Ref::borrow(lifespan_state);
-    times_type = state.request_times;
-    return empty_bytes && create_future;
+    return true;
 }
 
 Ref make_header_list(const session::Exchange& exchange) {
@@ -162,8 +183,8 @@ namespace {
 
 // Dicts of this request's own: an application may put into them what it likes.
 Ref make_extensions(const AsgiShared& shared, const session::Exchange& exchange) {
-    Ref extensions(PyDict_New());
-    Ref ours(PyDict_New());
+    Ref extensions(PyDict_Copy(shared.extensions_base.get()));
+    Ref ours(PyDict_Copy(shared.facts_base.get()));
     bool made = extensions && ours &&
                 set(ours, shared.request_id, latin1_of(exchange.request_id())) &&
                 set(ours, shared.times, make_request_times(shared.times_type, exchange)) &&

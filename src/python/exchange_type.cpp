@@ -112,6 +112,14 @@ PyObject* get_gone(PyObject* self, void*) {
     return PyBool_FromLong(object->exchange == nullptr || object->exchange->link == nullptr);
 }
 
+PyObject* get_request_id(PyObject* self, void*) {
+    const ExchangeObject* object = exchange_of(self);
+    const session::Exchange* exchange =
+        object->channel != nullptr ? object->channel->exchange() : object->exchange;
+    std::string_view id = exchange == nullptr ? "-" : exchange->request_id();
+    return PyUnicode_FromStringAndSize(id.data(), static_cast<Py_ssize_t>(id.size()));
+}
+
 PyObject* get_waiter(PyObject* self, void*) {
     PyObject* waiter = exchange_of(self)->waiter;
     if (waiter == nullptr) Py_RETURN_NONE;
@@ -175,6 +183,7 @@ PyMethodDef methods[] = {
 
 PyGetSetDef attributes[] = {
     {"gone", get_gone, nullptr, "the client has left, or the request was answered", nullptr},
+    {"request_id", get_request_id, nullptr, "of the request; - once it was answered", nullptr},
     {"waiter", get_waiter, set_waiter, "called on room, body and departure", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };

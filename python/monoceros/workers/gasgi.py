@@ -200,7 +200,6 @@ class ASGIWorker(EngineWorker):
     async def _handle(self, exchange: _core.Exchange) -> None:
         failed = True
         scope = self._scope(exchange)
-        request_id = scope["extensions"]["monoceros"]["request_id"]
         send = exchange.send
         hearing = None
         try:
@@ -218,7 +217,7 @@ class ASGIWorker(EngineWorker):
             self.log.debug("The client left: %s", _name(scope))
         except Exception as error:
             name = scope.get("method", "WEBSOCKET")
-            self._handle_error(error, name, scope["path"], request_id)
+            self._handle_error(error, name, scope["path"], exchange.request_id)
         except (SystemExit, KeyboardInterrupt):
             self.log.info("The application asked worker %s to leave", self.pid)
             self.alive = False
