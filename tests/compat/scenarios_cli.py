@@ -57,6 +57,7 @@ def help_options(side: Side) -> Any:
 OURS_ONLY = {
     "--limit-request-head", "--limit-request-body", "--client-header-timeout",
     "--client-body-timeout", "--send-timeout", "--client-body-buffer-size", "--explain",
+    "--behind", "--drain-delay", "--request-id-header", "--server-timing",
 }  # fmt: skip
 
 COMMANDS = {

@@ -140,7 +140,7 @@ def environ_of(line: str, fields: list[str]) -> Look:
         before, _, body = answer.partition("\r\n\r\n")
         if " 200 " not in before.split("\r\n")[0] or not body:
             return answer.split("\r\n")[0]
-        found = {k: v for k, v in json.loads(body).items() if not k.startswith("monoceros.")}
+        found = json.loads(body)
         found["REMOTE_PORT"] = found["REMOTE_PORT"].isdigit()
         found["SERVER_PORT"] = found["SERVER_PORT"] == str(side.port)
         return found

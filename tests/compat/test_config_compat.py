@@ -17,7 +17,8 @@ Both = Callable[..., tuple[Any, Any]]
 # Settings that only monoceros has.
 OURS = {
     "limit_request_head", "limit_request_body", "client_header_timeout", "client_body_timeout",
-    "send_timeout", "client_body_buffer_size", "explain",
+    "send_timeout", "client_body_buffer_size", "explain", "behind",
+    "drain_delay", "request_id_header", "server_timing",
 }  # fmt: skip
 # Default -> why it differs.
 OTHER_DEFAULTS = {

@@ -153,7 +153,8 @@ def application(environ: Environ, start_response: StartResponse) -> Any:
     handler = ROUTES.get(name)
     if handler is not None:
         return handler(environ, start_response)
-    return plain(start_response, json.dumps({k: describe(v) for k, v in environ.items()}))
+    found = {k: describe(v) for k, v in environ.items() if not k.startswith("monoceros.")}
+    return plain(start_response, json.dumps(found))
 
 
 ROUTES: dict[str, Callable[[Environ, StartResponse], Any]] = {
