@@ -85,6 +85,7 @@ class Arbiter:
         self._poller = select.poll()
         self._oom = obituary.OomCount()
         self.relay = sock.RelayPair()
+        self._killed: set[int] = set()  # by ourselves
         self._look_again_ms = -1  # at overdue requests
         self._watchdog_s: float | None = None
         self.configured_workers: int | None = None  # as hooks and signals have changed it since
@@ -333,6 +334,7 @@ class Arbiter:
             worker = self.WORKERS.get(pid)
             self._do(self.supervisor.exited(pid, status))
             self.WORKERS.pop(pid, None)
+            self._killed.discard(pid)
             if worker is not None:
                 self._bury(worker)
 
@@ -378,7 +380,8 @@ class Arbiter:
     def _do_death(self, pid: int, status: int, level: int, text: str) -> None:
         worker = self.WORKERS.get(pid)
         if worker is not None:
-            text += obituary.details(worker, self.scoreboard, status, self._oom)
+            by_master = pid in self._killed
+            text += obituary.details(worker, self.scoreboard, status, self._oom, by_master)
         self._do_log(level, text)
 
     def _do_kill(self, pid: int, number: int) -> None:
@@ -386,6 +389,8 @@ class Arbiter:
         if number == signal.SIGABRT and worker is not None and worker.slot is not None:
             # It may let go of them in time to exit: they were why.
             worker.held = obituary.describe_flights(self.scoreboard.flights(worker.slot))
+        if number == signal.SIGKILL:
+            self._killed.add(pid)
         try:
             os.kill(pid, number)
         except ProcessLookupError:
@@ -494,6 +499,7 @@ class Arbiter:
         os.close(self.PIPE[0])
         self.WORKERS.clear()
         self._todo.clear()
+        self.rollout.close_others()
         try:
             util._setproctitle(f"worker [{self.proc_name}]")
             self.log.info("Booting worker with pid: %s", worker.pid)

@@ -85,7 +85,9 @@ class Adopted:
     tmp: Any = None
     _master_fd = -1
 
-    def attach(self, scoreboard: _core.Scoreboard, slot: int, master_fd: int) -> None:
+    def attach(
+        self, scoreboard: _core.Scoreboard, slot: int, master_fd: int, relay: tuple[int, int]
+    ) -> None:
         self.scoreboard = scoreboard
         self.slot = slot
         self._master_fd = master_fd

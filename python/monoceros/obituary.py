@@ -18,11 +18,13 @@ KILLED = 9
 PHASES = ("", "waiting for the application", "in the application", "being answered")
 
 
-def details(worker: Worker, scoreboard: _core.Scoreboard, status: int, oom: OomCount) -> str:
+def details(
+    worker: Worker, scoreboard: _core.Scoreboard, status: int, oom: OomCount, by_master: bool
+) -> str:
     """To be appended to the sentence that the supervisor has for this death. Call it before the
     worker's slot is cleared."""
     parts = []
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == KILLED:
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == KILLED and not by_master:
         parts.append(oom.sentence())
     if worker.slot is not None:
         sender = scoreboard.told_by(worker.slot)

@@ -84,6 +84,12 @@ class Rollout:
         arbiter.relay = sock.RelayPair()  # requests know their listeners by number
         arbiter.say_where()
 
+    def close_others(self) -> None:
+        """In a worker: listeners of a configuration that is not its own would stay open with it."""
+        for item in self.proven.listeners:
+            if item not in self.arbiter.LISTENERS:
+                item.close()
+
     def commit(self) -> None:
         """A worker of the new generation serves."""
         before, self.proven = self.proven, Snapshot(self.arbiter)

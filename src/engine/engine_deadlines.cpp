@@ -70,7 +70,7 @@ bool Engine::leave_application(Exchange& exchange) {
 // True: it was refused, or its client has left.
 bool Engine::drop_queued(Exchange& exchange) {
     int64_t queue_ms = options_.limits.queue_ms_max;
-    if (queue_ms == 0 || now_ms_ - exchange.started_us / 1'000 <= queue_ms) return false;
+    if (queue_ms == 0 || now_ms_ - exchange.ready_us / 1'000 <= queue_ms) return false;
     Link& link = *static_cast<Link*>(exchange.link);
     act(link, link.connection.refuse_waiting(http::Error::kQueueTimeout, now_ms_));
     return true;

@@ -74,13 +74,14 @@ void Insurance::pay(bool late) const {
     for (uint32_t i = 0; i < used; ++i) {
         Flight& flight = slot.flights[i];
         FlightPhase phase = flight.phase.load(std::memory_order_acquire);
-        const session::Exchange* exchange = recorder_.exchange(i);
+        session::Exchange* exchange = recorder_.exchange(i);
         if (flight.fd < 0 || exchange == nullptr) continue;
         if (phase == FlightPhase::kQueued && relay_.send(*exchange, flight.fd, {})) {
             slot.ledger.accepted.fetch_sub(1);
         } else if (phase == FlightPhase::kQueued || phase == FlightPhase::kRunning) {
             answer(flight.fd, page_of(flight, late).view());
             slot.ledger.refused.fetch_add(1);
+            exchange->counted = false;  // the process may live on for its last steps
         }
     }
 }

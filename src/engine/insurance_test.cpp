@@ -60,6 +60,7 @@ TEST(Insurance, WaitingClientsAreAnsweredAndQueuedRequestsHandedOn) {
     ASSERT_TRUE(parcel.has_value());
     EXPECT_TRUE(parcel->head.starts_with("GET /queued HTTP/1.1\r\n"));
     server->abandon(*running);
+    EXPECT_EQ(server->totals().aborted, 0u) << "counted twice";
 }
 
 TEST(Insurance, AnswersThatHaveBegunAreLeftAlone) {

@@ -19,7 +19,7 @@ void add(std::atomic<Number>& counter, Number amount) {
 Recorder::Recorder(board::Slot* slot)
     : private_(slot == nullptr ? sizeof(board::Slot) : 0),
       slot_(slot != nullptr ? *slot : *static_cast<board::Slot*>(private_.data())),
-      exchanges_(new const session::Exchange* [board::kFlightsMax] {}) {}
+      exchanges_(new session::Exchange* [board::kFlightsMax] {}) {}
 
 Flight* Recorder::flight(const Exchange& exchange) const {
     return exchange.flight == Exchange::kNoFlight ? nullptr : &slot_.flights[exchange.flight];

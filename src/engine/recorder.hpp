@@ -46,15 +46,15 @@ class Recorder {
     board::Totals totals() const;
     board::Slot& slot() const { return slot_; }
     // Whose record it is; for the crash handler.
-    const session::Exchange* exchange(uint32_t flight) const { return exchanges_[flight]; }
+    session::Exchange* exchange(uint32_t flight) const { return exchanges_[flight]; }
 
   private:
     board::Flight* flight(const session::Exchange& exchange) const;
 
     os::SharedMemory private_;
     board::Slot& slot_;
-    std::vector<uint16_t> free_;                             // records given back
-    std::unique_ptr<const session::Exchange*[]> exchanges_;  // of the records; kFlightsMax
+    std::vector<uint16_t> free_;                       // records given back
+    std::unique_ptr<session::Exchange*[]> exchanges_;  // of the records; kFlightsMax
 };
 
 }  // namespace mono::engine

@@ -34,7 +34,10 @@ NOT_OURS = re.compile(
     "Control socket |Hang up: |graceful stop of workers|Parent changed|"
     r"Worker \(pid:\d+\) was sent SIGTERM!"  # it sends more than one, some too late for the handler
 )
+LEDGER = re.compile(r"^.*Requests: accepted \d+ = .*\n?", re.MULTILINE)  # only ours has one
 PLACES = [
+    (re.compile(r"X-Request-ID: [0-9a-f]{28}\r\n"), ""),
+    (re.compile(r"<p>Request id: [0-9a-f]{28}</p>\n"), ""),
     (re.compile(r" \(request id [0-9a-f]{28}\)|, request id [0-9a-f]{28}(?=\])"), ""),
     (re.compile(r"\b(gunicorn|monoceros)\b", re.IGNORECASE), "<server>"),
     (re.compile(r"\b(27\.0\.1|0\.1\.0)\b"), "<version>"),
@@ -117,7 +120,7 @@ class Side:
 
     def read(self, name: str) -> str:
         path = self.dir / name
-        return path.read_text(errors="replace") if path.exists() else ""
+        return LEDGER.sub("", path.read_text(errors="replace")) if path.exists() else ""
 
     def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         filled = {key: self.fill(value) for key, value in (more or {}).items()}

@@ -16,9 +16,11 @@ Both = Callable[..., tuple[Any, Any]]
 
 # Settings that only monoceros has.
 OURS = {
-    "limit_request_head", "limit_request_body", "client_header_timeout", "client_body_timeout",
-    "send_timeout", "client_body_buffer_size", "explain", "behind",
-    "drain_delay", "request_id_header", "server_timing",
+    "behind", "client_body_buffer_size", "client_body_timeout", "client_header_timeout",
+    "drain_delay", "explain", "limit_request_body", "limit_request_head", "max_surge",
+    "max_unavailable", "max_worker_memory", "queue_timeout", "readiness_path", "request_id_header",
+    "request_kill_timeout", "request_timeout", "send_timeout", "server_timing", "stream_grace",
+    "warmup_path", "worker_lifetime_min", "worker_memory_kind",
 }  # fmt: skip
 # Default -> why it differs.
 OTHER_DEFAULTS = {
