@@ -53,6 +53,9 @@ class Gunicorn(ModuleType):
 class AdoptedTmp(WorkerTmp):
     """The heartbeat of an adopted worker: into the scoreboard, not into its own file."""
 
+    held = ""
+    black_box = -1
+
     __slots__ = ("_file", "_worker")
 
     def __init__(self, worker: Any, file: Any) -> None:
