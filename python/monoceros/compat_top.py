@@ -53,9 +53,6 @@ class Gunicorn(ModuleType):
 class AdoptedTmp(WorkerTmp):
     """The heartbeat of an adopted worker: into the scoreboard, not into its own file."""
 
-    held = ""
-    black_box = -1
-
     __slots__ = ("_file", "_worker")
 
     def __init__(self, worker: Any, file: Any) -> None:
@@ -85,6 +82,8 @@ class Adopted:
     scoreboard: _core.Scoreboard | None = None
     said_ready = False
     booted = False
+    held = ""
+    black_box = -1
     tmp: Any = None
     _master_fd = -1
 
