@@ -66,17 +66,18 @@ class Crowd:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Every slot is taken until the block ends; then the long requests are answered too."""
-        notes = self.server.directory
         try:
             for number, holder in enumerate(self.holders):
                 holder.send(request(f"/hold?{number}"))
-                note = notes / f"held-{number}"
-                wait_for(lambda n=note: n.exists() and n.read_text(), "the long request", 30)  # type: ignore[misc]
-                assert int(note.read_text()) == self.busy
+                assert int(self._note(f"held-{number}")) == self.busy
             yield
         finally:
             self.release()
         assert [told(holder)["pid"] for holder in self.holders] == [self.busy] * self.threads
+
+    def _note(self, name: str) -> str:
+        path = self.server.directory / name
+        return wait_for(lambda: path.exists() and path.read_text(), "the long request", 30) or ""
 
     def release(self) -> None:
         for number in range(self.threads):
