@@ -11,6 +11,8 @@
 #   make bench-lifecycle                        what clients see while servers stop, reload, recycle
 #                                               and crash: docs/lifecycle.md, about ten minutes;
 #                                               SCENARIOS=reload,bad SERVERS=uWSGI: only these
+#   make bench-dispatch                         what waits in a busy worker beside an idle one:
+#                                               the table of docs/dispatch.md, six minutes
 #   make bench-memory, make bench-startup       PSS; time to the first answer
 #   make bench-render                           page and chart again, from the newest results
 #
@@ -25,7 +27,7 @@ export BENCH_PYTHON BENCH_SECONDS BENCH_ROUNDS BENCH_STARTS BENCH_PUBLISH BENCH_
 export CASES SERVERS
 
 .PHONY: bench bench-workers bench-memory bench-startup bench-render bench-setup
-.PHONY: bench-workers-setup bench-lifecycle bench-lifecycle-setup
+.PHONY: bench-workers-setup bench-lifecycle bench-lifecycle-setup bench-dispatch
 
 bench-setup:
 	@python3 bench/setup_env.py
@@ -43,13 +45,17 @@ bench-workers: bench-workers-setup
 	@$(BENCH_RUN) speed
 	@$(BENCH_RUN) render
 
-bench-lifecycle bench-lifecycle-setup: export BENCH_SUITE = lifecycle
+bench-lifecycle bench-lifecycle-setup bench-dispatch: export BENCH_SUITE = lifecycle
 
 bench-lifecycle-setup:
 	@python3 bench/setup_env.py
 
 bench-lifecycle: bench-lifecycle-setup
 	@python3 bench/lifecycle/run.py --scenarios "$(SCENARIOS)" --servers "$(SERVERS)"
+
+# The same servers as bench-lifecycle's.
+bench-dispatch: bench-lifecycle-setup
+	@python3 bench/dispatch.py
 
 bench-memory: bench-setup
 	@$(BENCH_RUN) memory
