@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -43,7 +44,8 @@ has no such feature.
   {more_s:.0f} s more until the release that is to arrive answers.
 - Servers whose answers close the connection (gunicorn's sync workers) are never asked on a
   connection that they may be about to close, which makes failures less likely.
-- One run on one machine: counts of failures vary from run to run, zeros should not.
+- One run on one machine: counts of failures vary from run to run, zeros should not. Where a single
+  client waits for a server, "no answer" means that it gave up after 10 s, or after what is said.
 """
 
 
@@ -97,6 +99,7 @@ def main() -> None:
     parser.add_argument("--scenarios", default="", help="names with commas; all when empty")
     parser.add_argument("--servers", default="", help="beginnings of names, with commas")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so servers are killed
     wanted = [name for name in options.scenarios.split(",") if name]
     servers = tuple(name for name in options.servers.split(",") if name)
     absent = json.loads(FAILED.read_text()) if FAILED.exists() else {}
