@@ -292,8 +292,8 @@ class Arbiter:
             self._look_again_ms = overdue.tell(workers, self.scoreboard, self.log)
         if self._watchdog_s is not None:
             systemd.sd_notify("WATCHDOG=1", self.log)
-        if self.cfg.enable_backlog_metric:
-            self._report_backlog()
+        if self.cfg.enable_backlog_metric and not self.scoreboard.stopping():
+            self._report_backlog()  # the listeners are open
 
     def _wait(self) -> list[int]:
         """Signals that came, in order; empty at a wake-up by time or by a worker."""
