@@ -41,9 +41,8 @@ Scoreboard::Scoreboard(void* memory, uint32_t slots)
 void Scoreboard::clear(uint32_t index) const {
     Slot& from = slots_[index];
     bury(from.ledger, *dead_);
-    for (auto* field :
-         {&from.ready, &from.pid, &from.slots, &from.busy, &from.open, &from.connections,
-          &from.in_flight, &from.overdue, &from.stuck, &from.told_by})
+    for (auto* field : {&from.ready, &from.slots, &from.busy, &from.open, &from.in_flight,
+                        &from.overdue, &from.stuck, &from.told_by})
         field->store(0, kRelaxed);
     from.beat_ms.store(0, kRelaxed);
     // Only where somebody was: an untouched page costs no memory.
@@ -53,17 +52,19 @@ void Scoreboard::clear(uint32_t index) const {
         header_->slots_used.store(index + 1, std::memory_order_release);
 }
 
+uint32_t Scoreboard::used() const {
+    return std::min(count_, header_->slots_used.load(std::memory_order_acquire));
+}
+
 Totals Scoreboard::totals() const {
     Totals totals;
     add(*dead_, totals);
-    uint32_t used = std::min(count_, header_->slots_used.load(std::memory_order_acquire));
-    for (uint32_t index = 0; index < used; ++index) add(slots_[index].ledger, totals);
+    for (uint32_t index = 0, end = used(); index < end; ++index) add(slots_[index].ledger, totals);
     return totals;
 }
 
 bool Scoreboard::waiting(uint32_t mine) const {
-    uint32_t used = std::min(count_, header_->slots_used.load(std::memory_order_acquire));
-    for (uint32_t index = 0; index < used; ++index) {
+    for (uint32_t index = 0, end = used(); index < end; ++index) {
         const Slot& slot = slots_[index];
         if (index != mine && slot.busy.load(kRelaxed) > slot.slots.load(kRelaxed)) return true;
     }
@@ -72,8 +73,7 @@ bool Scoreboard::waiting(uint32_t mine) const {
 
 uint32_t Scoreboard::free_slots(uint32_t mine) const {
     uint32_t free = 0;
-    uint32_t used = std::min(count_, header_->slots_used.load(std::memory_order_acquire));
-    for (uint32_t index = 0; index < used; ++index) {
+    for (uint32_t index = 0, end = used(); index < end; ++index) {
         const Slot& slot = slots_[index];
         if (index == mine || slot.open.load(kRelaxed) == 0) continue;
         uint32_t busy = slot.busy.load(kRelaxed);

@@ -32,13 +32,11 @@ struct Ledger {
 };
 
 struct alignas(128) Slot {
-    std::atomic<int64_t> beat_ms;  // monotonic; 0: never
-    std::atomic<uint32_t> ready;   // 1: the application is loaded and the worker serves
-    std::atomic<uint32_t> pid;     // 0: nobody
-    std::atomic<uint32_t> slots;   // requests that the worker runs at once
-    std::atomic<uint32_t> busy;    // of them, in use or promised to requests that wait here
-    std::atomic<uint32_t> open;    // 1: takes connections and requests from siblings
-    std::atomic<uint32_t> connections;
+    std::atomic<int64_t> beat_ms;        // monotonic; 0: never
+    std::atomic<uint32_t> ready;         // 1: the application is loaded and the worker serves
+    std::atomic<uint32_t> slots;         // requests that the worker runs at once
+    std::atomic<uint32_t> busy;          // of them, in use or promised to requests that wait here
+    std::atomic<uint32_t> open;          // 1: takes connections and requests from siblings
     std::atomic<uint32_t> in_flight;     // requests taken in and not yet ended
     std::atomic<uint32_t> overdue;       // of them, past request_timeout
     std::atomic<uint32_t> stuck;         // of them, past request_kill_timeout
@@ -79,6 +77,9 @@ class Scoreboard {
     bool waiting(uint32_t mine) const;
 
   private:
+    // Slots below were used at some time; the others' pages are not touched.
+    uint32_t used() const;
+
     Header* header_;
     Ledger* dead_;
     Slot* slots_;

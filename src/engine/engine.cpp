@@ -103,8 +103,7 @@ void Engine::hand_out(session::Exchange& exchange) {
 
 // What siblings go by when they have requests to spare.
 void Engine::publish_load() {
-    recorder_.publish_load(options_.slots, busy_ + ready_count_, links_.size(),
-                           !draining_ || for_good_);
+    recorder_.publish_load(options_.slots, busy_ + ready_count_, !draining_ || for_good_);
 }
 
 session::Exchange* Engine::try_take() {

@@ -51,7 +51,7 @@ struct Options {
     const board::Scoreboard* board = nullptr;  // outlives the engine; nullptr: nobody looks
     uint32_t board_slot = 0;
     RelayEnds relay;             // to and from siblings; only with a board
-    int overdue_signal = 0;      // to the thread that made the engine: take_overdue(); 0: none
+    int overdue_signal = 0;      // to the thread that made the engine: visit_overdue(); 0: none
     int master_fd = -1;          // a byte wakes the master
     std::string server;          // value of the Server field
     bool server_timing = false;  // answers tell how long they took

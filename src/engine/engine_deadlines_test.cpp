@@ -172,12 +172,7 @@ TEST(QueueTimeout, ARequestBehindASlowOneGets503) {
     Options options;
     options.limits.queue_ms_max = 100;
     Server server(std::move(options));
-    Client kept = server.client();
-    kept.get("/one");
-    session::Exchange* one = server.take();
-    ASSERT_NE(one, nullptr);
-    respond(server.engine(), *one, "one");
-    ASSERT_EQ(kept.response(), "one");
+    Client kept = kept_alive(server);
     Client slow = server.client();
     slow.get("/slow");
     session::Exchange* exchange = server.take();
@@ -196,12 +191,7 @@ TEST(QueueTimeout, ARequestBehindASlowOneGets503) {
 
 TEST(Queue, AClientThatHasLeftIsNotServed) {
     Server server;
-    Client kept = server.client();
-    kept.get("/one");
-    session::Exchange* one = server.take();
-    ASSERT_NE(one, nullptr);
-    respond(server.engine(), *one, "one");
-    ASSERT_EQ(kept.response(), "one");
+    Client kept = kept_alive(server);
     Client slow = server.client();
     slow.get("/slow");
     session::Exchange* exchange = server.take();

@@ -8,7 +8,6 @@
 //     └─▶ WebSockets are told to go (1012) when nothing else is left, or at the hurry
 #include <algorithm>
 
-#include "base/clock.hpp"
 #include "engine/engine.hpp"
 #include "os/files.hpp"
 
@@ -22,7 +21,6 @@ namespace {
 constexpr int64_t kDrainIdleMs = 500;    // for requests that cross our decision to stop
 constexpr int64_t kDrainLingerMs = 500;  // for those that cross our FIN: no RST for them
 constexpr int64_t kBacklogMs = 100;      // for connections that stand and have not spoken yet
-constexpr uint16_t kServiceRestart = 1012;
 
 }  // namespace
 

@@ -48,16 +48,6 @@ struct Busy {
     session::Exchange* exchange_;
 };
 
-Client kept_alive(Server& server) {
-    Client client = server.client();
-    client.get("/first");
-    session::Exchange* first = server.take();
-    EXPECT_NE(first, nullptr);
-    respond(server.engine(), *first, "first");
-    EXPECT_EQ(client.response(), "first");
-    return client;
-}
-
 TEST(Relay, ARequestOfABusyWorkerIsServedByAnIdleSibling) {
     Siblings siblings;
     Server here(siblings.options(0));

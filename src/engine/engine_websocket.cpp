@@ -11,7 +11,6 @@ using session::WebSocket;
 namespace {
 
 constexpr int kReceivesInARow = 8;
-constexpr uint16_t kServiceRestart = 1012;
 
 }  // namespace
 

@@ -20,6 +20,8 @@ constexpr uint64_t kWakeupKey = kListenerKey | 0xffffffff;
 constexpr uint64_t kRelayKey = kListenerKey | 0xfffffffe;
 constexpr uint64_t kWarmupKey = kListenerKey | 0xfffffffd;
 
+constexpr uint16_t kServiceRestart = 1012;  // of RFC 6455's registry: why a draining WebSocket ends
+
 constexpr uint64_t kHeldBytesMax = 64 * 1024;  // that may wait for the standby's look
 
 struct Link : base::TimerNode {

@@ -120,10 +120,9 @@ void Recorder::refuse_unread() {
     add(slot_.ledger.refused, uint64_t{1});
 }
 
-void Recorder::publish_load(uint32_t slots, uint32_t busy, uint32_t connections, bool open) {
+void Recorder::publish_load(uint32_t slots, uint32_t busy, bool open) {
     slot_.slots.store(slots, kRelaxed);
     slot_.busy.store(busy, kRelaxed);
-    slot_.connections.store(connections, kRelaxed);
     slot_.open.store(open ? 1 : 0, kRelaxed);
 }
 

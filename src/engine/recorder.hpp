@@ -41,7 +41,7 @@ class Recorder {
     // What could not become a request was answered with a refusal.
     void refuse_unread();
 
-    void publish_load(uint32_t slots, uint32_t busy, uint32_t connections, bool open);
+    void publish_load(uint32_t slots, uint32_t busy, bool open);
 
     board::Totals totals() const;
     board::Slot& slot() const { return slot_; }

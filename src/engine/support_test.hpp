@@ -267,6 +267,17 @@ inline void respond(Engine& engine, session::Exchange& exchange, std::string_vie
     engine.finish(exchange);
 }
 
+// A client whose connection has served one request ("first") and is idle.
+inline Client kept_alive(Server& server) {
+    Client client = server.client();
+    client.get("/first");
+    session::Exchange* first = server.take();
+    EXPECT_NE(first, nullptr);
+    respond(server.engine(), *first, "first");
+    EXPECT_EQ(client.response(), "first");
+    return client;
+}
+
 // The body of a request, wherever it lies.
 inline std::string body_of(const session::Exchange& exchange) {
     std::string body;
