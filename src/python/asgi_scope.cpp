@@ -13,10 +13,6 @@ Ref bytes_of(std::string_view text) {
     return Ref(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
 }
 
-Ref latin1_of(std::string_view text) {
-    return Ref(PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
-}
-
 Ref lower_bytes(std::string_view name) {
     PyObject* bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(name.size()));
     if (bytes == nullptr) return Ref();
@@ -35,7 +31,7 @@ bool set(const Ref& dict, const Ref& key, Ref value) {
 // Percent-decoded UTF-8; what is no UTF-8 becomes U+FFFD.
 Ref path_text(const session::Exchange& exchange) {
     std::string_view path = exchange.text(exchange.head.path);
-    if (exchange.head.path_plain) return latin1_of(path);
+    if (exchange.head.path_plain) return latin1_text(path);
     std::string decoded(path.size(), '\0');
     size_t length = http::percent_decode(path, decoded.data());
     return Ref(PyUnicode_DecodeUTF8(decoded.data(), static_cast<Py_ssize_t>(length), "replace"));
@@ -186,10 +182,10 @@ Ref make_extensions(const AsgiShared& shared, const session::Exchange& exchange)
     Ref extensions(PyDict_Copy(shared.extensions_base.get()));
     Ref ours(PyDict_Copy(shared.facts_base.get()));
     bool made = extensions && ours &&
-                set(ours, shared.request_id, latin1_of(exchange.request_id())) &&
+                set(ours, shared.request_id, latin1_text(exchange.request_id())) &&
                 set(ours, shared.times, make_request_times(shared.times_type, exchange)) &&
                 (exchange.trace_id.empty() ||
-                 set(ours, shared.trace_id, latin1_of(exchange.text(exchange.trace_id)))) &&
+                 set(ours, shared.trace_id, latin1_text(exchange.text(exchange.trace_id)))) &&
                 set(extensions, shared.monoceros_extension, std::move(ours));
     return made ? std::move(extensions) : Ref();
 }
@@ -208,7 +204,7 @@ Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange)
                                                     : PyDict_Copy(shared.app_state.get()));
     bool made = set(scope, shared.http_version,
                     Ref::borrow((old ? shared.version_1_0 : shared.version_1_1).get())) &&
-                set(scope, shared.method, latin1_of(exchange.text(head.method))) &&
+                set(scope, shared.method, latin1_text(exchange.text(head.method))) &&
                 set(scope, shared.path, path_text(exchange)) &&
                 set(scope, shared.raw_path, bytes_of(exchange.text(head.path))) &&
                 set(scope, shared.query_string, bytes_of(exchange.text(head.query))) &&

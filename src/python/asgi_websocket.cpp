@@ -31,8 +31,7 @@ Ref AsgiWebSocket::scope() const {
     http::WsOpening opening;
     if (!scope || !offered || !read_opening(opening)) return Ref();
     for (std::string_view name : opening.subprotocols) {
-        Ref text(
-            PyUnicode_DecodeLatin1(name.data(), static_cast<Py_ssize_t>(name.size()), nullptr));
+        Ref text = latin1_text(name);
         if (!text || PyList_Append(offered.get(), text.get()) < 0) return Ref();
     }
     PyObject* dict = scope.get();

@@ -18,16 +18,11 @@ struct Story {
     long long ran_ms;
 };
 
-Ref text(const std::string& bytes) {
-    return Ref(
-        PyUnicode_DecodeLatin1(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), nullptr));
-}
-
 PyObject* to_tuple(const Story& story, unsigned long here) {
-    Ref id = text(story.id);
-    Ref method = text(story.method);
-    Ref target = text(story.target);
-    Ref client = text(story.client);
+    Ref id = latin1_text(story.id);
+    Ref method = latin1_text(story.method);
+    Ref target = latin1_text(story.target);
+    Ref client = latin1_text(story.client);
     if (!id || !method || !target || !client) return nullptr;
     bool threads = !story.handle;
     PyObject* handle = threads ? Py_None : story.handle.get();

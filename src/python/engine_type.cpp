@@ -244,10 +244,8 @@ PyObject* take_journal(PyObject* self, PyObject*) {
     Ref entries(PyList_New(0));
     if (!entries) return nullptr;
     for (const engine::JournalEntry& entry : parts_of(self)->engine->take_journal()) {
-        Ref item(Py_BuildValue(
-            "(iN)", static_cast<int>(entry.severity),
-            PyUnicode_DecodeLatin1(entry.text.data(), static_cast<Py_ssize_t>(entry.text.size()),
-                                   nullptr)));
+        Ref item(Py_BuildValue("(iN)", static_cast<int>(entry.severity),
+                               latin1_text(entry.text).release()));
         if (!item || PyList_Append(entries.get(), item.get()) < 0) return nullptr;
     }
     return entries.release();

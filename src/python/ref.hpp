@@ -7,6 +7,7 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include <string_view>
 #include <utility>
 
 namespace mono::python {
@@ -67,6 +68,11 @@ inline Ref item_at(PyObject* sequence, Py_ssize_t index) {
     Locked lock(sequence);
     if (index >= PySequence_Fast_GET_SIZE(sequence)) return Ref();
     return Ref::borrow(PySequence_Fast_GET_ITEM(sequence, index));
+}
+
+// A str of bytes that are latin-1, as HTTP's text is: a new object, empty with an exception set.
+inline Ref latin1_text(std::string_view text) {
+    return Ref(PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
 }
 
 // Detaches the thread from Python for its lifetime: no Python object may be touched inside.

@@ -130,10 +130,6 @@ PyObject* note_senders(PyObject* self, PyObject* index) {
     Py_RETURN_NONE;
 }
 
-PyObject* latin1(std::string_view text) {
-    return PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr);
-}
-
 // flights(slot) -> [(phase, id, method, target, client, began_us, dispatched_us, overdue_us)]
 PyObject* flights(PyObject* self, PyObject* index) {
     const board::Slot* slot = slot_argument(self, index);
@@ -145,9 +141,10 @@ PyObject* flights(PyObject* self, PyObject* index) {
         const board::FlightPhase phase = flight.phase.load(std::memory_order_acquire);
         if (phase == board::FlightPhase::kFree) continue;
         Ref item(Py_BuildValue(
-            "(iNNNNLLL)", static_cast<int>(phase), latin1(flight.id.view()),
-            latin1(flight.method.view()), latin1(flight.target.view()),
-            latin1(flight.client.view()), static_cast<long long>(flight.began_us),
+            "(iNNNNLLL)", static_cast<int>(phase), latin1_text(flight.id.view()).release(),
+            latin1_text(flight.method.view()).release(),
+            latin1_text(flight.target.view()).release(),
+            latin1_text(flight.client.view()).release(), static_cast<long long>(flight.began_us),
             static_cast<long long>(flight.dispatched_us),
             static_cast<long long>(flight.overdue_us.load(std::memory_order_relaxed))));
         if (!item || PyList_Append(list.get(), item.get()) < 0) return nullptr;

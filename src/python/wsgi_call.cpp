@@ -218,10 +218,8 @@ void WsgiCall::note_mismatch(const session::Exchange& exchange) {
 void WsgiCall::call_after(const session::Exchange& exchange, PyObject* environ) {
     const http::ResponseHead& head = exchange.response.head;
     int64_t duration_us = base::monotonic_us() - exchange.started_us;
-    std::string_view status = head.status_line();
     std::string_view fields = head.fields();
-    Ref text(
-        PyUnicode_DecodeLatin1(status.data(), static_cast<Py_ssize_t>(status.size()), nullptr));
+    Ref text = latin1_text(head.status_line());
     Ref called(
         PyObject_CallFunction(callbacks_.after, "OOy#KL", environ, text.get(), fields.data(),
                               static_cast<Py_ssize_t>(fields.size()),

@@ -24,10 +24,6 @@ Ref ascii_text(std::string_view text) {
     return Ref(object);
 }
 
-Ref latin1_text(std::string_view text) {
-    return Ref(PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
-}
-
 // PEP 3333: repeated fields are one value, joined by commas.
 bool join(PyObject* environ, PyObject* key, PyObject* earlier, PyObject* value) {
     Ref joined(PyUnicode_FromFormat("%U,%U", earlier, value));
