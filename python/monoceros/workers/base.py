@@ -146,10 +146,14 @@ class Worker:
         faulthandler.enable(file=self.black_box, all_threads=True)
 
     def stacks(self) -> str:
-        """Where this worker's threads are (and its tasks, in workers that have some)."""
+        """Where this worker's threads are, and its tasks in workers that have some."""
         from monoceros import stacks
 
-        return stacks.of_threads()
+        return stacks.of_threads() + self.waiting()
+
+    def waiting(self) -> str:
+        """Where what is no thread waits: tasks, greenlets. Only Python can tell."""
+        return ""
 
     def _die_with_master(self) -> None:
         # Again after the change of user, which clears it.
@@ -240,7 +244,9 @@ class Worker:
         sys.exit(1)
 
     def note_abort(self) -> None:
-        """Adds to the black box what only Python can tell."""
+        """Adds to the black box what faulthandler cannot tell."""
+        if self.black_box >= 0:
+            os.write(self.black_box, self.waiting().encode("utf-8", "replace"))
 
     def handle_winch(self, sig: int, frame: FrameType | None) -> None:
         self.log.debug("worker: SIGWINCH ignored.")

@@ -252,17 +252,10 @@ class ASGIWorker(EngineWorker):
 
     # ---- request deadlines
 
-    def stacks(self) -> str:
+    def waiting(self) -> str:
         from monoceros import stacks
 
-        return stacks.of_threads() + stacks.of_tasks(asyncio.all_tasks(self.loop))
-
-    def note_abort(self) -> None:
-        from monoceros import stacks
-
-        text = stacks.of_tasks(asyncio.all_tasks(self.loop))
-        if self.black_box >= 0:
-            os.write(self.black_box, text.encode("utf-8", "replace"))
+        return stacks.of_tasks(asyncio.all_tasks(self.loop))
 
     def interrupt(self, exchange: _core.Exchange) -> bool:
         task = exchange.task

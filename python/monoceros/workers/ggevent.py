@@ -7,8 +7,6 @@ is loaded, as gunicorn does it.
 
 from __future__ import annotations
 
-import os
-
 try:
     import gevent
     from gevent import event, monkey
@@ -102,10 +100,8 @@ class GeventWorker(EngineWorker):
     def stacks(self) -> str:
         return "\n".join(format_run_info()) + "\n"
 
-    def note_abort(self) -> None:
-        text = "\n".join(format_run_info(thread_stacks=False)) + "\n"
-        if self.black_box >= 0:
-            os.write(self.black_box, text.encode("utf-8", "replace"))
+    def waiting(self) -> str:
+        return "\n".join(format_run_info(thread_stacks=False)) + "\n"
 
     def interrupt(self, exchange: _core.Exchange) -> bool:
         greenlet = exchange.task
