@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from monoceros import cgroup
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -71,50 +73,35 @@ def _name_of(pid: int) -> str:
 class OomCount:
     """How often the kernel has killed in this server's cgroup for want of memory."""
 
-    def __init__(self) -> None:
-        self._path = _events_file()
-        self._seen = self._read()
+    def __init__(self, root: str = cgroup.ROOT, proc_cgroup: str = cgroup.OWN) -> None:
+        places = [
+            *((d, "memory.events", "memory.max") for d in cgroup.own_paths(root, "", proc_cgroup)),
+            *(
+                (d, "memory.oom_control", "memory.limit_in_bytes")
+                for d in cgroup.own_paths(root, "memory", proc_cgroup)
+            ),
+        ]
+        counting = (place for place in places if _kills(f"{place[0]}/{place[1]}") is not None)
+        directory, events, limit = next(counting, places[-1])
+        self._events = f"{directory}/{events}"
+        self._limit = (directory, limit)
+        self._seen = _kills(self._events)
 
     def sentence(self) -> str:
-        before, self._seen = self._seen, self._read()
+        before, self._seen = self._seen, _kills(self._events)
         if self._seen is None or before is None:
             return ""
         if self._seen > before:
-            return f" The kernel's out-of-memory killer struck in this cgroup{_limit(self._path)}."
+            directory, name = self._limit
+            limit = cgroup.read(f"{directory}/{name}")
+            said = f" ({name} is {limit})" if limit is not None else ""
+            return f" The kernel's out-of-memory killer struck in this cgroup{said}."
         return " No out-of-memory kill was counted in this cgroup: somebody sent the signal."
 
-    def _read(self) -> int | None:
-        try:
-            with open(self._path, encoding="ascii") as file:
-                for line in file:
-                    name, _, number = line.partition(" ")
-                    if name == "oom_kill":
-                        return int(number)
-        except (OSError, ValueError):
-            pass
-        return None
 
-
-def _events_file() -> str:
-    """Of cgroup v2, else of v1's memory controller."""
-    unified = "/sys/fs/cgroup"
-    try:
-        with open("/proc/self/cgroup", encoding="utf-8") as file:
-            for line in file:
-                _, controllers, path = line.rstrip("\n").split(":", 2)
-                if "memory" in controllers.split(","):
-                    return f"{unified}/memory{path}/memory.oom_control"
-                if not controllers and os.path.exists(f"{unified}{path}/memory.events"):
-                    return f"{unified}{path}/memory.events"
-    except (OSError, ValueError):
-        pass
-    return f"{unified}/memory.events"
-
-
-def _limit(events: str) -> str:
-    name = "memory.max" if events.endswith("memory.events") else "memory.limit_in_bytes"
-    try:
-        with open(os.path.join(os.path.dirname(events), name), encoding="ascii") as file:
-            return f" ({name} is {file.read().strip()})"
-    except OSError:
-        return ""
+def _kills(events: str) -> int | None:
+    for line in (cgroup.read(events) or "").splitlines():
+        name, _, number = line.partition(" ")
+        if name == "oom_kill" and number.isdigit():
+            return int(number)
+    return None

@@ -8,11 +8,8 @@ from __future__ import annotations
 import math
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from monoceros.cgroup import OWN, ROOT, own_paths, read
 
-CGROUP_ROOT = "/sys/fs/cgroup"
 # What a worker of a middling application takes; a hello application takes a tenth of it.
 WORKER_BYTES = 96 << 20
 # A limit this high is cgroup version 1's way of saying that there is none.
@@ -29,35 +26,6 @@ class Advice:
         self.reason = reason
 
 
-def _read(path: str) -> str | None:
-    try:
-        with open(path, encoding="ascii", errors="replace") as opened:
-            return opened.read().strip()
-    except OSError:
-        return None
-
-
-def _own_paths(root: str, controller: str, proc_cgroup: str) -> Iterator[str]:
-    """Directories of our cgroup for a controller ("" = version 2), innermost first."""
-    for line in (_read(proc_cgroup) or "").splitlines():
-        number, _, rest = line.partition(":")
-        names, _, path = rest.partition(":")
-        if controller == "":
-            if number != "0" or names:
-                continue
-            base = root
-        elif controller in names.split(","):
-            base = f"{root}/{controller}"
-        else:
-            continue
-        while path not in ("", "/"):
-            yield base + path
-            path = path.rpartition("/")[0]
-        yield base
-    # In a container, the mount may be the root of our cgroup, whatever /proc calls it.
-    yield root if controller == "" else f"{root}/{controller}"
-
-
 def _quota_v2(text: str | None) -> float | None:
     parts = (text or "").split()
     if len(parts) != 2 or parts[0] == "max":
@@ -65,29 +33,27 @@ def _quota_v2(text: str | None) -> float | None:
     return int(parts[0]) / int(parts[1])
 
 
-def cpu_quota(root: str = CGROUP_ROOT, proc_cgroup: str = "/proc/self/cgroup") -> float | None:
+def cpu_quota(root: str = ROOT, proc_cgroup: str = OWN) -> float | None:
     """CPUs' worth of time that the cgroup may use, or None for no limit."""
-    found = [_quota_v2(_read(f"{d}/cpu.max")) for d in _own_paths(root, "", proc_cgroup)]
-    for directory in _own_paths(root, "cpu", proc_cgroup):
-        quota = _read(f"{directory}/cpu.cfs_quota_us")
-        period = _read(f"{directory}/cpu.cfs_period_us")
+    found = [_quota_v2(read(f"{d}/cpu.max")) for d in own_paths(root, "", proc_cgroup)]
+    for directory in own_paths(root, "cpu", proc_cgroup):
+        quota = read(f"{directory}/cpu.cfs_quota_us")
+        period = read(f"{directory}/cpu.cfs_period_us")
         if quota and period and int(quota) > 0:
             found.append(int(quota) / int(period))
     limits = [limit for limit in found if limit is not None]
     return min(limits) if limits else None
 
 
-def memory_limit(root: str = CGROUP_ROOT, proc_cgroup: str = "/proc/self/cgroup") -> int | None:
+def memory_limit(root: str = ROOT, proc_cgroup: str = OWN) -> int | None:
     """Bytes that the cgroup may use, or None for no limit."""
-    texts = [_read(f"{d}/memory.max") for d in _own_paths(root, "", proc_cgroup)]
-    texts += [_read(f"{d}/memory.limit_in_bytes") for d in _own_paths(root, "memory", proc_cgroup)]
+    texts = [read(f"{d}/memory.max") for d in own_paths(root, "", proc_cgroup)]
+    texts += [read(f"{d}/memory.limit_in_bytes") for d in own_paths(root, "memory", proc_cgroup)]
     limits = [int(text) for text in texts if text and text.isdigit() and int(text) < NO_LIMIT]
     return min(limits) if limits else None
 
 
-def advise(
-    worker_class: str, root: str = CGROUP_ROOT, proc_cgroup: str = "/proc/self/cgroup"
-) -> Advice:
+def advise(worker_class: str, root: str = ROOT, proc_cgroup: str = OWN) -> Advice:
     """The number of workers for auto.
 
     One a CPU where a worker handles many requests at a time; a sync worker often waits for a
