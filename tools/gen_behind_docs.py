@@ -8,7 +8,8 @@ that FILE is not what the table says.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+
+from generated_page import write_or_check
 
 from monoceros import _core
 
@@ -67,19 +68,5 @@ def page() -> str:
     return "".join(parts)
 
 
-def main(arguments: list[str]) -> int:
-    check = "--check" in arguments
-    files = [argument for argument in arguments if not argument.startswith("-")]
-    here = Path(__file__).resolve().parent.parent
-    target = Path(files[0]) if files else here / "docs" / "behind.md"
-    if not check:
-        target.write_text(page(), encoding="utf-8")
-        return 0
-    if target.read_text(encoding="utf-8") == page():
-        return 0
-    sys.stderr.write(f"{target} is out of date: run {Path(__file__).name}.\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(write_or_check("behind.md", page(), sys.argv))
