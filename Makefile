@@ -16,7 +16,7 @@ TSAN_FOLDERS := base board os log session engine
 
 # What `make test` runs, in this order; the first failure ends it. pytest is the last, so its
 # closing line is too.
-TEST_STAGES := lint-format lint-python types stubs test-cpp test-sanitized test-python
+TEST_STAGES := lint-format lint-python types stubs test-cpp test-python
 
 BIN := $(VENV)/bin
 CPP_FILES = $(shell find src fuzz tests bench -name '*.cpp' -o -name '*.hpp' | sort)
@@ -41,7 +41,7 @@ run: $(VENV)/.installed  ## Serve examples/, or APP=module:app, on BIND=127.0.0.
 	@PYTHONPATH="$(CURDIR):$(CURDIR)/examples$${PYTHONPATH:+:$$PYTHONPATH}" \
 	    $(BIN)/monoceros --bind $(BIND) --workers $(WORKERS) $(ARGS) $(APP)
 
-test: setup  ## All tests: style, types, C++, sanitizers, Python
+test: setup  ## All tests: style, types, C++ under sanitizers, Python
 	@for stage in $(TEST_STAGES); do tools/stage.sh $$stage $(MAKE) $$stage || exit 1; done
 
 setup: $(VENV)/.tested  ## Packages, .venv, build and test requirements, without running anything
@@ -101,11 +101,6 @@ stubs:
 	@$(BIN)/stubtest monoceros._core --mypy-config-file pyproject.toml
 
 test-cpp:
-	@cmake --preset dev > /dev/null
-	@cmake --build --preset dev
-	@ctest --test-dir build/dev --output-on-failure --timeout 300 -j $(JOBS) --progress
-
-test-sanitized:
 	@cmake --preset asan > /dev/null
 	@cmake --build --preset asan
 	@ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \

@@ -99,6 +99,12 @@ def rss_mib(pid: int) -> float:
     raise AssertionError(f"process {pid} has no VmRSS")
 
 
+def whole_lines(path: Path) -> str:
+    """A log so far, without the line that is being written at this moment."""
+    text = path.read_text(errors="replace")
+    return text[: text.rfind("\n") + 1]
+
+
 def is_established(local_port: int, remote_port: int) -> bool:
     """Whether the IPv4 connection with these ends is open on the local end's side."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
@@ -267,9 +273,7 @@ class Server:
 
     def log(self) -> str:
         """The error log so far."""
-        if not self.error_log.exists():
-            return ""
-        return self.error_log.read_text(errors="replace")
+        return whole_lines(self.error_log) if self.error_log.exists() else ""
 
     def output(self) -> str:
         """Standard output so far."""
@@ -277,7 +281,7 @@ class Server:
 
     def access_lines(self) -> list[str]:
         """The access log so far (needs --access-logfile -)."""
-        return self.access_log.read_text(errors="replace").splitlines()
+        return whole_lines(self.access_log).splitlines()
 
     def wait_log(self, text: str, count: int = 1, timeout_s: float = 10.0) -> str:
         """The error log, once `text` is in it `count` times."""

@@ -262,13 +262,14 @@ def test_combined_format(tmp_path: Path) -> None:
     ("atom", "text"),
     [
         ("m", "GET"), ("U", "/x"), ("q", "y"), ("H", "HTTP/1.1"), ("B", "10"), ("T", "1"),
-        ("M", "1000"), ("D", "1000005"), ("L", "1.000005"), ("p", f"<{os.getpid()}>"),
+        ("M", "1000"), ("D", "1000005"), ("L", "1.000005"), ("p", "<pid>"),
         ("{Host}i", "example.org"), ("{x-a}o", "2"), ("{remote_addr}e", "192.0.2.1"),
         ("{nope}i", "-"), ("z", "-"), ("f", "-"),
     ],
 )  # fmt: skip
 def test_atoms(tmp_path: Path, atom: str, text: str) -> None:
-    assert access_line(tmp_path, f"%({atom})s") == text + "\n"
+    expected = text.replace("pid", str(os.getpid()))
+    assert access_line(tmp_path, f"%({atom})s") == expected + "\n"
 
 
 def test_ready_made_formats(tmp_path: Path) -> None:
