@@ -83,4 +83,10 @@ uint32_t Scoreboard::free_slots(uint32_t mine) const {
     return free;
 }
 
+bool Scoreboard::has_open_sibling(uint32_t mine) const {
+    for (uint32_t index = 0, end = used(); index < end; ++index)
+        if (index != mine && slots_[index].open.load() != 0) return true;
+    return false;
+}
+
 }  // namespace mono::board

@@ -47,10 +47,12 @@ struct alignas(128) Slot {
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
-// Of the whole server; written by the master.
+// Of the whole server; written by the master, but for the last.
 struct alignas(128) Header {
     std::atomic<uint32_t> stopping;    // 1: the listeners are closed for good
     std::atomic<uint32_t> slots_used;  // no slot from here on was ever used
+    // Requests between workers (engine/relay). A hint: a worker that is killed may leave it wrong.
+    std::atomic<int32_t> parcels;
 };
 
 class Scoreboard {
@@ -73,6 +75,8 @@ class Scoreboard {
     Totals totals() const;
     // How many requests workers other than `mine` could take at once.
     uint32_t free_slots(uint32_t mine) const;
+    // Whether workers other than `mine` take requests from siblings, now or later.
+    bool has_open_sibling(uint32_t mine) const;
     // Whether requests wait in workers other than `mine`.
     bool waiting(uint32_t mine) const;
 

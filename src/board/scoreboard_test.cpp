@@ -79,6 +79,15 @@ TEST(Scoreboard, FreeSlotsOfSiblings) {
     EXPECT_EQ(b.board.free_slots(1), 4u);
 }
 
+TEST(Scoreboard, OpenSiblings) {
+    Board b;
+    for (uint32_t i = 0; i < 3; ++i) b.board.clear(i);
+    EXPECT_FALSE(b.board.has_open_sibling(0));
+    b.board.slot(0).open = 1;
+    EXPECT_FALSE(b.board.has_open_sibling(0)) << "oneself is no sibling";
+    EXPECT_TRUE(b.board.has_open_sibling(2));
+}
+
 TEST(Scoreboard, SlotsDoNotShareCacheLines) {
     Board b;
     auto at = [&](uint32_t i) { return reinterpret_cast<uintptr_t>(&b.board.slot(i)); };

@@ -27,7 +27,9 @@ Engine::Engine(Options options)
       wheel_(base::monotonic_ms()),
       requests_(base::monotonic_ms()),
       recorder_(options_.board == nullptr ? nullptr : &options_.board->slot(options_.board_slot)),
-      relay_(options_.board == nullptr ? RelayEnds{} : options_.relay),
+      relay_(options_.board == nullptr
+                 ? Relay({}, nullptr)
+                 : Relay(options_.relay, &options_.board->header().parcels)),
       scratch_(new char[session::kReceiveBytes]),
       owner_pid_(os::process_id()),
       owner_thread_(os::current_thread()) {
@@ -74,6 +76,8 @@ void Engine::look_at_clock() {
 }
 
 session::Exchange* Engine::pop_ready() {
+    // What waits for any worker may have waited longer than what waits for this one.
+    if (relay_.pending() && busy_ < options_.slots) accept_relayed();
     while (ready_head_ != nullptr && busy_ < options_.slots) {
         session::Exchange* exchange = ready_head_;
         if (drop_queued(*exchange)) continue;

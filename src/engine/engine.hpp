@@ -228,6 +228,7 @@ class Engine {
     bool flush_and_advance(Link& link);
     bool later(Link& link);
     bool advance(Link& link);
+    void enqueue(session::Exchange* exchange);
     void unqueue(const session::Exchange* exchange);
     void hold(Link& link);
     void unhold(Link& link);
@@ -267,7 +268,7 @@ class Engine {
     bool drain_complete() const;
 
     // engine_relay.cpp
-    void offer_ready();
+    void offer_ready(bool long_wait);
     bool hand_over(Link& link);
     bool accept_relayed();
 

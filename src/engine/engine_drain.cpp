@@ -118,6 +118,8 @@ void Engine::close_sockets() {
 void Engine::hurry() {
     hurry_at_ms_ = 0;
     if (closing_at_ms_ != 0) close_listeners();
+    while (for_good_ && relay_.open() && accept_relayed()) {
+    }
     links_.for_each([&](Link& link) {
         const session::Exchange* exchange = link.connection.exchange();
         bool waits = exchange != nullptr && !exchange->handed_out &&
@@ -140,10 +142,12 @@ bool Engine::drained() {
     if (for_good_ && relay_.open() && options_.board->waiting(options_.board_slot)) return false;
     for_good_ = false;
     publish_load();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
     look_at_clock();
-    // Nobody sends anything from now on; what was sent just before is ours, if nobody else's.
+    // What was sent before is ours, if nobody else's: the last to close sees all others closed.
     // Once: whoever hears that nothing is left may be gone already.
-    drained_ = !relay_.open() || !accept_relayed();
+    drained_ = !relay_.open() || options_.board->has_open_sibling(options_.board_slot) ||
+               !accept_relayed();
     return drained_;
 }
 

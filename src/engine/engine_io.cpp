@@ -230,10 +230,7 @@ bool Engine::dispatch(Link& link) {
     if (!options_.limits.readiness_path.empty() &&
         exchange->text(exchange->head.path) == options_.limits.readiness_path)
         return answer_probe(link);
-    exchange->next = nullptr;
-    (ready_tail_ != nullptr ? ready_tail_->next : ready_head_) = exchange;
-    ready_tail_ = exchange;
-    ++ready_count_;
+    enqueue(exchange);
     // Pipelined behind an answer that ended between two turns.
     if (options_.nested && !in_turn_ && ready_count_ == 1) wakeup_.ring();
     rearm(link);  // a streamed body goes on having a deadline
@@ -348,6 +345,21 @@ void Engine::unhold(Link& link) {
 
 void Engine::flush_held() {
     while (!held_.empty()) flush_and_advance(*held_.back());
+}
+
+// By the time since which they have waited: what comes from a sibling is seldom the youngest.
+void Engine::enqueue(session::Exchange* exchange) {
+    session::Exchange* previous = ready_tail_;
+    if (previous != nullptr && previous->ready_us > exchange->ready_us) {
+        previous = nullptr;
+        for (session::Exchange* at = ready_head_; at->ready_us <= exchange->ready_us; at = at->next)
+            previous = at;
+    }
+    session::Exchange*& slot = previous != nullptr ? previous->next : ready_head_;
+    exchange->next = previous == ready_tail_ ? nullptr : slot;
+    slot = exchange;
+    if (exchange->next == nullptr) ready_tail_ = exchange;
+    ++ready_count_;
 }
 
 void Engine::unqueue(const session::Exchange* exchange) {

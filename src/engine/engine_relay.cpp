@@ -8,15 +8,17 @@ namespace mono::engine {
 using session::Exchange;
 using session::Next;
 
-// The first that wait go first. At most as many as siblings have slots: the rest is tried again
-// at the standby's next look.
-void Engine::offer_ready() {
+// The pair is the one queue of all workers: whoever has a free slot first takes what has waited
+// longest. `long_wait`: what runs here takes long, so all that waits goes there; else only as much
+// as siblings have slots now, for this worker's next slot is as near as the pair.
+void Engine::offer_ready(bool long_wait) {
     if (!relay_.open() || busy_ < options_.slots || ready_head_ == nullptr) return;
-    uint32_t free = options_.board->free_slots(options_.board_slot);
+    uint32_t room = options_.board->free_slots(options_.board_slot);
+    if (long_wait && options_.board->has_open_sibling(options_.board_slot)) room = UINT32_MAX;
     Exchange* exchange = ready_head_;
-    while (free != 0 && exchange != nullptr) {
+    while (room != 0 && exchange != nullptr) {
         Exchange* next = exchange->next;
-        if (hand_over(*static_cast<Link*>(exchange->link))) --free;
+        if (hand_over(*static_cast<Link*>(exchange->link))) --room;
         exchange = next;
     }
 }
@@ -56,7 +58,8 @@ bool Engine::accept_relayed() {
         exchange.ready_us = parcel->ready_us;
     }
     link.readable = true;
-    act(link, next);
+    // Whose client has left meanwhile does not reach the application.
+    if (act(link, next) && os::has_hung_up(link.fd.get())) close_link(link);
     return true;
 }
 

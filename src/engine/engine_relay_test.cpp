@@ -25,6 +25,7 @@ class Siblings {
         return options;
     }
     board::Scoreboard& board() { return board_; }
+    int32_t parcels() const { return board_.header().parcels; }
 
   private:
     os::SharedMemory memory_{board::Scoreboard::bytes(2)};
@@ -117,24 +118,97 @@ TEST(Relay, BodiesInFilesAndInChunksGoAlong) {
     EXPECT_LE(open_fds(), before);
 }
 
-TEST(Relay, NothingMovesWhereNobodyIsIdle) {
+TEST(Relay, WhoIsFreeFirstServesWhatWaits) {
     Siblings siblings;
     Server here(siblings.options(0));
     Server there(siblings.options(1));
     Client client = kept_alive(here);
-    Busy other(there);
+    Busy busy(here);
+    {
+        Busy other(there);
+        client.get("/waits");
+        EXPECT_TRUE(eventually([&] { return siblings.parcels() == 1; }));
+        EXPECT_EQ(there->try_take(), nullptr) << "it has no slot left";
+    }
+    session::Exchange* waited = there->try_take();
+    ASSERT_NE(waited, nullptr) << "without a wait: the board tells";
+    EXPECT_EQ(siblings.parcels(), 0);
+    respond(there.engine(), *waited, "served");
+    EXPECT_EQ(client.response(), "served");
+}
+
+TEST(Relay, WhatHasWaitedLongestGoesFirst) {
+    Siblings siblings;
+    Server here(siblings.options(0));
+    Server there(siblings.options(1));
+    Client first = kept_alive(here);
+    Client second = kept_alive(there);
+    Busy busy(here);
+    session::Exchange* other = nullptr;
+    {
+        Client holder(there.client());
+        holder.get("/other");
+        other = there.take();
+        ASSERT_NE(other, nullptr);
+        first.get("/first");
+        EXPECT_TRUE(eventually([&] { return siblings.parcels() == 1; }));
+        second.get("/second");
+        EXPECT_TRUE(eventually([&] { return siblings.parcels() == 2; }));
+        respond(there.engine(), *other, "other");
+        EXPECT_EQ(holder.response(), "other");
+    }
+    for (Client* client : {&first, &second}) {
+        session::Exchange* next = there.take();
+        ASSERT_NE(next, nullptr);
+        EXPECT_EQ(target_of(*next), client == &first ? "/first" : "/second");
+        respond(there.engine(), *next, "served");
+        EXPECT_EQ(client->response(), "served");
+    }
+}
+
+TEST(Relay, NothingMovesWithoutASibling) {
+    Siblings siblings;
+    Server here(siblings.options(0));
+    Client client = kept_alive(here);
     {
         Busy busy(here);
         client.get("/stays");
         EXPECT_TRUE(eventually([&] { return siblings.board().slot(0).busy == 2; }));
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
         EXPECT_EQ(siblings.board().slot(0).busy, 2u);
+        EXPECT_EQ(siblings.parcels(), 0);
         EXPECT_TRUE(siblings.board().waiting(1));
     }
     session::Exchange* stayed = here.take();
     ASSERT_NE(stayed, nullptr);
     respond(here.engine(), *stayed, "stayed");
     EXPECT_EQ(client.response(), "stayed");
+}
+
+TEST(Relay, WhoseClientLeftOnTheWayIsNotServed) {
+    Siblings siblings;
+    Server here(siblings.options(0));
+    Server there(siblings.options(1));
+    Client client = kept_alive(here);
+    Busy busy(here);
+    {
+        Busy other(there);
+        client.get("/gone");
+        EXPECT_TRUE(eventually([&] { return siblings.parcels() == 1; }));
+        client.close();
+    }
+    EXPECT_EQ(there->try_take(), nullptr);
+    EXPECT_EQ(siblings.parcels(), 0);
+    EXPECT_EQ(there->totals().aborted, 1u);
+}
+
+// A worker that was killed between counting and sending leaves the count wrong.
+TEST(Relay, AWrongCountIsMendedByTheNextLook) {
+    Siblings siblings;
+    Server here(siblings.options(0));
+    siblings.board().header().parcels = 3;
+    EXPECT_EQ(here->try_take(), nullptr);
+    EXPECT_EQ(siblings.parcels(), 0);
 }
 
 // In a stop of the whole server the idle one stays until the other's queue is empty.
@@ -156,7 +230,7 @@ TEST(Relay, AStopServesWhatWaitsAnywhere) {
     EXPECT_TRUE(there.turn_until([&] { return there->drained(); }));
 }
 
-// A worker that leaves takes none of what is sent to it, and leaves nothing unread.
+// A worker that leaves others behind leaves them what waits; the last one takes it.
 TEST(Relay, TheLastOneEmptiesThePair) {
     Siblings siblings;
     Server here(siblings.options(0));
@@ -164,23 +238,38 @@ TEST(Relay, TheLastOneEmptiesThePair) {
     Client client = kept_alive(here);
     {
         Busy busy(here);
-        client.get("/moved");
-        EXPECT_TRUE(eventually([&] { return here->connections() == 1; })) << "it has not left";
+        Busy other(there);
+        client.get("/waits");
+        EXPECT_TRUE(eventually([&] { return siblings.parcels() == 1; }));
+        here->drain(false);
+        there->drain(false);
     }
-    here->drain(false);
-    // Nobody has read the packet: whoever comes to the end first does.
-    session::Exchange* own = nullptr;
-    EXPECT_TRUE(eventually([&] {
-        EXPECT_FALSE(here->drained());
-        own = here.turn(5);
-        return own != nullptr;
-    }));
+    // Each had a slot free before it was asked: only the end of the drain looks.
+    siblings.board().header().parcels = 0;
+    EXPECT_TRUE(here.turn_until([&] { return here->drained(); })) << "the other is still open";
+    EXPECT_FALSE(there->drained());
+    session::Exchange* own = there.take();
     ASSERT_NE(own, nullptr);
-    respond(here.engine(), *own, "own");
+    respond(there.engine(), *own, "own");
     EXPECT_EQ(client.response(), "own");
-    EXPECT_TRUE(here.turn_until([&] { return here->drained(); }));
-    EXPECT_EQ(here->totals().accepted, 3u);
-    EXPECT_EQ(here->totals().answered, 3u);
+    EXPECT_TRUE(there.turn_until([&] { return there->drained(); }));
+}
+
+// The time of a stop is over while both are busy: what waits in the pair gets its 503.
+TEST(Relay, AHurryRefusesWhatWaitsInThePair) {
+    Siblings siblings;
+    Options options = siblings.options(0);
+    options.limits.hurry_ms = 1;
+    Server here(std::move(options));
+    Server there(siblings.options(1));
+    Client client = kept_alive(here);
+    Busy busy(here);
+    Busy other(there);
+    client.get("/waits");
+    EXPECT_TRUE(eventually([&] { return siblings.parcels() == 1; }));
+    here->drain(true);
+    EXPECT_NE(client.response(), "");
+    EXPECT_NE(client.head.find("503"), std::string::npos) << client.head;
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ TEST(Insurance, WaitingClientsAreAnsweredAndQueuedRequestsHandedOn) {
     EXPECT_EQ(server->totals().accepted, 2u);
     EXPECT_EQ(server->totals().refused, 1u);
     // Any other worker, even one that is made later, finds the queued one.
-    Relay relay({insured.sender.get(), insured.receiver.get()});
+    Relay relay({insured.sender.get(), insured.receiver.get()}, &insured.board.header().parcels);
     std::optional<Parcel> parcel = relay.receive();
     ASSERT_TRUE(parcel.has_value());
     EXPECT_TRUE(parcel->head.starts_with("GET /queued HTTP/1.1\r\n"));

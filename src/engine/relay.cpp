@@ -60,12 +60,24 @@ bool Relay::send(const session::Exchange& exchange, int client, std::string_view
     if (fds[1] >= 0) packet.body_file_bytes = exchange.body.size();
     const std::array parts = {iovec{&packet, sizeof packet}, part(head), part(body),
                               part(pipelined)};
-    return os::send_packet(ends_.sender, parts, std::span(fds).first(fds[1] >= 0 ? 2 : 1));
+    // Counted first: whoever finds the packet finds it counted.
+    parcels_->fetch_add(1);
+    if (os::send_packet(ends_.sender, parts, std::span(fds).first(fds[1] >= 0 ? 2 : 1)))
+        return true;
+    parcels_->fetch_sub(1);
+    return false;
 }
 
 std::optional<Parcel> Relay::receive() {
     if (!buffer_) buffer_.reset(new char[kPacketBytesMax]);
+    int32_t counted = parcels_->load();
     os::Packet packet = os::receive_packet(ends_.receiver, {buffer_.get(), kPacketBytesMax});
+    if (packet.bytes == 0) {
+        // Counted by somebody who was killed; unless the count has moved since.
+        if (counted > 0) parcels_->compare_exchange_strong(counted, 0);
+        return std::nullopt;
+    }
+    parcels_->fetch_sub(1);
     PacketHead head;
     if (packet.bytes < sizeof head || !packet.fds[0]) return std::nullopt;
     std::memcpy(&head, buffer_.get(), sizeof head);

@@ -5,6 +5,7 @@
 // sends what had not reached the application (insurance.cpp).
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -38,9 +39,12 @@ struct Parcel {
 
 class Relay {
   public:
-    explicit Relay(RelayEnds ends) : ends_(ends) {}
+    // parcels: how many are on their way, of all workers together; nullptr without ends.
+    Relay(RelayEnds ends, std::atomic<int32_t>* parcels) : ends_(ends), parcels_(parcels) {}
 
     bool open() const { return ends_.sender >= 0; }
+    // Whether receive() is worth a system call.
+    bool pending() const { return open() && parcels_->load(std::memory_order_relaxed) > 0; }
     int receiver() const { return ends_.receiver; }
 
     // False: it does not fit, or nobody has taken the last ones; it stays where it is.
@@ -52,6 +56,7 @@ class Relay {
     static constexpr size_t kPacketBytesMax = 160 * 1024;  // well below the least send buffer
 
     RelayEnds ends_;
+    std::atomic<int32_t>* parcels_;
     std::unique_ptr<char[]> buffer_;  // kPacketBytesMax, from the first parcel on
 };
 

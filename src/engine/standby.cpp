@@ -19,7 +19,7 @@ constexpr int kCalmLooks = 16;        // fast looks without an event before it l
 constexpr int64_t kDormantMs = 1000;  // without a request before it sleeps until there is one
 constexpr int64_t kLongMs = 1;        // an application that takes longer needs a standby
 constexpr int kPoliteTries = 3;
-constexpr int kOfferMs = 2;  // between two looks for a sibling that could serve what waits here
+constexpr int kOfferMs = 2;  // between two tries to hand over what waits here
 
 }  // namespace
 
@@ -72,7 +72,7 @@ void Engine::run_standby() {
         if (epoch_ != seen) active_ms = now_ms_;
         bool eventful = !held_.empty();
         if (eventful) flush_held();
-        offer_ready();
+        offer_ready(false);
         notice_stop();
         if (busy_ != 0 && !has_pilot_ && now_ms_ - changed_ms_ > kLongMs) {
             fly_standby(lock);
@@ -100,7 +100,7 @@ void Engine::fly_standby(Lock& lock) {
         watch_listeners();
         poll_all();  // what was served without the poller: those clients may leave meanwhile
         flush_access_log();
-        offer_ready();
+        offer_ready(true);
         notice_stop();
         int wait = ready_head_ != nullptr && relay_.open() ? kOfferMs : wait_ms(1'000);
         lock.unlock();

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -99,6 +100,11 @@ Accepted accept_stream(int listener) {
 void accept_at_once(int listener) {
     const int seconds = 0;
     setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+}
+
+bool has_hung_up(int fd) {
+    pollfd watched{fd, POLLRDHUP, 0};
+    return poll(&watched, 1, 0) > 0;
 }
 
 IoResult receive(int fd, std::span<char> into) {

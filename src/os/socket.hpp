@@ -55,6 +55,8 @@ void ignore_broken_pipes();
 Accepted accept_stream(int listener);
 // TCP listeners: connections are accepted when they stand, not when their first bytes come.
 void accept_at_once(int listener);
+// Whether the peer has closed its side, or the connection is broken.
+bool has_hung_up(int fd);
 IoResult receive(int fd, std::span<char> into);
 IoResult send_vectors(int fd, const iovec* vectors, int count);
 IoResult send_bytes(int fd, const char* bytes, size_t length);
