@@ -7,30 +7,40 @@ if(MONO_TESTS)
 endif()
 find_package(Threads REQUIRED)
 
-add_library(mono_flags INTERFACE)
-target_compile_options(mono_flags INTERFACE
+add_library(mono_warnings INTERFACE)
+target_compile_options(mono_warnings INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
     -Wold-style-cast -Werror -fno-exceptions -fno-rtti -fno-plt
     # GCC 12 sees overlaps in std::string that are not there (GCC bug 105651).
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
-if(MONO_SANITIZE)
-    target_compile_options(mono_flags INTERFACE -fsanitize=${MONO_SANITIZE} -fno-omit-frame-pointer
-        -fno-sanitize-recover=all)
-    target_link_options(mono_flags INTERFACE -fsanitize=${MONO_SANITIZE})
+
+# sanitize(target sanitizers): the sources get all of MONO_SANITIZE, the tests perhaps fewer.
+function(sanitize target sanitizers)
+    if(sanitizers)
+        target_compile_options(${target} INTERFACE -fsanitize=${sanitizers}
+            -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    endif()
+    if(MONO_SANITIZE)
+        target_link_options(${target} INTERFACE -fsanitize=${MONO_SANITIZE})
+    endif()
+endfunction()
+
+add_library(mono_flags INTERFACE)
+target_link_libraries(mono_flags INTERFACE mono_warnings)
+sanitize(mono_flags "${MONO_SANITIZE}")
+if(MONO_FUZZ)
+    target_compile_options(mono_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
+
 # What is only a test compiles three times faster without optimisation and without UBSan, which
 # is for the sources (and for the fuzz targets, which replay the same inputs through them).
 add_library(mono_test_flags INTERFACE)
-target_link_libraries(mono_test_flags INTERFACE mono_flags)
-target_compile_options(mono_test_flags INTERFACE -Wno-conversion -O0)
-if(MONO_SANITIZE MATCHES undefined)
-    target_compile_options(mono_test_flags INTERFACE -fno-sanitize=undefined)
-endif()
+target_compile_options(mono_test_flags INTERFACE -O0)
+target_link_libraries(mono_test_flags INTERFACE mono_warnings)
+string(REPLACE ",undefined" "" test_sanitizers "${MONO_SANITIZE}")
+sanitize(mono_test_flags "${test_sanitizers}")
 if(MONO_TESTS)
     target_link_libraries(mono_test_flags INTERFACE GTest::gtest_main)
-endif()
-if(MONO_FUZZ)
-    target_compile_options(mono_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(MONO_LTO)
     set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
