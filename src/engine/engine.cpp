@@ -77,7 +77,8 @@ void Engine::look_at_clock() {
 
 session::Exchange* Engine::pop_ready() {
     // What waits for any worker may have waited longer than what waits for this one.
-    if (relay_.pending() && busy_ < options_.slots) accept_relayed();
+    // Who leaves its siblings behind leaves it to them.
+    if (relay_.pending() && busy_ < options_.slots && (!draining_ || for_good_)) accept_relayed();
     while (ready_head_ != nullptr && busy_ < options_.slots) {
         session::Exchange* exchange = ready_head_;
         if (drop_queued(*exchange)) continue;
