@@ -1,7 +1,11 @@
 """Thirteen bytes, a type and a length: what is left of a request is the server."""
 
-from collections.abc import Callable
-from typing import Any
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would take more memory than some servers do
+    from collections.abc import Callable
+    from typing import Any
 
 BODY = b"Hello, world!"
 

@@ -257,7 +257,9 @@ class Arbiter:
         try:
             import gc
 
-            gc.freeze()  # what is there now is never collected: pages stay shared with workers
+            # What is there now is never collected, nor looked at: pages stay shared with workers.
+            gc.collect()
+            gc.freeze()
             self.rollout = Rollout(self)
             self._do(self.supervisor.start())
             self._running = True
