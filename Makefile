@@ -10,6 +10,8 @@ ARGS ?=
 FUZZ_SECONDS ?= 600
 TSAN_REPEAT ?= 20
 JOBS ?= $(shell nproc)
+# Python tests wait more than they work.
+TEST_PROCESSES ?= 3
 CLANG_FORMAT ?= clang-format
 
 TSAN_FOLDERS := base board os log session engine
@@ -107,7 +109,7 @@ test-cpp:
 	    ctest --test-dir build/asan --output-on-failure --timeout 600 -j $(JOBS) --progress
 
 test-python:
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 tidy:
 	@cmake --preset dev > /dev/null

@@ -196,8 +196,8 @@ def test_stopped_worker_is_replaced(serve: StartServer) -> None:
 
 
 def test_slow_requests_do_not_stop_the_heart(serve: StartServer) -> None:
-    server = serve("probe:app", "--timeout", "1")
-    answers, _ = at_once(server, "/sleep?s=2.5", 4)
+    server = serve("probe:app", "--timeout", "3")  # booting counts too
+    answers, _ = at_once(server, "/sleep?s=4.5", 4)
     assert answers == [b"slept"] * 4
     assert "WORKER TIMEOUT" not in server.log()
 
