@@ -27,9 +27,8 @@ Engine::Engine(Options options)
       wheel_(base::monotonic_ms()),
       requests_(base::monotonic_ms()),
       recorder_(options_.board == nullptr ? nullptr : &options_.board->slot(options_.board_slot)),
-      relay_(options_.board == nullptr
-                 ? Relay({}, nullptr)
-                 : Relay(options_.relay, &options_.board->header().parcels)),
+      relay_(options_.board == nullptr ? Relay({}, nullptr)
+                                       : Relay(options_.relay, &options_.board->header().parcels)),
       scratch_(new char[session::kReceiveBytes]),
       owner_pid_(os::process_id()),
       owner_thread_(os::current_thread()) {

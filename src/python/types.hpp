@@ -10,6 +10,7 @@ int add_settings_type(PyObject* module);       // settings_type.cpp: Settings, s
 int add_supervisor_type(PyObject* module);     // supervisor_type.cpp: Supervisor
 int add_scoreboard_type(PyObject* module);     // scoreboard_type.cpp: Scoreboard
 int add_process_functions(PyObject* module);   // process_fns.cpp: prctl, cpu and memory facts
+int add_stack_chunks(PyObject* module);        // stack_chunks.cpp: keep_stack_chunks()
 int add_file_wrapper_type(PyObject* module);   // file_wrapper.cpp: FileWrapper
 int add_response_types(PyObject* module);      // wsgi_response.cpp: start_response and its kin
 int add_input_type(PyObject* module);          // wsgi_input.cpp: wsgi.input

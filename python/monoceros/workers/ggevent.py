@@ -40,6 +40,7 @@ class GeventWorker(EngineWorker):
     def init_process(self) -> None:
         self.patch()
         gevent.reinit()
+        _core.keep_stack_chunks()
         self.slots = self.cfg.worker_connections
         super().init_process()
 
