@@ -242,6 +242,8 @@ class Engine {
     bool read_socket(Link& link);
     bool feed_socket(Link& link, char* bytes, size_t size);
     bool end_socket(Link& link);
+    bool fail_socket(Link& link);
+    bool shut_socket(Link& link, uint16_t code, std::string_view reason);
     bool settle_socket(Link& link);
     void expire_socket(Link& link);
     void leave_socket(Link& link);

@@ -223,6 +223,19 @@ def test_a_client_that_says_it_all_at_once(sockets: Server) -> None:
     assert noted(sockets, "disconnect") == "1000 ['one']"
 
 
+def test_a_message_in_front_of_a_broken_frame_is_answered(sockets: Server) -> None:
+    forget(sockets, "disconnect")
+    message, reserved_opcode = b"\x81\x83\0\0\0\0one", b"\x83\x80\0\0\0\0"
+    with Client(sockets.address) as client:
+        client.send(request("/echo", headers=OPENING))
+        assert client.head().status == 101
+        client.send(message + reserved_opcode)
+        assert client.exactly(5) == b"\x81\x03one"
+        close = client.rest()
+        assert (close[:1], close[2:4]) == (b"\x88", (1002).to_bytes(2, "big"))
+    assert noted(sockets, "disconnect").startswith("1006")
+
+
 def test_the_client_is_lost(sockets: Server) -> None:
     forget(sockets, "disconnect")
 
