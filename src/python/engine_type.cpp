@@ -113,6 +113,8 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     options.nested = arguments.nested != 0;
     options.websocket.message_bytes_max =
         static_cast<uint64_t>(settings->websocket_max_message_size);
+    options.websocket.ping_interval_ms = settings->ws_ping_interval * 1'000;
+    options.websocket.ping_timeout_ms = settings->ws_ping_timeout * 1'000;
     options.stream_bodies = arguments.stream_bodies != 0;
     if (!read_place(parts, arguments.place, options)) return false;
     parts.engine = std::make_unique<engine::Engine>(std::move(options));
