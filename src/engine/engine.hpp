@@ -109,8 +109,8 @@ class Engine {
     uint64_t wakes() const { return wakes_.load(std::memory_order_acquire); }
 
     // Nested: what is possible without waiting. The loop calls it when fileno() is readable, and at
-    // least once a second for the deadlines.
-    void turn(Turn& turn);
+    // least once a second for the deadlines. `room`: how many new requests the runner takes.
+    void turn(Turn& turn, uint32_t room = UINT32_MAX);
     int fileno() const { return poller_.fd(); }
     // Nested: the streamed body that has arrived; the caller leaves `taken` empty.
     void take_body(session::Exchange& exchange, base::Buffer& taken);

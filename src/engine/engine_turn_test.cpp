@@ -21,6 +21,24 @@ TEST(EngineTurn, ServesFromTheDescriptorAlone) {
     EXPECT_EQ(server->totals().answered, 20u);
 }
 
+TEST(EngineTurn, HandsOutNoMoreThanThereIsRoomFor) {
+    Server server(nested(false));
+    Client clients[] = {server.client(), server.client(), server.client()};
+    for (Client& client : clients) client.get("/");
+    Turn turn;
+    ASSERT_TRUE(eventually([&] {
+        server->turn(turn, 0);
+        return server->totals().accepted == 3;
+    }));
+    EXPECT_TRUE(turn.ready.empty());
+    server->turn(turn, 2);
+    EXPECT_EQ(turn.ready.size(), 2u);
+    server->turn(turn);
+    ASSERT_EQ(turn.ready.size(), 3u);
+    for (session::Exchange* exchange : turn.ready) respond(server.engine(), *exchange, "ok");
+    for (Client& client : clients) EXPECT_EQ(client.response(), "ok");
+}
+
 TEST(EngineTurn, ABodyIsStreamedAndWhole) {
     Server server(nested(true));
     Loop loop(server.engine());

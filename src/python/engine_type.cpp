@@ -297,9 +297,9 @@ PyMethodDef methods[] = {
      "can_format(text): whether the core can write access lines of this format."},
     {"set_asgi", engine_set_asgi, METH_VARARGS,
      "set_asgi(loop, base_scopes, state): exchanges speak ASGI from now on."},
-    {"turn", engine_turn, METH_NOARGS,
-     "turn() -> ([new Exchange], again, [Exchange whose client left]): one round of a nested "
-     "engine, without waiting; again: take another turn soon."},
+    {"turn", engine_turn, METH_VARARGS,
+     "turn([room]) -> ([new Exchange], again, [Exchange whose client left]): one round of a nested "
+     "engine, without waiting; room: for so many new ones at most; again: take another turn soon."},
     {"fileno", get_fileno, METH_NOARGS, "Readable when turn() has something to do."},
     {"wake", wake, METH_NOARGS,
      "Makes every serve_wsgi return after its current request, until drain() has been called."},
