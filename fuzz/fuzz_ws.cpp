@@ -196,6 +196,9 @@ class Life {
                 socket_.pause(random_.one_in(2), now_ms_);
                 break;
             case 3:
+                if (socket_.fail(now_ms_)) end();
+                break;
+            case 4:
                 send(std::string(random_.below(300), 'x'), random_.one_in(2));
                 break;
             default:
@@ -204,7 +207,8 @@ class Life {
         }
     }
     void send(std::string_view data, bool text) {
-        const bool open = socket_.phase() == WebSocket::Phase::kOpen;
+        const bool open = socket_.phase() == WebSocket::Phase::kOpen ||
+                          socket_.phase() == WebSocket::Phase::kFaulty;
         const WebSocket::Sent sent = socket_.send(data, text, nullptr, now_ms_);
         require((sent == WebSocket::Sent::kCopied) == open, "sent in a wrong phase");
     }

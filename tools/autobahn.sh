@@ -3,7 +3,8 @@
 #   tools/autobahn.sh                         ws_echo_server (tests/conformance: the protocol alone)
 #                                             and an asgi worker of the installed monoceros
 #   tools/autobahn.sh ws://127.0.0.1:8000/    a server that is running already
-# CASES="1.* 2.*" picks cases (default: all of 1-7, 9, 10, 12 and 13; docs/websocket.md).
+# CASES="1.* 2.*" picks cases (default: all of 1-7, 9, 10, 12 and 13; docs/websocket.md);
+# ASGI_LOOP=uvloop the worker's loop.
 # The suite needs Python 2.7: PYTHON27=... names it, or pyenv has it. It goes into build/autobahn,
 # which also gets the report: build/autobahn/report/index.html.
 set -eu
@@ -32,9 +33,17 @@ install_suite() {
         exit 1
     }
     # The last virtualenv that knows Python 2.7; kept out of that Python's own packages.
-    "$python" -m pip install --quiet --target "$directory/virtualenv" 'virtualenv<20.22'
+    "$python" -m pip install -qq --target "$directory/virtualenv" 'virtualenv<20.22'
     PYTHONPATH=$directory/virtualenv "$python" -m virtualenv --quiet "$suite"
-    "$suite/bin/pip" install --quiet autobahntestsuite
+    "$suite/bin/pip" install -qq autobahntestsuite
+}
+
+wait_for_port() {
+    python3 -c 'import socket, sys, time
+end = time.monotonic() + 60
+while socket.socket().connect_ex(("127.0.0.1", int(sys.argv[1]))):
+    if time.monotonic() > end: sys.exit("nobody listens on port " + sys.argv[1])
+    time.sleep(0.1)' "$1"
 }
 
 # Leaves the processes in $running and the URLs in $urls.
@@ -43,10 +52,12 @@ start_servers() {
     cmake --build --preset dev --target ws_echo_server > /dev/null
     build/dev/tests/conformance/ws_echo_server "$PORT" "$SECONDS_MAX" &
     running=$!
-    "${VENV:-.venv}/bin/monoceros" -k asgi --bind "127.0.0.1:$((PORT + 1))" --log-level warning \
+    "${VENV:-.venv}/bin/monoceros" -k asgi --asgi-loop "${ASGI_LOOP:-asyncio}" \
+        --bind "127.0.0.1:$((PORT + 1))" --log-level warning \
         --chdir tests/conformance ws_echo_app:app &
     running="$running $!"
-    sleep 3
+    wait_for_port "$PORT"
+    wait_for_port "$((PORT + 1))"
     urls="ws_echo_server=ws://127.0.0.1:$PORT/ asgi_worker=ws://127.0.0.1:$((PORT + 1))/"
 }
 

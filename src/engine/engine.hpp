@@ -109,8 +109,8 @@ class Engine {
     uint64_t wakes() const { return wakes_.load(std::memory_order_acquire); }
 
     // Nested: what is possible without waiting. The loop calls it when fileno() is readable, and at
-    // least once a second for the deadlines.
-    void turn(Turn& turn);
+    // least once a second for the deadlines. `room`: how many new requests the runner takes.
+    void turn(Turn& turn, uint32_t room = UINT32_MAX);
     int fileno() const { return poller_.fd(); }
     // Nested: the streamed body that has arrived; the caller leaves `taken` empty.
     void take_body(session::Exchange& exchange, base::Buffer& taken);
@@ -243,6 +243,8 @@ class Engine {
     bool read_socket(Link& link);
     bool feed_socket(Link& link, char* bytes, size_t size);
     bool end_socket(Link& link);
+    bool fail_socket(Link& link);
+    bool shut_socket(Link& link, uint16_t code, std::string_view reason);
     bool settle_socket(Link& link);
     void expire_socket(Link& link);
     void leave_socket(Link& link);

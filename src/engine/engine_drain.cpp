@@ -108,9 +108,7 @@ bool Engine::only_sockets_left() {
 void Engine::close_sockets() {
     if (std::exchange(sockets_told_, true)) return;
     links_.for_each([&](Link& link) {
-        if (!link.socket) return;
-        link.socket->close(kServiceRestart, "", now_ms_);
-        settle_socket(link);
+        if (link.socket) shut_socket(link, kServiceRestart, "");
     });
 }
 

@@ -12,7 +12,7 @@ constexpr int kRoundsMax = 4;  // then the loop's other callbacks get their turn
 
 }  // namespace
 
-void Engine::turn(Turn& turn) {
+void Engine::turn(Turn& turn, uint32_t room) {
     Lock lock(mutex_);
     std::array<epoll_event, 128> events;
     in_turn_ = true;
@@ -23,7 +23,8 @@ void Engine::turn(Turn& turn) {
         count = poller_.wait(events, 0);
         process(events.data(), count);
     } while (count == static_cast<int>(events.size()) && ++round < kRoundsMax);
-    while (session::Exchange* exchange = pop_ready()) turn.ready.push_back(exchange);
+    for (session::Exchange* exchange; room != 0 && (exchange = pop_ready()) != nullptr; --room)
+        turn.ready.push_back(exchange);
     poll_all();  // their clients may leave meanwhile
     watch_listeners();
     turn.events.swap(events_);

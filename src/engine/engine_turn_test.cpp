@@ -7,68 +7,6 @@
 namespace mono::engine {
 namespace {
 
-Options nested(bool stream_bodies) {
-    Options options;
-    options.nested = true;
-    options.stream_bodies = stream_bodies;
-    options.slots = 1'000;
-    return options;
-}
-
-// What an event loop does: sleeps on the descriptor, and turns.
-class Loop {
-  public:
-    explicit Loop(Engine& engine) : engine_(engine) {}
-
-    // Until `holds()`. Deadlines are not in the descriptor: a turn every `beat_ms`.
-    template <class Condition>
-    bool run_until(Condition holds, int patience_ms = kPatienceMs, int beat_ms = 1'000) {
-        const int64_t end_ms = base::monotonic_ms() + patience_ms;
-        while (!holds()) {
-            if (base::monotonic_ms() > end_ms) return false;
-            pollfd waited{engine_.fileno(), POLLIN, 0};
-            poll(&waited, 1, again_ ? 0 : beat_ms);
-            Turn turn;
-            engine_.turn(turn);
-            again_ = turn.again;
-            for (session::Exchange* exchange : turn.ready) ready.push_back(exchange);
-            for (const Event& event : turn.events) events.push_back(event);
-            engine_.take_journal();
-        }
-        return true;
-    }
-    session::Exchange* next() {
-        if (!run_until([this] { return !ready.empty(); })) return nullptr;
-        session::Exchange* exchange = ready.front();
-        ready.erase(ready.begin());
-        return exchange;
-    }
-    bool saw(EventKind kind) const {
-        for (const Event& event : events)
-            if (event.kind == kind) return true;
-        return false;
-    }
-    // The rest of a streamed body.
-    std::string body(session::Exchange& exchange) {
-        std::string whole;
-        run_until([&] {
-            const bool complete = exchange.body_complete;
-            base::Buffer taken;
-            engine_.take_body(exchange, taken);
-            whole += taken.view();
-            return complete && taken.empty();
-        });
-        return whole;
-    }
-
-    std::vector<session::Exchange*> ready;
-    std::vector<Event> events;
-
-  private:
-    Engine& engine_;
-    bool again_ = false;
-};
-
 TEST(EngineTurn, ServesFromTheDescriptorAlone) {
     Server server(nested(false));
     Loop loop(server.engine());
@@ -81,6 +19,24 @@ TEST(EngineTurn, ServesFromTheDescriptorAlone) {
         ASSERT_EQ(client.response(), "/" + std::to_string(i));
     }
     EXPECT_EQ(server->totals().answered, 20u);
+}
+
+TEST(EngineTurn, HandsOutNoMoreThanThereIsRoomFor) {
+    Server server(nested(false));
+    Client clients[] = {server.client(), server.client(), server.client()};
+    for (Client& client : clients) client.get("/");
+    Turn turn;
+    ASSERT_TRUE(eventually([&] {
+        server->turn(turn, 0);
+        return server->totals().accepted == 3;
+    }));
+    EXPECT_TRUE(turn.ready.empty());
+    server->turn(turn, 2);
+    EXPECT_EQ(turn.ready.size(), 2u);
+    server->turn(turn);
+    ASSERT_EQ(turn.ready.size(), 3u);
+    for (session::Exchange* exchange : turn.ready) respond(server.engine(), *exchange, "ok");
+    for (Client& client : clients) EXPECT_EQ(client.response(), "ok");
 }
 
 TEST(EngineTurn, ABodyIsStreamedAndWhole) {

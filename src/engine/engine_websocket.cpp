@@ -49,7 +49,8 @@ bool Engine::read_socket(Link& link) {
     return later(link);
 }
 
-// Reads as far as the inbox has room; the rest waits for the application.
+// Reads as far as the inbox has room; the rest waits for the application. So does a fault, until
+// the application has had its chance to answer the messages in front of it.
 bool Engine::feed_socket(Link& link, char* bytes, size_t size) {
     Exchange* exchange = link.connection.exchange();
     size_t at = 0;
@@ -63,9 +64,15 @@ bool Engine::feed_socket(Link& link, char* bytes, size_t size) {
         at += step.consumed;
         if (step.event == WebSocket::Event::kEnded) return end_socket(link);
         if (step.event == WebSocket::Event::kNeedMore) break;
+        if (step.event == WebSocket::Event::kFault) {
+            if (exchange != nullptr && !exchange->inbox->awaited) break;
+            link.socket->fail(now_ms_);
+            return end_socket(link);
+        }
         if (exchange == nullptr) continue;  // the application has left
         exchange->inbox->messages.push_back({std::string(step.data), step.text});
         exchange->inbox->bytes += step.data.size();
+        exchange->inbox->awaited = false;
         note_event(exchange, EventKind::kBody);
     }
     return settle_socket(link);
@@ -78,6 +85,19 @@ bool Engine::end_socket(Link& link) {
         exchange->inbox->end = link.socket->end();
         note_event(exchange, EventKind::kBody);
     }
+    return settle_socket(link);
+}
+
+// Tells of a fault that had to wait. Meanwhile nothing was read.
+bool Engine::fail_socket(Link& link) {
+    link.socket->fail(now_ms_);
+    return end_socket(link) && (!link.readable || read_socket(link));
+}
+
+// Our Close; whoever broke the protocol hears of that instead.
+bool Engine::shut_socket(Link& link, uint16_t code, std::string_view reason) {
+    if (link.socket->phase() == WebSocket::Phase::kFaulty) return fail_socket(link);
+    link.socket->close(code, reason, now_ms_);
     return settle_socket(link);
 }
 
@@ -100,7 +120,9 @@ bool Engine::settle_socket(Link& link) {
 }
 
 void Engine::expire_socket(Link& link) {
-    if (link.socket->expire(now_ms_)) {
+    if (link.socket->phase() == WebSocket::Phase::kFaulty) {
+        fail_socket(link);
+    } else if (link.socket->expire(now_ms_)) {
         end_socket(link);
     } else {
         settle_socket(link);
@@ -124,18 +146,23 @@ void Engine::close_socket(Exchange& exchange, uint16_t code, std::string_view re
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr || !link->socket) return;
     look_at_clock();
-    link->socket->close(code, reason, now_ms_);
-    settle_socket(*link);
+    shut_socket(*link, code, reason);
 }
 
 bool Engine::take_message(Exchange& exchange, session::SocketMessage& message) {
     Lock lock(mutex_);
     session::SocketInbox& inbox = *exchange.inbox;
-    if (inbox.messages.empty()) return false;
+    Link* link = static_cast<Link*>(exchange.link);
+    if (inbox.messages.empty()) {
+        inbox.awaited = true;
+        if (link == nullptr || link->socket->phase() != WebSocket::Phase::kFaulty) return false;
+        look_at_clock();
+        fail_socket(*link);
+        return false;
+    }
     message = std::move(inbox.messages.front());
     inbox.messages.pop_front();
     inbox.bytes -= message.data.size();
-    Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr || link->socket_input.empty() || inbox.full()) return true;
     look_at_clock();
     base::Buffer rest = std::move(link->socket_input);

@@ -41,7 +41,7 @@ inline EngineParts* engine_parts(PyObject* self) {
 }
 
 // Methods of Engine for event loops (engine_nested.cpp).
-PyObject* engine_turn(PyObject* self, PyObject*);
+PyObject* engine_turn(PyObject* self, PyObject* args);
 PyObject* engine_set_asgi(PyObject* self, PyObject* args);
 // engine_overdue.cpp
 PyObject* engine_interrupt_overdue(PyObject* self, PyObject* exception);

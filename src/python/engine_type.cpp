@@ -113,6 +113,8 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     options.nested = arguments.nested != 0;
     options.websocket.message_bytes_max =
         static_cast<uint64_t>(settings->websocket_max_message_size);
+    options.websocket.ping_interval_ms = settings->ws_ping_interval * 1'000;
+    options.websocket.ping_timeout_ms = settings->ws_ping_timeout * 1'000;
     options.stream_bodies = arguments.stream_bodies != 0;
     if (!read_place(parts, arguments.place, options)) return false;
     parts.engine = std::make_unique<engine::Engine>(std::move(options));
@@ -295,9 +297,9 @@ PyMethodDef methods[] = {
      "can_format(text): whether the core can write access lines of this format."},
     {"set_asgi", engine_set_asgi, METH_VARARGS,
      "set_asgi(loop, base_scopes, state): exchanges speak ASGI from now on."},
-    {"turn", engine_turn, METH_NOARGS,
-     "turn() -> ([new Exchange], again, [Exchange whose client left]): one round of a nested "
-     "engine, without waiting; again: take another turn soon."},
+    {"turn", engine_turn, METH_VARARGS,
+     "turn([room]) -> ([new Exchange], again, [Exchange whose client left]): one round of a nested "
+     "engine, without waiting; room: for so many new ones at most; again: take another turn soon."},
     {"fileno", get_fileno, METH_NOARGS, "Readable when turn() has something to do."},
     {"wake", wake, METH_NOARGS,
      "Makes every serve_wsgi return after its current request, until drain() has been called."},

@@ -211,12 +211,14 @@ AsgiChannel* channel_of(PyObject* self) {
     return channel;
 }
 
-PyObject* engine_turn(PyObject* self, PyObject*) {
+PyObject* engine_turn(PyObject* self, PyObject* args) {
     EngineParts& parts = *engine_parts(self);
+    unsigned int room = UINT32_MAX;
+    if (!PyArg_ParseTuple(args, "|I:turn", &room)) return nullptr;
     engine::Turn turn;
     {
         WithoutGil without;
-        parts.engine->turn(turn);
+        parts.engine->turn(turn, room);
     }
     if (parts.engine->needs_attention()) release_owners(parts);
     Ref fresh(PyList_New(0));

@@ -79,7 +79,7 @@ WebSocket::Step WebSocket::next(char* bytes, size_t size, int64_t now_ms) {
                 event = take_payload(step, out);
                 break;
             case WsFrameParser::Event::kFailed:
-                event = fail(parser_.fault());
+                event = find(parser_.fault());
                 break;
         }
         if (!event) continue;
@@ -115,7 +115,7 @@ std::optional<WebSocket::Event> WebSocket::take_frame() {
     }
     if (compressed_ || phase_ == Phase::kClosing) return std::nullopt;
     const uint64_t room = bytes_max() - message_.size();
-    return frame.length > room ? std::optional(fail(WsFault::kMessageTooBig)) : std::nullopt;
+    return frame.length > room ? std::optional(find(WsFault::kMessageTooBig)) : std::nullopt;
 }
 
 std::optional<WebSocket::Event> WebSocket::take_payload(const WsFrameParser::Step& step,
@@ -142,10 +142,10 @@ std::optional<WebSocket::Event> WebSocket::take_data(const WsFrameParser::Step& 
                 static_cast<size_t>(std::min<uint64_t>(frame.length, kReservedBytesMax)));
         message_.append(step.payload);
     }
-    if (text_ && !utf8_.feed(fresh)) return fail(WsFault::kTextNotUtf8);
-    if (fault != WsFault::kNone) return fail(fault);
+    if (text_ && !utf8_.feed(fresh)) return find(WsFault::kTextNotUtf8);
+    if (fault != WsFault::kNone) return find(fault);
     if (!whole) return std::nullopt;
-    if (text_ && !utf8_.complete()) return fail(WsFault::kTextNotUtf8);
+    if (text_ && !utf8_.complete()) return find(WsFault::kTextNotUtf8);
     const bool in_place = !compressed_ && message_.empty();
     out.data = in_place ? step.payload : message_.view();
     out.text = text_;
@@ -187,7 +187,7 @@ void WebSocket::answer_ping(std::string_view payload) {
 std::optional<WebSocket::Event> WebSocket::take_close(std::string_view payload) {
     http::WsClose close;
     const WsFault fault = http::parse_ws_close(payload, close);
-    if (fault != WsFault::kNone) return fail(fault);
+    if (fault != WsFault::kNone) return find(fault);
     end_.cause = WebSocketCause::kClosed;
     end_.code = close.code;
     end_.reason = close.reason;
@@ -197,16 +197,30 @@ std::optional<WebSocket::Event> WebSocket::take_close(std::string_view payload) 
     return Event::kEnded;
 }
 
-// RFC 6455 section 7.1.7. What still comes is read and thrown away, because closing a descriptor
-// with unread bytes resets the connection, and takes the Close with it.
-WebSocket::Event WebSocket::fail(WsFault fault) {
-    const http::WsFaultInfo& info = http::describe(fault);
-    if (phase_ == Phase::kOpen) write_close(info.close_code, info.detail);
+// Behind our own Close nobody is owed an answer, nor a second Close.
+WebSocket::Event WebSocket::find(WsFault fault) {
     end_.fault = fault;
-    linger(WebSocketCause::kFault);
-    return Event::kEnded;
+    if (phase_ == Phase::kClosing) {
+        linger(WebSocketCause::kFault);
+        return Event::kEnded;
+    }
+    phase_ = Phase::kFaulty;
+    close_ms_ = now_ms_;
+    return Event::kFault;
 }
 
+// RFC 6455 section 7.1.7.
+bool WebSocket::fail(int64_t now_ms) {
+    if (phase_ != Phase::kFaulty) return false;
+    now_ms_ = now_ms;
+    const http::WsFaultInfo& info = http::describe(end_.fault);
+    write_close(info.close_code, info.detail);
+    linger(WebSocketCause::kFault);
+    return true;
+}
+
+// What still comes is read and thrown away, because closing a descriptor with unread bytes resets
+// the connection, and takes the Close with it.
 void WebSocket::linger(WebSocketCause cause) {
     end_.cause = cause;
     phase_ = Phase::kLinger;
@@ -214,7 +228,8 @@ void WebSocket::linger(WebSocketCause cause) {
 }
 
 bool WebSocket::end_of_input() {
-    const bool running = phase_ == Phase::kOpen || phase_ == Phase::kClosing;
+    const bool running =
+        phase_ == Phase::kOpen || phase_ == Phase::kFaulty || phase_ == Phase::kClosing;
     if (running) end_.cause = WebSocketCause::kLost;
     // In kFlush the peer has only said that it will not send: it may still read our Close.
     if (phase_ != Phase::kFlush) phase_ = Phase::kClosed;
@@ -225,7 +240,7 @@ bool WebSocket::end_of_input() {
 
 WebSocket::Sent WebSocket::send(std::string_view data, bool text, void* owner, int64_t now_ms) {
     now_ms_ = now_ms;
-    if (phase_ != Phase::kOpen) return Sent::kRefused;
+    if (phase_ != Phase::kOpen && phase_ != Phase::kFaulty) return Sent::kRefused;
     if (out_.empty()) progress_ms_ = now_ms;
     const WsOpcode opcode = text ? WsOpcode::kText : WsOpcode::kBinary;
     char head[http::kWsServerHeadMax];
@@ -304,6 +319,7 @@ int64_t WebSocket::deadline_ms() const {
     switch (phase_) {
         case Phase::kOpen:
             return std::min(send_at_ms, ping_at_ms());
+        case Phase::kFaulty:
         case Phase::kClosing:
             return std::min(send_at_ms, after(close_ms_, limits_.close_ms_max));
         case Phase::kFlush:
@@ -322,6 +338,8 @@ bool WebSocket::expire(int64_t now_ms) {
     switch (phase_) {
         case Phase::kOpen:
             return expire_open(now_ms);
+        case Phase::kFaulty:
+            return fail(now_ms);
         case Phase::kClosing:
             end_.cause = WebSocketCause::kCloseTimeout;
             phase_ = Phase::kClosed;

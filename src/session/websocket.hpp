@@ -7,12 +7,17 @@
 //     │ │                │ fault                             │ eof, deadline: kClosed
 //     │ │ peer's Close: echoed                               ▼
 //     │ └────────────────┼──────────────────────────────▶ kFlush ── out empty ──▶ kClosed
-//     │ fault: Close     ▼                                                            ▲
-//     └─ of its code ─▶ kLinger (what still comes is thrown away) ── eof, deadline ───┘
+//     │ fault            ▼                                                            ▲
+//     │               kLinger (what still comes is thrown away) ── eof, deadline ─────┘
+//     ▼                  ▲
+//   kFaulty ─────────────┘ fail(), deadline: Close of its code
 //
-// Invariants: kEnded is reported once, by next(), end_of_input() or expire(), and end() is final
-// from then on. Nothing is written to `out` behind a Close frame. What is fed is read only as far
-// as events are asked for: an engine that stops asking exerts back-pressure, and says so by
+// In kFaulty the messages in front of the fault may still be answered: whoever feeds decides when
+// that is over, within the time that a closing handshake may take.
+//
+// Invariants: kEnded is reported once, by next(), fail(), end_of_input() or expire(), and end() is
+// final from then on. Nothing is written to `out` behind a Close frame. What is fed is read only
+// as far as events are asked for: an engine that stops asking exerts back-pressure, and says so by
 // pause(), or the keep-alive ping would punish the peer for it.
 #pragma once
 
@@ -61,8 +66,9 @@ struct WebSocketEnd {
 
 class WebSocket {
   public:
-    enum class Phase : uint8_t { kOpen, kClosing, kFlush, kLinger, kClosed };
-    enum class Event : uint8_t { kNeedMore, kMessage, kEnded };
+    enum class Phase : uint8_t { kOpen, kFaulty, kClosing, kFlush, kLinger, kClosed };
+    // kFault: the peer broke the protocol; fail() is due.
+    enum class Event : uint8_t { kNeedMore, kMessage, kFault, kEnded };
     struct Step {
         Event event = Event::kNeedMore;
         size_t consumed = 0;  // bytes of the input that are dealt with
@@ -78,8 +84,12 @@ class WebSocket {
               base::Chain& out, int64_t now_ms);
 
     // Bytes from the peer, which are unmasked in place. Call again with the rest until kNeedMore;
-    // the call behind a message may have no bytes left. After kEnded the rest is thrown away.
+    // the call behind a message may have no bytes left. After kFault or kEnded the rest is thrown
+    // away.
     [[nodiscard]] Step next(char* bytes, size_t size, int64_t now_ms);
+    // Tells the peer of its fault: what could be answered has been. True: kEnded. Ignored but in
+    // kFaulty.
+    bool fail(int64_t now_ms);
     // The peer will send no more, or the connection is broken. True: kEnded.
     [[nodiscard]] bool end_of_input();
     // deadline_ms() has passed. True: kEnded.
@@ -90,14 +100,17 @@ class WebSocket {
     void pause(bool paused, int64_t now_ms);
 
     // A message of the application. kShared: data is in out by reference, and `owner` comes back
-    // through the chain's released; only where owner is not nullptr. kRefused: not in kOpen.
+    // through the chain's released; only where owner is not nullptr. kRefused: neither in kOpen
+    // nor in kFaulty.
     [[nodiscard]] Sent send(std::string_view data, bool text, void* owner, int64_t now_ms);
     // The application's or the server's Close. A code that must not be sent becomes none at all;
     // of a long reason the first 123 bytes are sent, in whole characters. Ignored but in kOpen.
     void close(uint16_t code, std::string_view reason, int64_t now_ms);
 
     Phase phase() const { return phase_; }
-    bool wants_bytes() const { return phase_ != Phase::kFlush && phase_ != Phase::kClosed; }
+    bool wants_bytes() const {
+        return phase_ != Phase::kFaulty && phase_ != Phase::kFlush && phase_ != Phase::kClosed;
+    }
     int64_t deadline_ms() const;  // kNever where there is none
     const WebSocketEnd& end() const { return end_; }
 
@@ -113,7 +126,7 @@ class WebSocket {
     http::WsFault inflate(const http::WsFrameParser::Step& step);
     void forget_message();
     void answer_ping(std::string_view payload);
-    Event fail(http::WsFault fault);
+    Event find(http::WsFault fault);
     void linger(WebSocketCause cause);
     void write_frame(http::WsOpcode opcode, std::string_view payload);
     void write_close(uint16_t code, std::string_view reason);
@@ -134,7 +147,7 @@ class WebSocket {
     int64_t now_ms_;         // the latest that was told
     int64_t heard_ms_;       // the peer's last bytes
     int64_t progress_ms_;    // of out
-    int64_t close_ms_ = 0;   // when the phase kClosing or kLinger began
+    int64_t close_ms_ = 0;   // when the phase kFaulty, kClosing or kLinger began
     int64_t pinged_ms_ = 0;  // with awaits_pong_
     Phase phase_ = Phase::kOpen;
     bool text_ = false;        // the present message

@@ -52,6 +52,7 @@ class WebSocketTest : public testing::Test {
             if (step.event == Event::kNeedMore) return events;
             if (!events.empty()) events += ", ";
             if (step.event == Event::kEnded) events += "ended";
+            if (step.event == Event::kFault) events += "fault";
             if (step.event == Event::kMessage)
                 events.append(step.text ? "text " : "binary ").append(step.data);
         }
@@ -214,7 +215,8 @@ TEST_F(WebSocketTest, ThePeersCloseIsAnsweredAndThenTheEnd) {
 
 TEST_F(WebSocketTest, AFaultIsToldAndTheRestThrownAway) {
     open();
-    EXPECT_EQ(feed(frame(0x83, "") + frame(0x81, "late")), "ended");
+    EXPECT_EQ(feed(frame(0x83, "") + frame(0x81, "late")), "fault");
+    EXPECT_TRUE(socket->fail(now_ms));
     EXPECT_EQ(socket->phase(), Phase::kLinger);
     EXPECT_TRUE(socket->wants_bytes());
     EXPECT_TRUE(sent().starts_with("\x88"));
@@ -223,9 +225,34 @@ TEST_F(WebSocketTest, AFaultIsToldAndTheRestThrownAway) {
     EXPECT_EQ(socket->phase(), Phase::kClosed);
 }
 
+TEST_F(WebSocketTest, WhatCameBeforeAFaultCanBeAnswered) {
+    open();
+    EXPECT_EQ(feed(frame(0x81, "good") + frame(0x83, "")), "text good, fault");
+    EXPECT_EQ(socket->phase(), Phase::kFaulty);
+    EXPECT_FALSE(socket->wants_bytes());
+    EXPECT_TRUE(out.empty());
+    EXPECT_EQ(socket->send("good", true, nullptr, now_ms), Sent::kCopied);
+    EXPECT_TRUE(socket->fail(now_ms));
+    EXPECT_FALSE(socket->fail(now_ms));
+    const std::string bytes = sent();
+    EXPECT_TRUE(bytes.starts_with(std::string("\x81\x04good\x88", 7))) << bytes;
+    EXPECT_EQ(socket->end().cause, WebSocketCause::kFault);
+}
+
+TEST_F(WebSocketTest, AFaultDoesNotWaitForEver) {
+    open();
+    EXPECT_EQ(feed(frame(0x83, "")), "fault");
+    EXPECT_EQ(socket->deadline_ms(), now_ms + 2'000);
+    EXPECT_TRUE(pass());
+    EXPECT_EQ(sent().substr(0, 1), "\x88");
+    EXPECT_EQ(socket->phase(), Phase::kLinger);
+    EXPECT_EQ(socket->end().cause, WebSocketCause::kFault);
+}
+
 TEST_F(WebSocketTest, LingeringReadsNoMoreThanABound) {
     open();
-    EXPECT_EQ(feed(frame(0x83, "")), "ended");
+    EXPECT_EQ(feed(frame(0x83, "")), "fault");
+    EXPECT_TRUE(socket->fail(now_ms));
     const std::string noise(64 * 1024, 'x');
     for (int piece = 0; piece < 20; ++piece) EXPECT_EQ(feed(noise), "");
     EXPECT_EQ(socket->phase(), Phase::kClosed);

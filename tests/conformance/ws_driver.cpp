@@ -181,6 +181,11 @@ void WsDriver::read_frames(std::string_view piece) {
             case WebSocket::Event::kMessage:
                 note(step.text ? "text" : "binary", step.data);
                 break;
+            case WebSocket::Event::kFault:
+                socket_->fail(0);
+                drain();
+                note_end();
+                break;
             case WebSocket::Event::kEnded:
                 note_end();
                 break;

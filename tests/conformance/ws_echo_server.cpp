@@ -110,6 +110,7 @@ class Peer {
             if (step.event == WebSocket::Event::kNeedMore) return;
             if (step.event == WebSocket::Event::kMessage)
                 (void)socket.send(step.data, step.text, nullptr, now_ms);
+            if (step.event == WebSocket::Event::kFault) socket.fail(now_ms);
         }
     }
 

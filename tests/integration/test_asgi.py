@@ -351,6 +351,18 @@ def test_background_work_does_not_hold_the_connection(asgi: Server) -> None:
     noted(asgi, "done")
 
 
+@pytest.mark.parametrize("target", ["/crowd", "/crowd?behind=1"])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_pipelined_requests_make_no_crowd(serve: StartServer, loop: str, target: str) -> None:
+    """One connection runs one request at a time. Work behind the answers does not hold it, but
+    counts for the limit that was asked for."""
+    server = serve(APP, *ASGI, loop, "--worker-connections", "3")
+    with Client(server.address) as client:
+        client.send(request(target) * 30)
+        most = [int(client.response().body) for _ in range(30)][-1]
+    assert most == (3 if "behind" in target else 1)
+
+
 def test_background_work_outlives_the_client(asgi: Server) -> None:
     forget(asgi, "done")
     assert fetch(asgi.address, "/background?s=0.3").body == b"answered"

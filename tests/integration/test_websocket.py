@@ -223,6 +223,19 @@ def test_a_client_that_says_it_all_at_once(sockets: Server) -> None:
     assert noted(sockets, "disconnect") == "1000 ['one']"
 
 
+def test_a_message_in_front_of_a_broken_frame_is_answered(sockets: Server) -> None:
+    forget(sockets, "disconnect")
+    message, reserved_opcode = b"\x81\x83\0\0\0\0one", b"\x83\x80\0\0\0\0"
+    with Client(sockets.address) as client:
+        client.send(request("/echo", headers=OPENING))
+        assert client.head().status == 101
+        client.send(message + reserved_opcode)
+        assert client.exactly(5) == b"\x81\x03one"
+        close = client.rest()
+        assert (close[:1], close[2:4]) == (b"\x88", (1002).to_bytes(2, "big"))
+    assert noted(sockets, "disconnect").startswith("1006")
+
+
 def test_the_client_is_lost(sockets: Server) -> None:
     forget(sockets, "disconnect")
 
@@ -231,6 +244,43 @@ def test_the_client_is_lost(sockets: Server) -> None:
 
     talk(sockets, "/echo", vanish)
     assert noted(sockets, "disconnect").startswith("1006")
+
+
+PING = b"\x89\0"
+PONG = b"\x8a\x80\0\0\0\0"
+
+
+def test_a_client_that_does_not_answer_pings(serve: StartServer, loop: str) -> None:
+    server = serve(APP, *ASGI, loop, "--ws-ping-interval", "1", "--ws-ping-timeout", "1")
+    with Client(server.address) as client:
+        client.send(request("/echo", headers=OPENING))
+        assert client.head().status == 101
+        assert client.exactly(2) == PING
+        close = client.rest()
+        assert (close[:1], close[2:4]) == (b"\x88", (1011).to_bytes(2, "big"))
+    assert noted(server, "disconnect").startswith("1006")
+
+
+def test_a_client_that_answers_pings(serve: StartServer, loop: str) -> None:
+    server = serve(APP, *ASGI, loop, "--ws-ping-interval", "1", "--ws-ping-timeout", "2")
+    with Client(server.address) as client:
+        client.send(request("/echo", headers=OPENING))
+        assert client.head().status == 101
+        for _ in range(4):  # longer than interval and timeout together
+            assert client.exactly(2) == PING
+            client.send(PONG)
+        client.send(b"\x81\x83\0\0\0\0one")
+        assert client.exactly(5) == b"\x81\x03one"
+
+
+def test_no_pings(serve: StartServer, loop: str) -> None:
+    server = serve(APP, *ASGI, loop, "--ws-ping-interval", "0")
+    with Client(server.address) as client:
+        client.send(request("/echo", headers=OPENING))
+        assert client.head().status == 101
+        client.sock.settimeout(2)
+        with pytest.raises(TimeoutError):
+            client.sock.recv(1)
 
 
 def test_size_limit(serve: StartServer, loop: str) -> None:

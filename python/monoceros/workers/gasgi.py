@@ -167,7 +167,8 @@ class ASGIWorker(EngineWorker):
 
     def _turn(self) -> None:
         assert self.engine is not None
-        fresh, again, gone = self.engine.turn()
+        # Tasks that have answered and work on have no slot in the engine any more.
+        fresh, again, gone = self.engine.turn(max(0, self.slots - len(self._tasks)))
         for exchange in fresh:
             self._start(exchange)
         for exchange in gone:
@@ -187,7 +188,12 @@ class ASGIWorker(EngineWorker):
             task = self.loop.create_task(coroutine)
         exchange.task = task
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if len(self._tasks) == self.slots - 1:  # there was no room for a request that waits
+            self.loop.call_soon(self._turn)
 
     def _cancel_later(self, task: asyncio.Task[None]) -> None:
         """The client has left: the application hears of it, then has a grace period."""

@@ -224,6 +224,23 @@ async def background(scope, receive, send):
     note("done")
 
 
+CROWD = {"now": 0, "most": 0}
+
+
+@route
+async def crowd(scope, receive, send):
+    """Works before its answer, or behind it (?behind=1); says how many at most did so at once."""
+    CROWD["now"] += 1
+    CROWD["most"] = max(CROWD.values())
+    behind = "behind" in query(scope)
+    if behind:
+        await plain(send, b"%d" % CROWD["most"])
+    await asyncio.sleep(0.02)
+    CROWD["now"] -= 1
+    if not behind:
+        await plain(send, b"%d" % CROWD["most"])
+
+
 @route
 async def receive_after(scope, receive, send):
     """receive() after the end of the answer."""
