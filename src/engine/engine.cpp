@@ -10,6 +10,7 @@ namespace mono::engine {
 namespace {
 
 constexpr int kEventsMax = 256;
+constexpr int64_t kDropsSayMs = 1'000;  // a line in the error log, no flood
 constexpr uint32_t kReservedFds = 64;  // for the application, logs and spill files
 
 uint32_t connections_by_rlimit() {
@@ -247,13 +248,24 @@ uint32_t Engine::connections() {
 void Engine::flush_access_log() {
     if (options_.access_log == nullptr) return;
     options_.access_log->flush();
-    uint64_t dropped = options_.access_log->dropped();
+    if (now_ms_ - drops_said_ms_ >= kDropsSayMs) say_drops();
+}
+
+void Engine::say_drops() {
+    const uint64_t dropped = options_.access_log->dropped();
     if (dropped == lines_dropped_) return;
-    journal_.add(Severity::kError, std::to_string(dropped - lines_dropped_) +
-                                       " access log lines were dropped: the log's disk or pipe "
-                                       "does not take them");
+    drops_said_ms_ = now_ms_;
+    say(Severity::kError, std::to_string(dropped - lines_dropped_) +
+                              " access log lines were dropped: the log's disk or pipe does not "
+                              "take them");
     lines_dropped_ = dropped;
-    attention_.store(true, std::memory_order_relaxed);
+}
+
+void Engine::close_access_log() {
+    Lock lock(mutex_);
+    if (options_.access_log == nullptr) return;
+    options_.access_log->close();
+    say_drops();
 }
 
 void Engine::reopen_access_log() {

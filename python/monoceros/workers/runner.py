@@ -84,6 +84,18 @@ class EngineWorker(Worker):
         self.__class__ = ASGIWorker  # hooks and the master have this very object
         ASGIWorker.take_over(self)  # type: ignore[arg-type]
 
+    def init_process(self) -> None:
+        try:
+            super().init_process()
+        finally:
+            self.close_access_log()
+
+    def close_access_log(self) -> None:
+        """However the worker ends: lines of the access log that found no room are counted."""
+        if self.engine is not None:
+            self.engine.close_access_log()
+            self.say_journal()
+
     # ---- what the engine is made from
 
     def base_environ(self, listener: BaseSocket) -> dict[str, Any]:
