@@ -41,7 +41,7 @@ else:
     import _signal as signal  # signal itself imports enum and more
 
 SLOTS = 1024  # of the scoreboard; half of it is the largest number of workers
-PROMOTION_POLL_MS = 1000
+PROMOTION_POLL_MS = 1000  # where the kernel does not tell of the older master's end
 
 
 def _noted(sig: int, frame: FrameType | None) -> None:
@@ -84,6 +84,7 @@ class Arbiter:
         self._killed: set[int] = set()  # by ourselves
         self._look_again_ms = -1  # at overdue requests
         self._watchdog_s: float | None = None
+        self._old_master_fd = -1  # readable once the master that started this one has ended
         self.configured_workers: int | None = None  # as hooks and signals have changed it since
         self.supervisor: _core.Supervisor | None = None
         self.setup(app)
@@ -183,6 +184,9 @@ class Arbiter:
         if self.master_pid:
             self.proc_name += ".2"
             self.master_name = "Master.2"
+            self._old_master_fd = reexec.watch_older_master(self.master_pid)
+            if self._old_master_fd >= 0:
+                self._poller.register(self._old_master_fd, select.POLLIN)
         self.pid = os.getpid()
         self.change_pidfile()
         self._hook("on_starting", self)
@@ -453,6 +457,8 @@ class Arbiter:
     def forget_being_master(self) -> None:
         """In a worker."""
         os.close(self.PIPE[0])
+        if self._old_master_fd >= 0:
+            os.close(self._old_master_fd)
         self.WORKERS.clear()
         self._todo.clear()
         self.rollout.close_others()
@@ -507,6 +513,10 @@ class Arbiter:
 
     def _promote(self) -> None:
         assert self.supervisor is not None
+        if self._old_master_fd >= 0:
+            self._poller.unregister(self._old_master_fd)
+            os.close(self._old_master_fd)
+            self._old_master_fd = -1
         self.log.info("%s has been promoted", self.master_name)
         self.master_name = "Master"
         self.master_pid = 0
