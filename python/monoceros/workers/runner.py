@@ -170,6 +170,7 @@ class EngineWorker(Worker):
         if self.scoreboard is not None and self.slot is not None:
             self.scoreboard.note_senders(self.slot)
             self.engine.insure()
+        self.notify()  # before the first request, which may hold the GIL for ever
 
     def _has_statsd(self) -> bool:
         return bool(self.cfg.statsd_host)
