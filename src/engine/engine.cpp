@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kEventsMax = 256;
 constexpr int64_t kDropsSayMs = 1'000;  // a line in the error log, no flood
-constexpr uint32_t kReservedFds = 64;  // for the application, logs and spill files
+constexpr uint32_t kReservedFds = 64;   // for the application, logs and spill files
 
 uint32_t connections_by_rlimit() {
     uint64_t files = std::clamp<uint64_t>(os::open_files_max(), 2 * kReservedFds, 1u << 30);
