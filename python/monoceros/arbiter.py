@@ -17,13 +17,14 @@ from monoceros import (
     __version__,
     _core,
     obituary,
+    offspring,
     overdue,
     reexec,
     sock,
     systemd,
     util,
 )
-from monoceros.errors import AppImportError, HaltServer
+from monoceros.errors import HaltServer
 from monoceros.pidfile import Pidfile
 from monoceros.rollout import Rollout, serve_text, share_of
 
@@ -40,16 +41,11 @@ else:
     import _signal as signal  # signal itself imports enum and more
 
 SLOTS = 1024  # of the scoreboard; half of it is the largest number of workers
-PROMOTION_POLL_MS = 1000
+PROMOTION_POLL_MS = 1000  # where the kernel does not tell of the older master's end
 
 
 def _noted(sig: int, frame: FrameType | None) -> None:
     """Nothing: the interpreter has already written the number to the wake-up descriptor."""
-
-
-def _leave(sig: int, frame: FrameType | None) -> None:
-    """A worker told to stop before it has handlers of its own."""
-    sys.exit(0)
 
 
 class Arbiter:
@@ -88,6 +84,7 @@ class Arbiter:
         self._killed: set[int] = set()  # by ourselves
         self._look_again_ms = -1  # at overdue requests
         self._watchdog_s: float | None = None
+        self._old_master_fd = -1  # readable once the master that started this one has ended
         self.configured_workers: int | None = None  # as hooks and signals have changed it since
         self.supervisor: _core.Supervisor | None = None
         self.setup(app)
@@ -187,6 +184,9 @@ class Arbiter:
         if self.master_pid:
             self.proc_name += ".2"
             self.master_name = "Master.2"
+            self._old_master_fd = reexec.watch_older_master(self.master_pid)
+            if self._old_master_fd >= 0:
+                self._poller.register(self._old_master_fd, select.POLLIN)
         self.pid = os.getpid()
         self.change_pidfile()
         self._hook("on_starting", self)
@@ -391,6 +391,8 @@ class Arbiter:
         if number == signal.SIGABRT and worker is not None and worker.slot is not None:
             # It may let go of them in time to exit: they were why.
             worker.held = obituary.describe_flights(self.scoreboard.flights(worker.slot))
+        if number == signal.SIGTERM and worker is not None and worker.slot is not None:
+            self.scoreboard.set_leaving(worker.slot)
         if number == signal.SIGKILL:
             self._killed.add(pid)
         try:
@@ -434,7 +436,7 @@ class Arbiter:
     def _do_fork(self, slot: int, age: int, generation: int) -> None:
         assert self.supervisor is not None
         try:
-            worker = self._new_worker(slot, age)
+            worker = offspring.new_worker(self, slot, age)
         except Exception as error:
             self.log.exception("The worker class failed")
             self._do(self.supervisor.fork_failed(slot, f"{type(error).__name__}: {error}"))
@@ -450,75 +452,20 @@ class Arbiter:
             self._do(self.supervisor.fork_failed(slot, str(error)))
             return
         if pid == 0:
-            self._be_worker(worker, mask)
+            offspring.live(self, worker, mask)
         worker.pid = pid
         self.WORKERS[pid] = worker
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._do(self.supervisor.forked(slot, pid))
 
-    def _new_worker(self, slot: int, age: int) -> Worker:
-        self.scoreboard.clear(slot)
-        half = self.cfg.timeout / 2.0
-        listeners = self.LISTENERS
-        worker = self.worker_class(age, self.pid, listeners, self.app, half, self.cfg, self.log)
-        worker.attach(self.scoreboard, slot, self.PIPE[1], self.relay.ends())
-        worker.black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
-        return worker
-
-    def _be_worker(self, worker: Worker, mask: Any) -> None:
-        """The worker's whole life; leaves by SystemExit, so that atexit functions run."""
-        worker.pid = os.getpid()
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, _leave)
-        try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            _core.set_parent_death_signal(signal.SIGKILL)
-            if os.getppid() != worker.ppid:
-                sys.exit(0)
-            self._serve(worker)
-        except SystemExit:
-            raise
-        except BaseException:
-            # Even the log failed. The master's handlers further up are not for a worker.
-            sys.excepthook(*sys.exc_info())
-            sys.exit(255)
-        finally:
-            # It is on its way: a second TERM must not cut its last steps short, and a USR1 has
-            # nothing to reopen. (The interpreter puts default actions in the place of handlers
-            # when it ends, but leaves SIG_IGN.)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
-                signal.signal(number, signal.SIG_IGN)
-            self.log.info("Worker exiting (pid: %s)", worker.pid)
-            try:
-                worker.tmp.close()
-                self.cfg.worker_exit(self, worker)
-            except Exception:
-                self.log.warning("The hook worker_exit failed", exc_info=True)
-        sys.exit(0)
-
-    def _serve(self, worker: Worker) -> None:
+    def forget_being_master(self) -> None:
+        """In a worker."""
         os.close(self.PIPE[0])
+        if self._old_master_fd >= 0:
+            os.close(self._old_master_fd)
         self.WORKERS.clear()
         self._todo.clear()
         self.rollout.close_others()
-        try:
-            util._setproctitle(f"worker [{self.proc_name}]")
-            self.log.info("Booting worker with pid: %s", worker.pid)
-            if self.cfg.reuse_port:
-                worker.sockets = sock.create_sockets(self.cfg, self.log)
-            self.cfg.post_fork(self, worker)
-            worker.init_process()
-        except AppImportError as error:
-            self.log.debug("Exception while loading the application", exc_info=True)
-            sys.stderr.write(f"{error}\n")
-            sys.stderr.flush()
-            sys.exit(self.APP_LOAD_ERROR)
-        except Exception:
-            self.log.exception("Exception in worker process")
-            if not worker.booted:
-                sys.exit(self.WORKER_BOOT_ERROR)
-            sys.exit(255)
 
     # ---- reload (rollout.py)
 
@@ -570,6 +517,10 @@ class Arbiter:
 
     def _promote(self) -> None:
         assert self.supervisor is not None
+        if self._old_master_fd >= 0:
+            self._poller.unregister(self._old_master_fd)
+            os.close(self._old_master_fd)
+            self._old_master_fd = -1
         self.log.info("%s has been promoted", self.master_name)
         self.master_name = "Master"
         self.master_pid = 0

@@ -27,5 +27,9 @@ class ConfigError(Exception):
     """A setting is wrong; the text is one sentence for the person who wrote it."""
 
 
+class ConfigFileError(Exception):
+    """A configuration file raised; __cause__ is what."""
+
+
 class AppImportError(Exception):
     """The module was imported, but the application in it could not be had."""

@@ -96,6 +96,17 @@ def inherited_fds() -> list[int]:
     return [int(fd) for fd in text.split(",") if fd.strip()]
 
 
+def watch_older_master(pid: int) -> int:
+    """A descriptor that becomes readable when that process ends; -1: the kernel has none to give.
+
+    By then this process has another parent.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # Python was built on, or runs on, a kernel before 5.3
+        return -1
+
+
 def older_master() -> int:
     """The process id of the master that started this one by USR2; 0: there is none."""
     try:

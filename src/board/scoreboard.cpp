@@ -42,7 +42,7 @@ void Scoreboard::clear(uint32_t index) const {
     Slot& from = slots_[index];
     bury(from.ledger, *dead_);
     for (auto* field : {&from.ready, &from.slots, &from.busy, &from.open, &from.in_flight,
-                        &from.overdue, &from.stuck, &from.told_by})
+                        &from.overdue, &from.stuck, &from.leaving, &from.told_by})
         field->store(0, kRelaxed);
     from.beat_ms.store(0, kRelaxed);
     // Only where somebody was: an untouched page costs no memory.

@@ -1,9 +1,9 @@
 // The scoreboard: what the processes of a server tell each other without a message. A layout over
 // shared memory that somebody else maps (os/shm) and keeps mapped for as long as they live.
 // Who writes: a worker its own slot only (one slot a worker, kept from fork to reaping); the
-// master the header, and a slot before it forks into it and after it has reaped. Who reads:
-// anybody. Invariant: every shared field is a lock-free atomic, so a worker killed anywhere leaves
-// it readable; flights are explained in flight.hpp.
+// master the header, `leaving`, and a slot before it forks into it and after it has reaped. Who
+// reads: anybody. Invariant: every shared field is a lock-free atomic, so a worker killed anywhere
+// leaves it readable; flights are explained in flight.hpp.
 #pragma once
 
 #include <atomic>
@@ -41,6 +41,7 @@ struct alignas(128) Slot {
     std::atomic<uint32_t> overdue;       // of them, past request_timeout
     std::atomic<uint32_t> stuck;         // of them, past request_kill_timeout
     std::atomic<uint32_t> flights_used;  // no record from here on was ever used
+    std::atomic<uint32_t> leaving;       // 1: the master has told the worker to go
     std::atomic<uint32_t> told_by;  // pid of who sent the worker its last deadly signal; 0: nobody
     Ledger ledger;
     alignas(128) Flight flights[kFlightsMax];

@@ -10,7 +10,8 @@ namespace mono::engine {
 namespace {
 
 constexpr int kEventsMax = 256;
-constexpr uint32_t kReservedFds = 64;  // for the application, logs and spill files
+constexpr int64_t kDropsSayMs = 1'000;  // a line in the error log, no flood
+constexpr uint32_t kReservedFds = 64;   // for the application, logs and spill files
 
 uint32_t connections_by_rlimit() {
     uint64_t files = std::clamp<uint64_t>(os::open_files_max(), 2 * kReservedFds, 1u << 30);
@@ -251,13 +252,24 @@ uint32_t Engine::connections() {
 void Engine::flush_access_log() {
     if (options_.access_log == nullptr) return;
     options_.access_log->flush();
-    uint64_t dropped = options_.access_log->dropped();
+    if (now_ms_ - drops_said_ms_ >= kDropsSayMs) say_drops();
+}
+
+void Engine::say_drops() {
+    const uint64_t dropped = options_.access_log->dropped();
     if (dropped == lines_dropped_) return;
-    journal_.add(Severity::kError, std::to_string(dropped - lines_dropped_) +
-                                       " access log lines were dropped: the log's disk or pipe "
-                                       "does not take them");
+    drops_said_ms_ = now_ms_;
+    say(Severity::kError, std::to_string(dropped - lines_dropped_) +
+                              " access log lines were dropped: the log's disk or pipe does not "
+                              "take them");
     lines_dropped_ = dropped;
-    attention_.store(true, std::memory_order_relaxed);
+}
+
+void Engine::close_access_log() {
+    Lock lock(mutex_);
+    if (options_.access_log == nullptr) return;
+    options_.access_log->close();
+    say_drops();
 }
 
 void Engine::reopen_access_log() {

@@ -193,6 +193,8 @@ class Engine {
     const session::WebSocketLimits& websocket_limits() const { return options_.websocket; }
     bool sendfile_enabled() const { return options_.sendfile; }
     void reopen_access_log();
+    // The last thing of a worker: waits a moment for room, and tells how many lines found none.
+    void close_access_log();
 
   private:
     using Lock = std::unique_lock<std::mutex>;
@@ -213,6 +215,7 @@ class Engine {
     void look_at_clock();
     void say(Severity severity, std::string text);
     void flush_access_log();
+    void say_drops();
 
     // engine_io.cpp: bytes in and out, under the lock
     void on_event(const epoll_event& event);
@@ -376,6 +379,7 @@ class Engine {
     os::Fd warmup_;  // the client's end of the warm-up, while it lasts
     uint16_t warmup_status_ = 0;
     uint64_t lines_dropped_ = 0;  // of the access log, as reported so far
+    int64_t drops_said_ms_ = INT64_MIN / 2;
 
     time_t date_second_ = 0;
     std::string date_;

@@ -230,6 +230,21 @@ TEST(Relay, AStopServesWhatWaitsAnywhere) {
     EXPECT_TRUE(there.turn_until([&] { return there->drained(); }));
 }
 
+// Its other slots are free, and nothing of its Python runs: the standby sees that it is to go.
+TEST(Relay, AWorkerThatIsToldToGoTakesNoMoreThoughItsPythonIsHeldUp) {
+    Siblings siblings;
+    Options options = siblings.options(0);
+    options.slots = 3;
+    Server here(std::move(options));
+    const Busy busy(here);
+    board::Slot& slot = siblings.board().slot(0);
+    EXPECT_EQ(slot.open.load(), 1U);
+    slot.leaving.store(1);
+    const int64_t end_ms = base::monotonic_ms() + kPatienceMs;
+    while (slot.open.load() != 0 && base::monotonic_ms() < end_ms) usleep(1'000);
+    EXPECT_EQ(slot.open.load(), 0U);
+}
+
 // A worker that leaves others behind leaves them what waits; the last one takes it.
 TEST(Relay, TheLastOneEmptiesThePair) {
     Siblings siblings;

@@ -86,7 +86,9 @@ void Engine::run_standby() {
 // C code may hold the GIL, so that the worker's Python does not hear of it.
 void Engine::notice_stop() {
     if (draining_ || options_.board == nullptr) return;
-    if (options_.board->header().stopping.load(std::memory_order_relaxed) != 0) begin_drain(true);
+    const board::Slot& mine = options_.board->slot(options_.board_slot);
+    const bool for_good = options_.board->header().stopping.load(std::memory_order_relaxed) != 0;
+    if (for_good || mine.leaving.load(std::memory_order_relaxed) != 0) begin_drain(for_good);
 }
 
 // In the seat until a slot changes hands. The wait is poll(2) on the epoll descriptor, which takes

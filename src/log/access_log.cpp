@@ -144,6 +144,15 @@ bool AccessLog::drain(int timeout_ms) {
     return writer_->wait_idle(static_cast<int>(left_ms));
 }
 
+void AccessLog::close() {
+    if (drain(kDrainMs)) return;
+    const uint64_t left = writer_ ? writer_->lines_waiting()
+                                  : count_lines(std::string_view(buffer_).substr(written_));
+    dropped_.fetch_add(left, std::memory_order_relaxed);
+    buffer_.clear();
+    written_ = 0;
+}
+
 uint64_t AccessLog::dropped() const {
     return dropped_.load(std::memory_order_relaxed) + (writer_ ? writer_->dropped() : 0);
 }

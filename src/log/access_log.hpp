@@ -57,6 +57,9 @@ class AccessLog {
     // Flushes until all is written or the time is over.
     bool drain(int timeout_ms);
 
+    // Drains for kDrainMs at most; what is left then counts as dropped, and is forgotten.
+    void close();
+
     // Lines lost since the start.
     uint64_t dropped() const;
     bool threaded() const { return writer_ != nullptr; }

@@ -289,6 +289,19 @@ TEST_F(AccessLogTest, ASocketIsNeverWaitedFor) {
     close(pair[1]);
 }
 
+TEST_F(AccessLogTest, WhatIsLeftAtTheEndIsCounted) {
+    stdout_to_pipe();
+    auto log = open_log("-", "line %(B)s");
+    fill_pipe(pipe_[1]);
+    for (uint64_t i = 0; i < 200'000; ++i) log->append(numbered(i));
+    EXPECT_LT(log->dropped(), 200'000U);
+    log->close();
+    EXPECT_EQ(log->dropped(), 200'000U);
+    EXPECT_FALSE(log->waiting());
+    log.reset();
+    restore_stdout();
+}
+
 // As after `user = "www-data"`: the pipe that root made cannot be opened through /proc.
 TEST_F(AccessLogTest, AnotherUsersPipeGetsAThread) {
     if (getuid() != 0) GTEST_SKIP() << "needs root to drop privileges";
@@ -306,7 +319,9 @@ TEST_F(AccessLogTest, AnotherUsersPipeGetsAThread) {
         log.value()->flush();
         if (base::monotonic_ms() - before_ms > 4 * kAtOnceMs) _exit(12);
         if (log.value()->dropped() == 0) _exit(13);
-        _exit(log.value()->drain(100) ? 14 : 0);
+        if (log.value()->drain(100)) _exit(14);
+        log.value()->close();
+        _exit(log.value()->dropped() == 200'000 ? 0 : 15);
     }
     int status = -1;
     waitpid(child, &status, 0);

@@ -40,6 +40,7 @@ void LogWriter::push(std::string_view lines) {
         const std::lock_guard lock(state_->mutex);
         state_->queue.append(lines);
         state_->backlog_bytes += lines.size();
+        state_->lines_waiting += count_lines(lines);
     }
     state_->work.notify_one();
 }
@@ -47,6 +48,8 @@ void LogWriter::push(std::string_view lines) {
 size_t LogWriter::backlog_bytes() const { return state_->backlog_bytes; }
 
 uint64_t LogWriter::dropped() const { return state_->dropped; }
+
+uint64_t LogWriter::lines_waiting() const { return state_->lines_waiting; }
 
 bool LogWriter::wait_idle(int timeout_ms) {
     std::unique_lock lock(state_->mutex);
@@ -83,6 +86,7 @@ void LogWriter::write_batch(State& state, std::string_view batch) {
         const os::SinkKind kind = state.sink->kind;
         const os::SinkResult result =
             os::write_sink(state.sink->fd.get(), kind, whole_lines(batch, kind));
+        state.lines_waiting -= count_lines(batch.substr(0, result.bytes));
         batch.remove_prefix(result.bytes);
         state.backlog_bytes -= result.bytes;
         switch (result.status) {
@@ -94,6 +98,7 @@ void LogWriter::write_batch(State& state, std::string_view batch) {
                 [[fallthrough]];
             case os::SinkStatus::kBroken:
                 state.dropped += count_lines(batch);
+                state.lines_waiting -= count_lines(batch);
                 state.backlog_bytes -= batch.size();
                 return;
         }

@@ -39,6 +39,7 @@ class LogWriter {
     void push(std::string_view lines);
     size_t backlog_bytes() const;
     uint64_t dropped() const;  // lines lost because the sink was broken
+    uint64_t lines_waiting() const;
     // True when everything pushed has been written (or dropped) within the time.
     bool wait_idle(int timeout_ms);
     // Ends the thread; what it cannot write within the time is lost.
@@ -53,6 +54,7 @@ class LogWriter {
         bool stopping = false;         // under mutex
         bool busy = false;             // under mutex: a batch is being written
         std::atomic<size_t> backlog_bytes = 0;
+        std::atomic<uint64_t> lines_waiting = 0;
         std::atomic<uint64_t> dropped = 0;
         std::shared_ptr<LogSink> sink;
     };

@@ -265,6 +265,12 @@ PyObject* reopen_access_log(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
+PyObject* close_access_log(PyObject* self, PyObject*) {
+    WithoutGil without;
+    parts_of(self)->engine->close_access_log();
+    Py_RETURN_NONE;
+}
+
 PyObject* get_wakeup_fd(PyObject* self, void*) {
     return PyLong_FromLong(parts_of(self)->engine->wakeup_writer());
 }
@@ -315,6 +321,7 @@ PyMethodDef methods[] = {
     {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},
     {"counters", counters, METH_NOARGS, "(accepted, answered, refused, aborted)"},
     {"reopen_access_log", reopen_access_log, METH_NOARGS, "Opens the access log by its name."},
+    {"close_access_log", close_access_log, METH_NOARGS, "Writes what it can; counts the rest."},
     {nullptr, nullptr, 0, nullptr},
 };
 

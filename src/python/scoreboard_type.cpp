@@ -117,6 +117,13 @@ PyObject* set_stopping(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
+PyObject* set_leaving(PyObject* self, PyObject* index) {
+    board::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    slot->leaving.store(1, std::memory_order_release);
+    Py_RETURN_NONE;
+}
+
 PyObject* stopping(PyObject* self, PyObject*) {
     return PyBool_FromLong(self_of(self)->board.header().stopping.load(std::memory_order_acquire) !=
                            0);
@@ -190,6 +197,7 @@ PyMethodDef methods[] = {
     {"requests", requests, METH_O, "How many requests the slot's worker has accepted."},
     {"clear", clear, METH_O, "Empties a slot, its counters being added to the dead workers'."},
     {"set_stopping", set_stopping, METH_NOARGS, "The whole server stops: nobody accepts after us."},
+    {"set_leaving", set_leaving, METH_O, "set_leaving(slot): its worker is told to go."},
     {"stopping", stopping, METH_NOARGS, "Whether set_stopping() was called."},
     {"note_senders", note_senders, METH_O,
      "note_senders(slot): in its worker, notes which process sends TERM, INT, QUIT or ABRT."},

@@ -54,15 +54,18 @@ void Supervisor::mark_stuck() {
 }
 
 // Whatever it retires for: once only requests are left that nobody waits for any more, its grace
-// would help nobody.
+// would help nobody. Others that are still there when the grace is over get its last words, which
+// KILL would not leave it: where one request holds the GIL, the rest cannot be answered either.
 void Supervisor::abort_stuck() {
     for (Worker& worker : table_.all()) {
         if (worker.state != State::kRetiring || worker.stuck == 0) continue;
-        if (worker.in_flight > worker.stuck) continue;
+        const bool alone = worker.in_flight <= worker.stuck;
+        if (!alone && now_ms_ < worker.deadline_ms) continue;
         worker.reason = Reason::kStuck;
         worker.state = next(worker.state, StateInput::kAbort);
-        worker.deadline_ms = std::min(worker.deadline_ms, now_ms_ + kAbortGraceMs);
-        log(kWarning, subject(worker) + " has only stuck requests left and is aborted");
+        worker.deadline_ms = now_ms_ + kAbortGraceMs;
+        log(kWarning, subject(worker) + (alone ? " has only stuck requests left and is aborted"
+                                               : " did not stop in time and is aborted"));
         send_signal(worker.pid, SIGABRT);
     }
 }

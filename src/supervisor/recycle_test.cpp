@@ -129,6 +129,21 @@ TEST(Stuck, OthersInTheWorkerMayFinish) {
     EXPECT_EQ(shell.supervisor.backoff().failures(), 0U);
 }
 
+// C code that holds the GIL stops them too: KILL alone would cut their connections.
+TEST(Stuck, OthersThatCannotFinishGetLastWords) {
+    Shell shell = running(1, {.graceful_timeout_ms = 4'000, .watch_requests = true});
+    hold(shell, 101, 2, 1);
+    shell.ready(102);
+    EXPECT_EQ(shell.kills(), (Kills{{101, SIGTERM}}));
+    shell.pass(3'999);
+    EXPECT_TRUE(shell.kills().empty());
+    shell.pass(1);
+    EXPECT_TRUE(shell.said(kWarning, "(pid:101) did not stop in time and is aborted"));
+    EXPECT_EQ(shell.kills(), (Kills{{101, SIGABRT}}));
+    shell.pass(Supervisor::kAbortGraceMs);
+    EXPECT_EQ(shell.kills(), (Kills{{101, SIGKILL}}));
+}
+
 TEST(Stuck, NotMoreAtOnceThanMaxSurge) {
     Shell shell = running(4, {.max_surge = 1, .watch_requests = true});
     for (int pid = 101; pid < 105; ++pid) hold(shell, pid, 1, 1);

@@ -169,6 +169,60 @@ TEST(Reload, AHupDuringTheTrialSupersedesTheCanary) {
     EXPECT_EQ(shell.count(ActionKind::kRollBack), 1);
 }
 
+// C code in an import that holds the GIL hears no TERM. With one worker its process would be the
+// second of two that may be, and the next canary could not come before graceful_timeout.
+TEST(Reload, ASupersededCanaryThatDoesNotLeaveIsKilledSoon) {
+    Shell shell = running(1, {.graceful_timeout_ms = 30'000});
+    shell.reload({.workers = 1});
+    shell.reload({.workers = 1});
+    EXPECT_EQ(shell.kills(), (Kills{{102, SIGTERM}}));
+    EXPECT_EQ(shell.next_pid, 103);
+    shell.pass(Supervisor::kUnservedGraceMs - 1);
+    EXPECT_TRUE(shell.kills().empty());
+    shell.pass(1);
+    EXPECT_EQ(shell.kills(), (Kills{{102, SIGKILL}}));
+    shell.exit(102, SIGKILL);
+    EXPECT_EQ(shell.next_pid, 104);
+    shell.ready(103);
+    EXPECT_EQ(shell.supervisor.generation(), 3U);
+    EXPECT_FALSE(shell.supervisor.reload_failed());
+}
+
+TEST(Reload, ASupersededCanaryWhosePidComesLateIsKilledSoonToo) {
+    Shell shell = running(1, {.graceful_timeout_ms = 30'000});
+    shell.fork_later = true;
+    shell.reload({.workers = 1});
+    shell.reload({.workers = 1});
+    EXPECT_TRUE(shell.kills().empty());
+    shell.fork_later = false;
+    shell.give({.kind = EventKind::kForked, .pid = 102, .slot = 1});
+    EXPECT_EQ(shell.kills(), (Kills{{102, SIGTERM}}));
+    shell.pass(Supervisor::kUnservedGraceMs);
+    EXPECT_EQ(shell.kills(), (Kills{{102, SIGKILL}}));
+}
+
+// It became ready just before the TERM: there may be requests that it has accepted.
+TEST(Reload, ASupersededCanaryThatServesAfterAllHasItsGrace) {
+    Shell shell = running(1, {.graceful_timeout_ms = 30'000});
+    shell.reload({.workers = 1});
+    shell.reload({.workers = 1});
+    shell.ready(102);
+    shell.kills();
+    shell.pass(29'000);
+    EXPECT_TRUE(shell.kills().empty());
+    shell.pass(1'000);
+    EXPECT_EQ(shell.kills(), (Kills{{102, SIGKILL}}));
+}
+
+TEST(Reload, AStopLeavesACanaryItsGrace) {
+    Shell shell = running(1, {.graceful_timeout_ms = 30'000});
+    shell.reload({.workers = 1});
+    shell.signal(SIGTERM);
+    shell.kills();
+    shell.pass(29'000);
+    EXPECT_TRUE(shell.kills().empty());
+}
+
 TEST(Reload, AHupInTheMiddleOfARolloutKeepsWhatServes) {
     Shell shell = running(2, {.graceful_timeout_ms = 1'000});
     shell.reload({.workers = 2});

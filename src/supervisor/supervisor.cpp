@@ -231,12 +231,20 @@ void Supervisor::retire(Worker& worker, Reason reason) {
     stop_worker(worker, SIGTERM);
 }
 
+// Who has never served has nothing to finish, and its process may be in the way of the next one:
+// C code in an import can hear no TERM. (In a stop nobody waits for its place.)
+int64_t Supervisor::grace_ms(const Worker& worker) const {
+    const int64_t grace_ms = options_.graceful_timeout_ms;
+    const bool unserved = worker.ready_ms == 0 && worker.reason != Reason::kStop;
+    return unserved ? std::min(grace_ms, kUnservedGraceMs) : grace_ms;
+}
+
 void Supervisor::stop_worker(Worker& worker, int number) {
     const State state = next(worker.state, StateInput::kTerm);
     if (state == State::kRefused) return;
     const bool already = worker.state == State::kRetiring;
     worker.state = state;
-    if (!already) worker.deadline_ms = now_ms_ + options_.graceful_timeout_ms;
+    if (!already) worker.deadline_ms = now_ms_ + grace_ms(worker);
     send_signal(worker.pid, number);
 }
 

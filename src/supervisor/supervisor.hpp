@@ -27,6 +27,8 @@ class Supervisor {
     static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
     // From ABRT to KILL.
     static constexpr int64_t kAbortGraceMs = 1'000;
+    // From TERM to KILL for a worker that has never served and is not wanted any more.
+    static constexpr int64_t kUnservedGraceMs = 1'000;
     // INT or QUIT while stopping: what is left of the wait.
     static constexpr int64_t kShortenedMs = 2'000;
     // A missing heartbeat is looked at twice, so that a worker woken together with the master
@@ -125,6 +127,7 @@ class Supervisor {
     // Small parts.
     bool watched(const Worker& worker) const;
     int64_t silent_since(const Worker& worker) const;
+    int64_t grace_ms(const Worker& worker) const;
     void retire(Worker& worker, Reason reason);
     void kill_worker(Worker& worker, std::string why);
     void stop_worker(Worker& worker, int number);

@@ -37,6 +37,8 @@ void Supervisor::take_samples(const Event& event) {
         ever_ready_ = true;
         if (worker->state == State::kBooting) {
             worker->state = next(worker->state, StateInput::kReady);
+        } else if (worker->state == State::kRetiring) {  // and may have begun requests
+            worker->deadline_ms = std::min(now_ms_ + grace_ms(*worker), stop_deadline_ms_);
         }
     }
 }

@@ -59,6 +59,49 @@ def test_only_the_guilty_request_is_ended(kind: str, serve: StartServer) -> None
     assert int(sums[3]) >= len(WAYS[kind])
 
 
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent", "asgi"])
+def test_a_worker_that_cannot_be_interrupted_is_replaced(kind: str, serve: StartServer) -> None:
+    """request_kill_timeout, with C code that holds the GIL for ever: first the replacement."""
+    limits = ("--request-timeout", "1", "--request-kill-timeout", "2")
+    server = serve(app_of(kind), *KINDS[kind], *limits, "--timeout", "600", workers=1)
+    (pid,) = server.worker_pids()
+    answer = patient(server.address, "/deadlock")
+    assert answer.status == 504
+    request_id = answer.get("x-request-id")
+    assert request_id is not None
+    server.wait_log("it held requests past request_kill_timeout", timeout_s=60)
+    told = [
+        f"Worker (pid:{pid}) holds 1 requests that run longer than request_kill_timeout",
+        "Booting worker",
+        f"Worker (pid:{pid}) has only stuck requests left and is aborted",
+        f"Worker (pid:{pid}) did not react to ABRT and is killed",
+        f"Worker (pid:{pid}) was killed by SIGKILL: it held requests past request_kill_timeout",
+        "It held 1 request:",
+        "GET /deadlock from 127.0.0.1, in the application for",
+    ]
+    text = server.log().partition("Booting worker")[2]
+    assert text.count(f"Request timed out: GET /deadlock (request id {request_id}") == 1
+    places = [text.find(words) for words in told]
+    assert -1 not in places, told[places.index(-1)]
+    assert places == sorted(places)
+    assert patient(server.address, "/").status == 200
+
+
+@pytest.mark.parametrize("kind", ["gthread", "gevent", "asgi"])
+def test_who_is_beside_it_gets_an_answer(kind: str, serve: StartServer) -> None:
+    """A request with an extended deadline goes down with the worker, when its grace is over."""
+    limits = ("--request-timeout", "1", "--request-kill-timeout", "2", "--graceful-timeout", "4")
+    server = serve(app_of(kind), *KINDS[kind], *limits, "--timeout", "600", workers=1)
+    with Client(server.address, timeout_s=60) as beside:
+        beside.send(b"GET /extended?600 HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_for(lambda: "extended" in server.output(), "it to be in the application", 30)
+        assert patient(server.address, "/deadlock").status == 504
+        answer = beside.response()
+    assert answer.status in {502, 504}
+    assert answer.get("x-request-id") is not None
+    assert patient(server.address, "/").status == 200
+
+
 @pytest.mark.parametrize("kind", ["sync", "gevent", "asgi"])
 def test_an_application_can_ask_for_more(kind: str, serve: StartServer) -> None:
     server = serve(app_of(kind), *KINDS[kind], "--request-timeout", "1")

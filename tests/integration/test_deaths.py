@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,44 @@ def test_a_stuck_worker(way: str, serve: StartServer) -> None:
     event = last_event(server, "its heartbeat stopped" if way == "gil" else "exited with code 1")
     assert f"GET /{way}?30 from 127.0.0.1" in event
     assert "stuck.py" in event
+    wait_for(lambda: patient(server.address, "/").status == 200, "the next worker", 30)
+
+
+LOOPS = {"asked for": ("-k", "asgi"), "found": (), "found, threads": ("--threads", "2")}
+
+
+@pytest.mark.parametrize("how", LOOPS)
+def test_a_stuck_event_loop(how: str, serve: StartServer) -> None:
+    """The same whether an asgi worker was asked for, or the application turned out to need one."""
+    server = serve("stuck:asgi_app", *LOOPS[how], "--timeout", "1", workers=1)
+    assert patient(server.address, "/block?600").status == 504
+    event = last_event(server, "exited with code 1: its heartbeat stopped.")
+    assert "GET /block?600 from 127.0.0.1" in event
+    assert "stuck.py" in event, "the Python stack"
+    assert "asked worker" not in server.log()
+    wait_for(lambda: patient(server.address, "/").status == 200, "the next worker", 30)
+
+
+def test_term_while_a_worker_becomes_an_asgi_worker(serve: StartServer, tmp_path: Path) -> None:
+    """Its class has changed under the handlers that it set before."""
+    config = tmp_path / "slow_conf.py"
+    config.write_text(
+        "import os, time\n"
+        "def post_worker_init(worker):\n"
+        "    if os.path.exists(os.environ['PROBE_DIR'] + '/slow'):\n"
+        "        print('hook', flush=True)\n"
+        "        time.sleep(600)\n"
+    )
+    server = serve("stuck:asgi_app", "-c", str(config), workers=1)
+    (server.directory / "slow").touch()
+    (first,) = server.worker_pids()
+    os.kill(first, signal.SIGTERM)
+    wait_for(lambda: "hook" in server.output(), "the next worker's hook", 30)
+    (pid,) = server.worker_pids()
+    (server.directory / "slow").unlink()
+    os.kill(pid, signal.SIGTERM)
+    server.wait_log(f"Worker exiting (pid: {pid})", timeout_s=30)
+    assert "TypeError" not in server.log()
     wait_for(lambda: patient(server.address, "/").status == 200, "the next worker", 30)
 
 

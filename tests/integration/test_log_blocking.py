@@ -34,9 +34,11 @@ class Logged:
         stderr: int,
         stdout: int | None = None,
         prefix: tuple[str, ...] = (),
+        app: str = "log_app:app",
         **env: str,
     ) -> None:
         self.port = free_port()
+        self.asked = 0  # requests that were answered
         command = [
             *prefix,
             sys.executable,
@@ -47,7 +49,7 @@ class Logged:
             *args,
         ]
         self.process = subprocess.Popen(
-            [*command, "log_app:app"], cwd=APPS, stdin=subprocess.DEVNULL, stderr=stderr,
+            [*command, app], cwd=APPS, stdin=subprocess.DEVNULL, stderr=stderr,
             stdout=stderr if stdout is None else stdout, env={**os.environ, **env},
             start_new_session=True,
         )  # fmt: skip
@@ -75,6 +77,7 @@ class Logged:
             answer = b""
             while data := client.recv(65536):
                 answer += data
+        self.asked += bool(answer)
         return answer
 
     def stop(self) -> int:
@@ -204,6 +207,36 @@ def test_drops_are_reported_and_lines_stay_whole_and_in_order(pipe: tuple[int, i
         assert len(numbers) > 4000
         (lost,) = re.findall(r"\[WARNING\] (\d+) log lines were lost", text)
         assert len(numbers) + int(lost) == count
+
+
+@pytest.mark.parametrize("kind", [(), ("-k", "gevent"), ("-k", "asgi")], ids=str)
+def test_dropped_access_lines_are_counted_once_a_second(
+    kind: tuple[str, ...], pipe: tuple[int, int], tmp_path: Path
+) -> None:
+    """A line for each request that found no room would fill the other log instead. The sum of
+    what was told and of what is in the pipe is what was asked, to the line."""
+    read, write = pipe
+    log = tmp_path / "log"
+    line = "%(m)s " + "x" * 1000
+    options = ["--error-logfile", str(log), "--access-logfile", "-", "--access-logformat", line]
+    began = time.monotonic()
+    app = "asgi_hello:app" if "asgi" in kind else "log_app:app"
+    with Logged(*options, *kind, stderr=subprocess.DEVNULL, stdout=write, app=app) as server:
+        os.close(write)
+        asked = server.asked
+        with socket.create_connection(("127.0.0.1", server.port), 30) as client:
+            client.settimeout(30)
+            for _ in range(3000):  # and room for 1 MiB
+                client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert client.recv(65536).startswith(b"HTTP/1.1 200")
+                asked += 1
+        assert server.stop() == 0
+    told = [int(n) for n in re.findall(r"(\d+) access log lines were dropped", log.read_text())]
+    assert 1 <= len(told) <= time.monotonic() - began + 2
+    reader = Reader(read)
+    reader.join(30)
+    kept = re.findall(r"^(?:GET|PUT) x{1000}$", reader.text(), re.MULTILINE)
+    assert sum(told) + len(kept) == asked
 
 
 @pytest.mark.parametrize("way", ["light", "full"])

@@ -390,13 +390,19 @@ void World::do_kill(const Action& action) {
 // Nobody is hurt who had no chance: time in which the machine slept does not count.
 void World::check_kill(const Process& process, int number) {
     const bool only_stuck = process.stuck > 0 && process.in_flight <= process.stuck;
-    if (number == SIGABRT && process.ready && !process.hung && !only_stuck) {
+    const bool late = quit_sent_ || (process.told_ran_ms >= 0 &&
+                                     ran_ms_ - process.told_ran_ms >= least_graceful_ms_);
+    const bool hopeless = only_stuck || (process.stuck > 0 && late);
+    if (number == SIGABRT && process.ready && !process.hung && !hopeless) {
         broken("a healthy worker is aborted");
     }
     const bool graceful = number == SIGKILL && process.told_ran_ms >= 0 && !process.aborted;
-    if (graceful && !quit_sent_ && ran_ms_ - process.told_ran_ms < least_graceful_ms_) {
+    const int64_t grace_ms = process.ready
+                                 ? least_graceful_ms_
+                                 : std::min(least_graceful_ms_, Supervisor::kUnservedGraceMs);
+    if (graceful && !quit_sent_ && ran_ms_ - process.told_ran_ms < grace_ms) {
         broken("a worker is killed after " + std::to_string(ran_ms_ - process.told_ran_ms) +
-               " of its " + std::to_string(least_graceful_ms_) + " ms of grace");
+               " of its " + std::to_string(grace_ms) + " ms of grace");
     }
 }
 

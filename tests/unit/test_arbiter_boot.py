@@ -158,15 +158,28 @@ def test_hup_takes_the_new_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x = (\n", "workers = -4\n", "raise SystemExit(5)\n", "logconfig = '/no/such'\n",
-             "raw_env = ['no equals sign']\n"]
-)  # fmt: skip
-def test_a_broken_configuration_on_hup_changes_nothing(tmp_path: Path, text: str) -> None:
+    ("text", "reason"),
+    [
+        ("x = (\n", "SyntaxError: "),
+        ("1 / 0\n", "ZeroDivisionError: "),
+        ("workers = -4\n", "workers must "),
+        ("raise SystemExit(5)\n", "SystemExit: 5"),
+        ("logconfig = '/no/such'\n", "'/no/such' does"),
+        ("raw_env = ['no equals sign']\n", "RuntimeError: raw_env needs "),
+    ],
+)
+def test_a_broken_configuration_on_hup_changes_nothing(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    """And the log says why, once."""
     with Server(tmp_path, "--pid", "server.pid", config="timeout = 20\n") as server:
         workers = server.ready()
         server.configure(text)
         server.send(signal.SIGHUP)
         server.says("The reload failed: the server goes on as before")
+        server.send(signal.SIGUSR1)
+        server.says("Handling signal: usr1")  # all has been said of the reload
+        assert server.log().count(reason) == 1
         assert server.workers() == workers
         assert server.answers()
         assert (tmp_path / "server.pid").read_text() == f"{server.pid}\n"
@@ -198,7 +211,7 @@ def test_hup_moves_to_another_address(tmp_path: Path) -> None:
         server.address = str(tmp_path / "c.sock")
         until(server.answers)
         assert os.stat(tmp_path / "b.sock").st_ino == inode
-        assert not (tmp_path / "a.sock").exists()
+        until(lambda: not (tmp_path / "a.sock").exists())  # once the canary is known to serve
         server.configure(config.replace("unix:a.sock", f"127.0.0.1:{_taken_port()}"))
         server.send(signal.SIGHUP)
         server.says("The reload failed: the server goes on as before", seconds=15)

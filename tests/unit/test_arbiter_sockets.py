@@ -206,6 +206,23 @@ def test_usr2_upgrade_and_promotion(tmp_path: Path) -> None:
         assert not pidfile.exists()
 
 
+def test_the_pidfile_is_taken_over_as_soon_as_the_old_master_has_ended(tmp_path: Path) -> None:
+    """Not at the next poll: there is none here, and nothing else wakes the new master up."""
+    pidfile = tmp_path / "server.pid"
+    config = "import monoceros.arbiter\nmonoceros.arbiter.PROMOTION_POLL_MS = 10**8\ntimeout = 0\n"
+    with Server(tmp_path, "--pid", "server.pid", config=config) as server:
+        server.ready()
+        server.send(signal.SIGUSR2)
+        new = _new_master(server, pidfile)
+        until(lambda: len(children(new)) == 1 and int(server.get()) in children(new))
+        assert server.stop() == 0
+        until(lambda: pidfile.exists() and int(pidfile.read_text()) == new, 30)
+        server.says("Master.2 has been promoted")
+        os.kill(new, signal.SIGTERM)
+        until(lambda: not alive(new), 30)
+        assert not pidfile.exists()
+
+
 def test_usr2_rollback_keeps_the_unix_socket(tmp_path: Path) -> None:
     pidfile = tmp_path / "server.pid"
     with Server(tmp_path, "--pid", "server.pid", bind="unix:a.sock") as server:

@@ -12,6 +12,7 @@ import sys
 
 from monoceros import compat, util
 from monoceros.config import CONFIG_FILES, Config, get_default_config_file
+from monoceros.errors import ConfigFileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,12 +37,15 @@ class BaseApplication:
     def do_load_config(self) -> None:
         """Loads everything; a mistake is one sentence on stderr and exit status 1."""
         try:
-            self.load_default_config()
-            self.load_config()
-            self.cfg.apply_profile()
-            self.cfg.validate()
+            self._load_all_config()
         except Exception as error:
             stop_with(error)
+
+    def _load_all_config(self) -> None:
+        self.load_default_config()
+        self.load_config()
+        self.cfg.apply_profile()
+        self.cfg.validate()
 
     def load_default_config(self) -> None:
         self.cfg = Config(self.usage, prog=self.prog)
@@ -58,8 +62,8 @@ class BaseApplication:
         raise NotImplementedError
 
     def reload(self) -> None:
-        """Reads the configuration again (SIGHUP)."""
-        self.do_load_config()
+        """Reads the configuration again (SIGHUP). Raises what is wrong, for the master's log."""
+        self._load_all_config()
         if self.cfg.spew:
             from monoceros import debug
 
@@ -95,7 +99,13 @@ class BaseApplication:
 def stop_with(error: Exception) -> NoReturn:
     """Says what is wrong and ends the process with status 1."""
     sys.stdout.flush()
-    sys.stderr.write(f"\nError: {error}\n")
+    if isinstance(error, ConfigFileError):
+        import traceback
+
+        sys.stderr.write(f"{error}\n")
+        traceback.print_exception(error.__cause__)
+    else:
+        sys.stderr.write(f"\nError: {error}\n")
     sys.stderr.flush()
     sys.exit(1)
 
@@ -162,7 +172,7 @@ class Application(BaseApplication):
             self.load_config_from_module_name_or_filename(location)
 
     def get_config_from_filename(self, filename: str) -> dict[str, Any]:
-        """Runs a configuration file and returns its globals. A failing file ends the process."""
+        """Runs a configuration file and returns its globals."""
         if not os.path.exists(filename):
             raise RuntimeError(f"The configuration file {filename!r} does not exist.")
         if os.path.splitext(filename)[1] not in (".py", ".pyc"):
@@ -172,13 +182,8 @@ class Application(BaseApplication):
         sys.modules["__config__"] = module
         try:
             exec(_compiled(module.__file__), module.__dict__)
-        except Exception:
-            import traceback
-
-            sys.stderr.write(f"Failed to read config file: {filename}\n")
-            traceback.print_exc()
-            sys.stderr.flush()
-            sys.exit(1)
+        except Exception as error:
+            raise ConfigFileError(f"Failed to read config file: {filename}") from error
         return vars(module)
 
     def get_config_from_module_name(self, module_name: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from monoceros.workers.workertmp import WorkerTmp
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
@@ -34,6 +35,14 @@ class Worker:
         getattr(signal, f"SIG{name}")
         for name in ("ABRT", "HUP", "QUIT", "INT", "TERM", "USR1", "USR2", "WINCH", "CHLD")
     ]
+    HANDLERS = {
+        signal.SIGQUIT: "handle_quit",
+        signal.SIGINT: "handle_quit",
+        signal.SIGTERM: "handle_exit",
+        signal.SIGWINCH: "handle_winch",
+        signal.SIGUSR1: "handle_usr1",
+        signal.SIGABRT: "handle_abort",
+    }
     PIPE: list[int] = []
 
     def __init__(  # noqa: PLR0917 - the order is the one that worker classes are called with
@@ -212,16 +221,21 @@ class Worker:
         """Handlers of the worker; replace them here, not in run()."""
         for number in self.SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGQUIT, self.handle_quit)
-        signal.signal(signal.SIGINT, self.handle_quit)
-        signal.signal(signal.SIGTERM, self.handle_exit)
-        signal.signal(signal.SIGWINCH, self.handle_winch)
-        signal.signal(signal.SIGUSR1, self.handle_usr1)
-        signal.signal(signal.SIGABRT, self.handle_abort)
+        for number, name in self.HANDLERS.items():
+            signal.signal(number, self._handler(name))
         signal.siginterrupt(signal.SIGTERM, False)
         signal.siginterrupt(signal.SIGUSR1, False)
         if self.PIPE:
             signal.set_wakeup_fd(self.PIPE[1], warn_on_full_buffer=False)
+
+    def _handler(self, name: str) -> Callable[[int, FrameType | None], None]:
+        """Looked up when the signal comes: the worker may be of another class by then
+        (EngineWorker.load_wsgi)."""
+
+        def handle(sig: int, frame: FrameType | None) -> None:
+            getattr(self, name)(sig, frame)
+
+        return handle
 
     def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
         self.log.reopen_files()

@@ -84,6 +84,18 @@ class EngineWorker(Worker):
         self.__class__ = ASGIWorker  # hooks and the master have this very object
         ASGIWorker.take_over(self)  # type: ignore[arg-type]
 
+    def init_process(self) -> None:
+        try:
+            super().init_process()
+        finally:
+            self.close_access_log()
+
+    def close_access_log(self) -> None:
+        """However the worker ends: lines of the access log that found no room are counted."""
+        if self.engine is not None:
+            self.engine.close_access_log()
+            self.say_journal()
+
     # ---- what the engine is made from
 
     def base_environ(self, listener: BaseSocket) -> dict[str, Any]:
@@ -158,6 +170,7 @@ class EngineWorker(Worker):
         if self.scoreboard is not None and self.slot is not None:
             self.scoreboard.note_senders(self.slot)
             self.engine.insure()
+        self.notify()  # before the first request, which may hold the GIL for ever
 
     def _has_statsd(self) -> bool:
         return bool(self.cfg.statsd_host)

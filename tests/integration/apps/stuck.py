@@ -16,6 +16,13 @@ def hold_the_gil(seconds: float) -> None:
     sum(range(int(1e8 * seconds)))
 
 
+def deadlock(_: float) -> None:
+    """The same for ever, and without burning a processor."""
+    libc, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(64)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)
+
+
 def catch_all(seconds: float) -> None:
     try:
         time.sleep(seconds)
@@ -34,6 +41,7 @@ def app(environ, start_response):
         "/sleep": time.sleep,
         "/spin": spin,
         "/gil": hold_the_gil,
+        "/deadlock": deadlock,
         "/catch": catch_all,
         "/segv": lambda _: ctypes.string_at(0),
         "/abort": lambda _: os.abort(),
@@ -57,6 +65,8 @@ async def asgi_app(scope, receive, send):
         time.sleep(seconds)
     if path == "/gil":
         hold_the_gil(seconds)
+    if path == "/deadlock":
+        deadlock(seconds)
     if path == "/extended":
         print("extended", scope["extensions"]["monoceros"]["extend_timeout"](60), flush=True)
         await asyncio.sleep(seconds)

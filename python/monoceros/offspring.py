@@ -1,0 +1,91 @@
+"""A worker's process, from the fork to its end: what the master does in its child."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from monoceros import _core, sock, util
+from monoceros.errors import AppImportError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+    from typing import Any, NoReturn
+
+    from monoceros.arbiter import Arbiter
+    from monoceros.workers.base import Worker
+else:
+    import _signal as signal  # signal itself imports enum and more
+
+
+def new_worker(arbiter: Arbiter, slot: int, age: int) -> Worker:
+    """Before the fork, in the master."""
+    arbiter.scoreboard.clear(slot)
+    cfg = arbiter.cfg
+    worker = arbiter.worker_class(
+        age, arbiter.pid, arbiter.LISTENERS, arbiter.app, cfg.timeout / 2.0, cfg, arbiter.log
+    )
+    worker.attach(arbiter.scoreboard, slot, arbiter.PIPE[1], arbiter.relay.ends())
+    worker.black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
+    return worker
+
+
+def _leave(sig: int, frame: FrameType | None) -> None:
+    """A worker told to stop before it has handlers of its own."""
+    sys.exit(0)
+
+
+def live(arbiter: Arbiter, worker: Worker, mask: Any) -> NoReturn:
+    """The worker's whole life; leaves by SystemExit, so that atexit functions run."""
+    worker.pid = os.getpid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, _leave)
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _core.set_parent_death_signal(signal.SIGKILL)
+        if os.getppid() != worker.ppid:
+            sys.exit(0)
+        arbiter.forget_being_master()
+        _serve(arbiter, worker)
+    except SystemExit:
+        raise
+    except BaseException:
+        # Even the log failed. The master's handlers further up are not for a worker.
+        sys.excepthook(*sys.exc_info())
+        sys.exit(255)
+    finally:
+        # It is on its way: a second TERM must not cut its last steps short, and a USR1 has
+        # nothing to reopen. (The interpreter puts default actions in the place of handlers
+        # when it ends, but leaves SIG_IGN.)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        arbiter.log.info("Worker exiting (pid: %s)", worker.pid)
+        try:
+            worker.tmp.close()
+            arbiter.cfg.worker_exit(arbiter, worker)
+        except Exception:
+            arbiter.log.warning("The hook worker_exit failed", exc_info=True)
+    sys.exit(0)
+
+
+def _serve(arbiter: Arbiter, worker: Worker) -> None:
+    try:
+        util._setproctitle(f"worker [{arbiter.proc_name}]")
+        arbiter.log.info("Booting worker with pid: %s", worker.pid)
+        if arbiter.cfg.reuse_port:
+            worker.sockets = sock.create_sockets(arbiter.cfg, arbiter.log)
+        arbiter.cfg.post_fork(arbiter, worker)
+        worker.init_process()
+    except AppImportError as error:
+        arbiter.log.debug("Exception while loading the application", exc_info=True)
+        sys.stderr.write(f"{error}\n")
+        sys.stderr.flush()
+        sys.exit(arbiter.APP_LOAD_ERROR)
+    except Exception:
+        arbiter.log.exception("Exception in worker process")
+        if not worker.booted:
+            sys.exit(arbiter.WORKER_BOOT_ERROR)
+        sys.exit(255)
