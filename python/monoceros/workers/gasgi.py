@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 BEAT_SECONDS = 1.0
 QUICK_SECONDS = 1.0  # what tasks get when the worker must leave at once
 SLOTS_MAX = 1 << 30  # the engine's own limit is that of descriptors
-EAGER = sys.version_info >= (3, 12)
+# A name of its own would be formatted for every task; eager_start is unknown before Python 3.12.
+TASK: dict[str, Any] = {"name": "request"}
+if sys.version_info >= (3, 12):
+    TASK["eager_start"] = True
 
 
 class ASGIWorker(EngineWorker):
@@ -118,6 +121,7 @@ class ASGIWorker(EngineWorker):
         self._awake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._quick = False
+        self._has_deadlines = self.cfg.request_timeout != 0
         self._add_signals()
         lifespan = Lifespan(self.wsgi, self.cfg.asgi_lifespan, self.log)
         try:
@@ -178,25 +182,19 @@ class ASGIWorker(EngineWorker):
             self.loop.call_soon(self._turn)
 
     def _start(self, exchange: _core.Exchange) -> None:
-        coroutine = self._handle(exchange)
-        if EAGER:
-            eager: dict[str, Any] = {"eager_start": True}  # unknown before Python 3.12
-            task = asyncio.Task(coroutine, loop=self.loop, **eager)
-            if task.done():
-                return
-        else:
-            task = self.loop.create_task(coroutine)
-        exchange.task = task
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
+        task = asyncio.Task(self._handle(exchange), loop=self.loop, **TASK)
+        if not task.done():
+            exchange.task = task
+            self._tasks.add(task)
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
+    def _forget(self, task: asyncio.Task[None] | None) -> None:
         self._tasks.discard(task)
         if len(self._tasks) == self.slots - 1:  # there was no room for a request that waits
             self.loop.call_soon(self._turn)
 
     def _cancel_later(self, task: asyncio.Task[None]) -> None:
         """The client has left: the application hears of it, then has a grace period."""
+        task.add_done_callback(self._forget)  # one that has not begun never comes to its end
         grace = self.cfg.asgi_disconnect_grace_period
         if grace:
             self.loop.call_later(grace, task.cancel)
@@ -228,6 +226,7 @@ class ASGIWorker(EngineWorker):
             self.log.info("The application asked worker %s to leave", self.pid)
             self.alive = False
         finally:
+            self._forget(exchange.task)
             exchange.task = None
             gone = exchange.gone
             if not exchange.close(failed) and not failed and not gone:
@@ -242,7 +241,7 @@ class ASGIWorker(EngineWorker):
 
     def _scope(self, exchange: _core.Exchange) -> dict[str, Any]:
         scope = exchange.scope()
-        if self.cfg.request_timeout:
+        if self._has_deadlines:
             exchange.task = asyncio.current_task(self.loop)  # eager tasks have just begun
             scope["extensions"]["monoceros"]["extend_timeout"] = exchange.extend_timeout
         return scope

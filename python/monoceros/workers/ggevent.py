@@ -46,6 +46,7 @@ class GeventWorker(EngineWorker):
 
     def run(self) -> None:
         self._awake = event.Event()
+        self._has_deadlines = self.cfg.request_timeout != 0
         self.start_engine()
         assert self.engine is not None
         watcher = get_hub().loop.io(self.engine.fileno(), 1)
@@ -78,7 +79,7 @@ class GeventWorker(EngineWorker):
             get_hub().loop.run_callback(self._turn)
 
     def _handle(self, exchange: _core.Exchange) -> None:
-        if self.cfg.request_timeout:
+        if self._has_deadlines:
             exchange.task = gevent.getcurrent()
         try:
             exchange.run_wsgi(self.wsgi)
@@ -86,7 +87,8 @@ class GeventWorker(EngineWorker):
             self.log.debug("A request ended its greenlet")
         exchange.task = None
         self.nr += 1
-        self.check_max_requests()
+        if self.nr >= self.max_requests:
+            self.check_max_requests()
         if not self.alive:
             self._awake.set()
 
