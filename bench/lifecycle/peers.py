@@ -51,7 +51,8 @@ def _gunicorn_like(program: str, *fixed: str) -> Argv:
         command = [str(BIN / program), "--bind", f"127.0.0.1:{order.port}"]
         command += ["--workers", str(order.workers), *fixed]
         if order.deadline_s:
-            command += ["--timeout", str(order.deadline_s)]
+            flag = "--request-timeout" if program == "monoceros" else "--timeout"
+            command += [flag, str(order.deadline_s)]
         if order.recycle:
             command += ["--max-requests", str(order.recycle)]
         return [*command, WSGI]
