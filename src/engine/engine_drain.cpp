@@ -140,7 +140,8 @@ bool Engine::drained() {
     if (for_good_ && relay_.open() && options_.board->waiting(options_.board_slot)) return false;
     for_good_ = false;
     publish_load();
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    // In sequence with the look at the others below: of two that leave at once, one sees both.
+    if (relay_.open()) options_.board->slot(options_.board_slot).open.store(0);
     look_at_clock();
     // What was sent before is ours, if nobody else's: the last to close sees all others closed.
     // Once: whoever hears that nothing is left may be gone already.
