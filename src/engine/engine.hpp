@@ -274,7 +274,7 @@ class Engine {
 
     // engine_relay.cpp
     void offer_ready(bool long_wait);
-    bool hand_over(Link& link);
+    Handover hand_over(Link& link);
     bool accept_relayed();
 
     // engine_deadlines.cpp

@@ -18,23 +18,26 @@ void Engine::offer_ready(bool long_wait) {
     Exchange* exchange = ready_head_;
     while (room != 0 && exchange != nullptr) {
         Exchange* next = exchange->next;
-        if (hand_over(*static_cast<Link*>(exchange->link))) --room;
+        Handover handover = hand_over(*static_cast<Link*>(exchange->link));
+        if (handover == Handover::kFull) return;
+        if (handover == Handover::kDone) --room;
         exchange = next;
     }
 }
 
-bool Engine::hand_over(Link& link) {
+Handover Engine::hand_over(Link& link) {
     Exchange& exchange = *link.connection.exchange();
     // With folded fields or a 100 Continue on its way, a connection stays where it is.
     bool plain = link.connection.out.empty() && !options_.limits.head.permit_obsolete_folding;
-    if (!plain || link.eof) return false;
-    if (!relay_.send(exchange, link.fd.get(), link.connection.pipelined())) return false;
+    if (!plain || link.eof) return Handover::kUnfit;
+    Handover handover = relay_.send(exchange, link.fd.get(), link.connection.pipelined());
+    if (handover != Handover::kDone) return handover;
     unqueue(&exchange);
     recorder_.hand_over(exchange);
     // The description lives on in the packet, and would go on being reported here.
     if (link.polled) poller_.remove(link.fd.get());
     forget_link(link);
-    return true;
+    return Handover::kDone;
 }
 
 // What siblings could not serve. False: there was nothing.

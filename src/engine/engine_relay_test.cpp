@@ -25,6 +25,10 @@ class Siblings {
         return options;
     }
     board::Scoreboard& board() { return board_; }
+    void shrink_queue(int bytes) {
+        int half = bytes / 2;  // the kernel doubles it
+        EXPECT_EQ(setsockopt(sender_.get(), SOL_SOCKET, SO_SNDBUF, &half, sizeof half), 0);
+    }
     int32_t parcels() const { return board_.header().parcels; }
 
   private:
@@ -164,6 +168,38 @@ TEST(Relay, WhatHasWaitedLongestGoesFirst) {
         respond(there.engine(), *next, "served");
         EXPECT_EQ(client->response(), "served");
     }
+}
+
+TEST(Relay, WhatFindsNoRoomStaysAndIsServed) {
+    Siblings siblings;
+    siblings.shrink_queue(200'000);
+    Server here(siblings.options(0));
+    Server there(siblings.options(1));
+    const std::string large(100'000, 'x');
+    std::vector<Client> clients;
+    for (int i = 0; i < 6; ++i) clients.push_back(kept_alive(here));
+    {
+        Busy busy(here);
+        Busy other(there);
+        for (Client& client : clients)
+            ASSERT_TRUE(
+                client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + large));
+        EXPECT_TRUE(eventually([&] {
+            return siblings.parcels() + static_cast<int>(here->connections()) - 1 == 6 &&
+                   siblings.parcels() > 0;
+        }));
+        EXPECT_LT(siblings.parcels(), 6);
+    }
+    for (int served = 0; served < 6;) {
+        for (Server* server : {&here, &there}) {
+            session::Exchange* exchange = server->turn(5);
+            if (exchange == nullptr) continue;
+            EXPECT_EQ(body_of(*exchange), large);
+            respond(server->engine(), *exchange, "served");
+            ++served;
+        }
+    }
+    for (Client& client : clients) EXPECT_EQ(client.response(), "served");
 }
 
 TEST(Relay, NothingMovesWithoutASibling) {

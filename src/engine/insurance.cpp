@@ -76,7 +76,8 @@ void Insurance::pay(bool late) const {
         FlightPhase phase = flight.phase.load(std::memory_order_acquire);
         session::Exchange* exchange = recorder_.exchange(i);
         if (flight.fd < 0 || exchange == nullptr) continue;
-        if (phase == FlightPhase::kQueued && relay_.send(*exchange, flight.fd, {})) {
+        if (phase == FlightPhase::kQueued &&
+            relay_.send(*exchange, flight.fd, {}) == Handover::kDone) {
             slot.ledger.accepted.fetch_sub(1);
         } else if (phase == FlightPhase::kQueued || phase == FlightPhase::kRunning) {
             answer(flight.fd, page_of(flight, late).view());

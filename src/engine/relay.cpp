@@ -34,13 +34,14 @@ iovec part(std::string_view bytes) { return {const_cast<char*>(bytes.data()), by
 
 }  // namespace
 
-bool Relay::send(const session::Exchange& exchange, int client, std::string_view pipelined) const {
+Handover Relay::send(const session::Exchange& exchange, int client,
+                     std::string_view pipelined) const {
     // A field that was unfolded in place is not what the peer sent.
     std::string_view head = exchange.bytes.view().substr(0, exchange.head.length);
     std::string_view body = exchange.body_view();
     size_t total = sizeof(PacketHead) + head.size() + body.size() + pipelined.size();
     if (!open() || total > kPacketBytesMax || exchange.peer.host.size() > sizeof PacketHead::host)
-        return false;
+        return Handover::kUnfit;
     PacketHead packet{};
     packet.magic = kMagic;
     packet.head_bytes = static_cast<uint32_t>(head.size());
@@ -63,9 +64,9 @@ bool Relay::send(const session::Exchange& exchange, int client, std::string_view
     // Counted first: whoever finds the packet finds it counted.
     parcels_->fetch_add(1);
     if (os::send_packet(ends_.sender, parts, std::span(fds).first(fds[1] >= 0 ? 2 : 1)))
-        return true;
+        return Handover::kDone;
     parcels_->fetch_sub(1);
-    return false;
+    return Handover::kFull;
 }
 
 std::optional<Parcel> Relay::receive() {

@@ -37,6 +37,12 @@ struct Parcel {
     int64_t ready_us = 0;
 };
 
+enum class Handover : uint8_t {
+    kDone,
+    kUnfit,  // this one cannot go
+    kFull,   // none can, before somebody has taken the last ones
+};
+
 class Relay {
   public:
     // parcels: how many are on their way, of all workers together; nullptr without ends.
@@ -47,9 +53,8 @@ class Relay {
     bool pending() const { return open() && parcels_->load(std::memory_order_relaxed) > 0; }
     int receiver() const { return ends_.receiver; }
 
-    // False: it does not fit, or nobody has taken the last ones; it stays where it is.
-    [[nodiscard]] bool send(const session::Exchange& exchange, int client,
-                            std::string_view pipelined) const;
+    [[nodiscard]] Handover send(const session::Exchange& exchange, int client,
+                                std::string_view pipelined) const;
     std::optional<Parcel> receive();
 
   private:
