@@ -18,6 +18,8 @@ using session::Exchange;
 
 namespace {
 
+constexpr uint16_t kSwitchingProtocols = 101;
+
 // One metric of a Server-Timing field (W3C): durations are in milliseconds.
 void append_timing(std::string_view name, int64_t duration_us, std::string& text) {
     if (duration_us < 0) return;
@@ -284,6 +286,7 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
     requests_.cancel(exchange.timer);
     if (exchange.lateness != Exchange::Lateness::kNone) std::erase(overdue_, &exchange);
     std::erase_if(events_, [&](const Event& event) { return event.exchange == &exchange; });
+    if (exchange.inbox) log_access(exchange, kSwitchingProtocols, exchange.inbox->sent_bytes);
     Link* link = static_cast<Link*>(exchange.link);
     if (link != nullptr && link->socket) {
         leave_socket(*link);

@@ -136,6 +136,7 @@ WriteStatus Engine::send_message(Exchange& exchange, Piece piece, bool text) {
     look_at_clock();
     WebSocket::Sent sent = link->socket->send(piece.bytes, text, piece.owner, now_ms_);
     if (sent == WebSocket::Sent::kRefused) return WriteStatus::kGone;
+    exchange.inbox->sent_bytes += piece.bytes.size();
     settle_socket(*link);
     forget_released();
     return sent == WebSocket::Sent::kShared ? WriteStatus::kKept : WriteStatus::kDone;

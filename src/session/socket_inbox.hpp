@@ -17,8 +17,9 @@ struct SocketMessage {
 
 struct SocketInbox {
     std::deque<SocketMessage> messages;
-    uint64_t bytes = 0;    // of all messages
-    bool awaited = false;  // all messages were taken, and the next has been asked for
+    uint64_t bytes = 0;       // of all messages
+    uint64_t sent_bytes = 0;  // of the application's own messages
+    bool awaited = false;     // all messages were taken, and the next has been asked for
     bool ended = false;
     WebSocketEnd end;
 

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from client import Client, fetch, request
 from conftest import StartServer
-from harness import IS_GUNICORN, Server, rss_mib
+from harness import IS_GUNICORN, Server, rss_mib, wait_for
 from test_asgi import ASGI, BLOCK, forget, noted
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="it is about our own asgi worker")
@@ -97,6 +97,20 @@ def test_scope(sockets: Server) -> None:
         }
 
     talk(sockets, "/dump?a=b", look)
+
+
+def test_access_line(serve: StartServer) -> None:
+    """One for each, when its application is done: 101, and the bytes of what was sent."""
+    server = serve(APP, "-k", "asgi", "--access-logfile", "-")
+
+    async def echo(sock: ClientConnection) -> None:
+        for text in ("one", "three"):
+            await sock.send(text)
+            assert await sock.recv() == text
+
+    talk(server, "/echo?logged", echo)
+    (line,) = wait_for(server.access_lines, "the access line")
+    assert '"GET /echo?logged HTTP/1.1" 101 8 ' in line
 
 
 def test_subprotocol_and_fields(sockets: Server) -> None:
