@@ -20,7 +20,8 @@ OURS = {
     "drain_delay", "explain", "limit_request_body", "limit_request_head", "max_surge",
     "max_unavailable", "max_worker_memory", "queue_timeout", "readiness_path", "request_id_header",
     "request_kill_timeout", "request_timeout", "send_timeout", "server_timing", "stream_grace",
-    "warmup_path", "worker_lifetime_min", "worker_memory_kind",
+    "warmup_path", "worker_lifetime_min", "worker_memory_kind", "ws_ping_interval",
+    "ws_ping_timeout",
 }  # fmt: skip
 # Default -> why it differs.
 OTHER_DEFAULTS = {
