@@ -57,6 +57,7 @@ fmt: setup  ## Format C++ and Python in place
 
 fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
 	@tools/setup.sh packages test
+	@tools/setup.sh packages fuzz
 	@cmake --preset fuzz > /dev/null
 	@cmake --build --preset fuzz --target fuzz/all
 	@tools/fuzz.sh build/fuzz/fuzz $(FUZZ_SECONDS)

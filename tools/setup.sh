@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets a fresh Debian 12 machine up, one step a call; the Makefile calls what it needs:
-#   tools/setup.sh packages build|test   system packages: looks, then apt-get where permitted
+#   tools/setup.sh packages build|test|fuzz   system packages: looks, then apt-get where permitted
 #   tools/setup.sh venv                  makes $VENV with the first suitable Python
 #   tools/setup.sh install               builds monoceros and installs it into $VENV
 #   tools/setup.sh requirements          what the tests need, into $VENV
@@ -55,7 +55,7 @@ missing_packages() {
     [ -e /usr/include/zlib.h ] || echo zlib1g-dev
     python=$(find_python)
     if [ -z "$python" ] || ! can_build "$python"; then echo python3 python3-dev python3-venv; fi
-    [ "$1" = test ] || return 0
+    [ "$1" != build ] || return 0
     [ -e /usr/include/gtest/gtest.h ] || echo libgtest-dev
     has clang++ || echo clang
     has clang-format || echo clang-format
@@ -65,6 +65,10 @@ missing_packages() {
     has haproxy || [ -x /usr/sbin/haproxy ] || echo haproxy
     has ps || echo procps
     has wrk || echo wrk
+    [ "$1" = fuzz ] && has clang++ || return 0
+    version=$(clang++ -dumpversion)  # libFuzzer's own library is a package of its own
+    [ -e "$(clang++ -print-file-name=libclang_rt.fuzzer-x86_64.a)" ] ||
+        echo "libclang-rt-${version%%.*}-dev"
 }
 
 packages() {
@@ -120,5 +124,5 @@ requirements() {
 case "${1:-}" in
     packages) packages "${2:-build}" ;;
     venv | install | requirements) "$1" ;;
-    *) fail "usage: tools/setup.sh packages build|test, venv, install or requirements" ;;
+    *) fail "usage: tools/setup.sh packages build|test|fuzz, venv, install or requirements" ;;
 esac
