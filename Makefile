@@ -56,7 +56,7 @@ fmt: setup  ## Format C++ and Python in place
 	@$(BIN)/ruff format --quiet $(PY_DIRS)
 
 fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
-	@tools/setup.sh packages test
+	@tools/setup.sh packages test  # clang, by whose version the next names its package
 	@tools/setup.sh packages fuzz
 	@cmake --preset fuzz > /dev/null
 	@cmake --build --preset fuzz --target fuzz/all

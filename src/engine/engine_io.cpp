@@ -349,15 +349,11 @@ void Engine::flush_held() {
 
 // By the time since which they have waited: what comes from a sibling is seldom the youngest.
 void Engine::enqueue(session::Exchange* exchange) {
-    session::Exchange* previous = ready_tail_;
-    if (previous != nullptr && previous->ready_us > exchange->ready_us) {
-        previous = nullptr;
-        for (session::Exchange* at = ready_head_; at->ready_us <= exchange->ready_us; at = at->next)
-            previous = at;
-    }
-    session::Exchange*& slot = previous != nullptr ? previous->next : ready_head_;
-    exchange->next = previous == ready_tail_ ? nullptr : slot;
-    slot = exchange;
+    bool youngest = ready_tail_ != nullptr && ready_tail_->ready_us <= exchange->ready_us;
+    session::Exchange** place = youngest ? &ready_tail_->next : &ready_head_;
+    while (*place != nullptr && (*place)->ready_us <= exchange->ready_us) place = &(*place)->next;
+    exchange->next = *place;
+    *place = exchange;
     if (exchange->next == nullptr) ready_tail_ = exchange;
     ++ready_count_;
 }

@@ -13,8 +13,8 @@ using session::Next;
 // as siblings have slots now, for this worker's next slot is as near as the pair.
 void Engine::offer_ready(bool long_wait) {
     if (!relay_.open() || busy_ < options_.slots || ready_head_ == nullptr) return;
-    uint32_t room = options_.board->free_slots(options_.board_slot);
-    if (long_wait && options_.board->has_open_sibling(options_.board_slot)) room = UINT32_MAX;
+    bool all = long_wait && options_.board->has_open_sibling(options_.board_slot);
+    uint32_t room = all ? UINT32_MAX : options_.board->free_slots(options_.board_slot);
     Exchange* exchange = ready_head_;
     while (room != 0 && exchange != nullptr) {
         Exchange* next = exchange->next;

@@ -121,7 +121,6 @@ class ASGIWorker(EngineWorker):
         self._awake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._quick = False
-        self._has_deadlines = self.cfg.request_timeout != 0
         self._add_signals()
         lifespan = Lifespan(self.wsgi, self.cfg.asgi_lifespan, self.log)
         try:

@@ -46,7 +46,6 @@ class GeventWorker(EngineWorker):
 
     def run(self) -> None:
         self._awake = event.Event()
-        self._has_deadlines = self.cfg.request_timeout != 0
         self.start_engine()
         assert self.engine is not None
         watcher = get_hub().loop.io(self.engine.fileno(), 1)
@@ -87,8 +86,7 @@ class GeventWorker(EngineWorker):
             self.log.debug("A request ended its greenlet")
         exchange.task = None
         self.nr += 1
-        if self.nr >= self.max_requests:
-            self.check_max_requests()
+        self.check_max_requests()
         if not self.alive:
             self._awake.set()
 

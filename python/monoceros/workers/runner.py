@@ -161,7 +161,8 @@ class EngineWorker(Worker):
         """The engine, and the signals that concern it; in the main thread."""
         self.engine = self.open_engine()
         self._stories: list[tuple[str, str]] = []
-        if self.cfg.request_timeout:
+        self._has_deadlines = self.cfg.request_timeout != 0  # asked for each request
+        if self._has_deadlines:
             signal.signal(OVERDUE, self.handle_overdue)
             self._record_overdue()
         self._wake_on_signals()
