@@ -32,17 +32,18 @@ def new_worker(arbiter: Arbiter, slot: int, age: int) -> Worker:
     return worker
 
 
-def _leave(sig: int, frame: FrameType | None) -> None:
-    """A worker told to stop before it has handlers of its own."""
-    sys.exit(0)
-
-
 def live(arbiter: Arbiter, worker: Worker, mask: Any) -> NoReturn:
     """The worker's whole life; leaves by SystemExit, so that atexit functions run."""
     worker.pid = os.getpid()
     signal.set_wakeup_fd(-1)
+
+    def leave(sig: int, frame: FrameType | None) -> None:
+        """Told to stop before the worker has handlers of its own."""
+        worker.alive = False
+        sys.exit(0)
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, _leave)
+        signal.signal(number, leave)
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _core.set_parent_death_signal(signal.SIGKILL)
@@ -79,13 +80,26 @@ def _serve(arbiter: Arbiter, worker: Worker) -> None:
             worker.sockets = sock.create_sockets(arbiter.cfg, arbiter.log)
         arbiter.cfg.post_fork(arbiter, worker)
         worker.init_process()
-    except AppImportError as error:
+    except Exception as error:
+        if not worker.alive and (exit_ := _exit_behind(error)):
+            raise exit_ from None
+        _boot_failed(arbiter, worker, error)
+
+
+def _exit_behind(error: BaseException | None) -> SystemExit | None:
+    """The exit that a signal's handler asked for and that what it interrupted made an error of:
+    __set_name__ does so before Python 3.12, and so does an application that wraps whatever
+    happens while it loads."""
+    while error is not None and not isinstance(error, SystemExit):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _boot_failed(arbiter: Arbiter, worker: Worker, error: Exception) -> NoReturn:
+    if isinstance(error, AppImportError):
         arbiter.log.debug("Exception while loading the application", exc_info=True)
         sys.stderr.write(f"{error}\n")
         sys.stderr.flush()
         sys.exit(arbiter.APP_LOAD_ERROR)
-    except Exception:
-        arbiter.log.exception("Exception in worker process")
-        if not worker.booted:
-            sys.exit(arbiter.WORKER_BOOT_ERROR)
-        sys.exit(255)
+    arbiter.log.exception("Exception in worker process")
+    sys.exit(255 if worker.booted else arbiter.WORKER_BOOT_ERROR)

@@ -14,13 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 WORKER = '''
-import os, select
+import os, pathlib, select
 from monoceros.workers.base import Worker
 
 class Small(Worker):
     """Accepts, answers with what the application returns, closes. Serves one at a time."""
 
     def run(self):
+        pathlib.Path(os.environ["READY_PATH"], str(os.getpid())).touch()
         poll = select.poll()
         for listener in self.sockets:
             poll.register(listener.fileno(), select.POLLIN)
@@ -120,7 +121,10 @@ class Server:
         self.folder = folder
         self.port = free_port()
         self.address: str | tuple[str, int] = ("127.0.0.1", self.port)
+        self.ready_path = folder / "ready"
         (folder / "small.py").write_text(WORKER)
+        self.ready_path.mkdir(exist_ok=True)
+        self.ready_path.chmod(0o777)  # for workers of another user
         if not (folder / "app.py").exists():
             (folder / "app.py").write_text(APP)
         self.configure(config)
@@ -130,6 +134,7 @@ class Server:
             command += ["-b", bind or f"127.0.0.1:{self.port}"]
         command += [*args, app]
         environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
+        environ["READY_PATH"] = str(self.ready_path)
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=folder, stderr=log, stdout=log, env=environ, start_new_session=True
@@ -174,12 +179,13 @@ class Server:
         return self.workers()
 
     def ready(self, number: int = 1) -> list[int]:
-        """Waits for the workers to exist and for one of them to answer."""
+        """Waits for the workers to exist and for all of them to serve."""
         workers = self.wait_workers(number)
         try:
+            until(lambda: all((self.ready_path / str(pid)).exists() for pid in workers))
             until(self.answers)
         except AssertionError:
-            raise AssertionError(f"no answer; {self.log()}") from None
+            raise AssertionError(f"not ready, or no answer; {self.log()}") from None
         return workers
 
     # ---- talking
