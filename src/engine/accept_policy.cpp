@@ -5,10 +5,11 @@
 namespace mono::engine {
 
 uint32_t accept_budget(const Load& load) {
-    uint32_t taken = load.busy + load.ready;
-    if (load.draining || load.connections >= load.connections_max || taken >= load.slots) return 0;
+    if (load.draining || load.connections >= load.connections_max) return 0;
     uint32_t room = load.connections_max - load.connections;
-    uint32_t wanted = load.shared ? load.slots - taken : kAcceptBatch;
+    uint32_t taken = std::min(load.busy + load.ready, load.slots);
+    uint32_t wanted = load.shared || taken == load.slots ? load.slots - taken : kAcceptBatch;
+    if (load.their_turn) wanted = std::max(wanted, kTurnBatch);
     return std::min({room, wanted, kAcceptBatch});
 }
 

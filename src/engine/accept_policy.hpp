@@ -15,9 +15,11 @@ struct Load {
     uint32_t connections_max = 0;  // from RLIMIT_NOFILE or worker_connections
     bool shared = false;           // siblings listen on the same sockets
     bool draining = false;
+    bool their_turn = false;  // behind requests that keep coming: nobody waits for ever
 };
 
 constexpr uint32_t kAcceptBatch = 64;  // bounds the time away from other events
+constexpr uint32_t kTurnBatch = 4;     // in their turn, whatever waits for a slot already
 
 uint32_t accept_budget(const Load& load);
 

@@ -32,9 +32,20 @@ TEST(AcceptPolicy, NothingWithoutAFreeSlot) {
     EXPECT_EQ(accept_budget(load), 0u);
 }
 
+TEST(AcceptPolicy, NewConnectionsHaveTheirTurn) {
+    Load load = idle();
+    load.their_turn = load.shared = true;
+    load.ready = 9;
+    EXPECT_EQ(accept_budget(load), kTurnBatch);
+    load.connections = 999;
+    EXPECT_EQ(accept_budget(load), 1u);
+}
+
 TEST(AcceptPolicy, NothingWhileDraining) {
     Load load = idle();
     load.draining = true;
+    EXPECT_EQ(accept_budget(load), 0u);
+    load.their_turn = true;
     EXPECT_EQ(accept_budget(load), 0u);
 }
 

@@ -128,6 +128,7 @@ session::Exchange* Engine::wait_for_request(Lock& lock, int timeout_ms, uint64_t
     int64_t end_ms = timeout_ms < 0 ? INT64_MAX : base::monotonic_ms() + timeout_ms;
     bool last_round = false;
     while (true) {
+        if (look_due()) look(lock);
         if (session::Exchange* exchange = pop_ready()) return exchange;
         if (last_round || wakes_ != wakes || attention_.load(std::memory_order_relaxed)) break;
         if (drain_complete()) break;
@@ -146,6 +147,20 @@ session::Exchange* Engine::wait_for_request(Lock& lock, int timeout_ms, uint64_t
         if (timeout_ms >= 0 && base::monotonic_ms() >= end_ms) last_round = true;
     }
     return nullptr;
+}
+
+// Requests that are read as soon as their connection's last one is answered could fill the queue,
+// and with it this thread, for ever: pipelined ones, and those that come while an application that
+// is done still cleans up.
+bool Engine::look_due() const {
+    return ready_head_ != nullptr && !has_pilot_ && now_ms_ > looked_ms_;
+}
+
+// Between two requests: what waits in the kernel takes its place in the queue.
+void Engine::look(Lock& lock) {
+    pilot(lock, 0);
+    if (warmup_ || resume_at_ms_ != 0) return;
+    for (size_t i = 0; i < listeners_.size(); ++i) accept_from(i, true);
 }
 
 // One round in the pilot's seat. False: a signal interrupted the wait.
@@ -169,6 +184,7 @@ bool Engine::pilot(Lock& lock, int timeout_ms) {
 
 void Engine::process(const epoll_event* events, int count) {
     look_at_clock();
+    looked_ms_ = now_ms_;
     for (int i = 0; i < count; ++i) on_event(events[i]);
     // EPOLLEXCLUSIVE may have woken a sibling that had no slot left when it came to accept.
     bool lost = count == 0 && options_.shared_listeners && !listeners_paused_;

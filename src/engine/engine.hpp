@@ -207,6 +207,8 @@ class Engine {
     void hand_out(session::Exchange& exchange);
     void publish_load();
     session::Exchange* wait_for_request(Lock& lock, int timeout_ms, uint64_t wakes);
+    bool look_due() const;
+    void look(Lock& lock);
     bool pilot(Lock& lock, int timeout_ms);
     void process(const epoll_event* events, int count);
     int wait_ms(int timeout_ms) const;
@@ -219,7 +221,7 @@ class Engine {
 
     // engine_io.cpp: bytes in and out, under the lock
     void on_event(const epoll_event& event);
-    void accept_from(size_t listener);
+    void accept_from(size_t listener, bool their_turn = false);
     void add_connection(os::Fd fd, const os::PeerAddress& peer, size_t listener);
     void pause_listeners();
     void resume_listeners();
@@ -345,9 +347,10 @@ class Engine {
     session::Exchange* ready_tail_ = nullptr;
     uint32_t ready_count_ = 0;
     uint32_t busy_ = 0;
-    uint64_t epoch_ = 0;  // grows whenever a slot is taken or given back
-    int64_t now_us_ = 0;  // of the current round: one look at the clock for all that it does
-    int64_t now_ms_ = 0;  // the same
+    uint64_t epoch_ = 0;     // grows whenever a slot is taken or given back
+    int64_t now_us_ = 0;     // of the current round: one look at the clock for all that it does
+    int64_t now_ms_ = 0;     // the same
+    int64_t looked_ms_ = 0;  // into the poller
     int64_t drain_idle_at_ms_ = 0;
     int64_t hurry_at_ms_ = 0;
     int64_t closing_at_ms_ = 0;  // of the listeners, in a stop for good
