@@ -113,7 +113,7 @@ void Engine::publish_load() {
 
 session::Exchange* Engine::try_take() {
     Lock lock(mutex_);
-    return pop_ready();
+    return look_due() ? nullptr : pop_ready();
 }
 
 session::Exchange* Engine::take(int timeout_ms, uint64_t wakes) {

@@ -207,7 +207,9 @@ class Server {
     }
     // One call of take(), and what a runner does beside it.
     session::Exchange* turn(int timeout_ms) {
-        session::Exchange* exchange = engine_->take(timeout_ms, engine_->wakes());
+        const uint64_t wakes = engine_->wakes();
+        session::Exchange* exchange = engine_->try_take();
+        if (exchange == nullptr) exchange = engine_->take(timeout_ms, wakes);
         if (engine_->needs_attention()) {
             for (JournalEntry& entry : engine_->take_journal()) journal.push_back(std::move(entry));
             for (void* owner : engine_->take_released()) released.push_back(owner);

@@ -178,8 +178,7 @@ def test_what_hooks_are_given(tmp_path: Path) -> None:
     lines = "".join(f"{name} = {text!r}\n" for name, text in names.items())
     (tmp_path / "hooks.py").write_text(lines + HOOKS)
     with Server(tmp_path, "-c", "hooks.py", "-k", "sync") as server:
-        server.ready()
-        server.get()
+        until(server.answers)
         response = tmp_path / "response.json"
         until(lambda: response.exists() and response.read_text().endswith("]"))
     missing = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
