@@ -10,6 +10,7 @@ namespace mono::engine {
 namespace {
 
 constexpr int kEventsMax = 256;
+constexpr int64_t kLookMs = 4;
 constexpr int64_t kDropsSayMs = 1'000;  // a line in the error log, no flood
 constexpr uint32_t kReservedFds = 64;   // for the application, logs and spill files
 
@@ -153,7 +154,7 @@ session::Exchange* Engine::wait_for_request(Lock& lock, int timeout_ms, uint64_t
 // and with it this thread, for ever: pipelined ones, and those that come while an application that
 // is done still cleans up.
 bool Engine::look_due() const {
-    return ready_head_ != nullptr && !has_pilot_ && now_ms_ > looked_ms_;
+    return ready_head_ != nullptr && !has_pilot_ && now_ms_ - looked_ms_ >= kLookMs;
 }
 
 // Between two requests: what waits in the kernel takes its place in the queue.

@@ -130,19 +130,11 @@ bool WsgiCall::respond(PyObject* application, session::Exchange& exchange, PyObj
     return close(result.get());
 }
 
-bool WsgiCall::add_extension(PyObject* environ) {
-    Ref extend(
-        PyObject_GetAttrString(reinterpret_cast<PyObject*>(objects_.write()), "extend_timeout"));
-    return extend && PyDict_SetItemString(environ, "monoceros.extend_timeout", extend.get()) == 0;
-}
-
 bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
     Ref environ;
     bool done = false;
     if (objects_.attach(engine_, exchange))
         environ = environs_.make(exchange, engine_.limits().script_name, objects_);
-    if (environ && engine_.limits().request_ms_max != 0 && !add_extension(environ.get()))
-        environ.reset();
     if (environ) {
         Ref before;
         if (callbacks_.before != nullptr)

@@ -33,7 +33,6 @@ class WsgiCall {
     bool run(PyObject* application, session::Exchange& exchange);
 
   private:
-    bool add_extension(PyObject* environ);
     bool respond(PyObject* application, session::Exchange& exchange, PyObject* environ);
     bool send_result(session::Exchange& exchange, PyObject* result);
     bool send_sequence(session::Exchange& exchange, PyObject* result);

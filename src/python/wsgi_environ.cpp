@@ -13,7 +13,7 @@ constexpr const char* kKeyNames[] = {
     "REMOTE_ADDR",        "REMOTE_PORT",     "SERVER_NAME",
     "SERVER_PORT",        "wsgi.url_scheme", "wsgi.input",
     "wsgi.early_hints",   "gunicorn.socket", "monoceros.request_id",
-    "monoceros.trace_id", "monoceros.times"};
+    "monoceros.trace_id", "monoceros.times", "monoceros.extend_timeout"};
 constexpr std::string_view kMethodNames[] = {"GET",   "POST",   "HEAD",   "PUT",
                                              "PATCH", "DELETE", "OPTIONS"};
 
@@ -106,6 +106,16 @@ bool EnvironMaker::add_path(PyObject* environ, std::string_view path, bool plain
     return set(environ, kPathInfo, latin1_text(decoded));
 }
 
+bool EnvironMaker::add_target(PyObject* environ, const session::Exchange& exchange,
+                              std::string_view script_name) const {
+    const http::RequestHead& head = exchange.head;
+    Ref target = ascii_text(exchange.text(head.target));
+    if (!target || PyDict_SetItem(environ, keys_[kRawUri].get(), target.get()) != 0) return false;
+    bool same = head.path_plain && script_name.empty() && head.path.length == head.target.length;
+    if (same) return set(environ, kPathInfo, std::move(target));
+    return add_path(environ, exchange.text(head.path), head.path_plain, script_name);
+}
+
 bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& exchange,
                                     std::string_view script_name) const {
     const http::RequestHead& head = exchange.head;
@@ -115,14 +125,13 @@ bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& 
     bool https = exchange.scheme == http::Scheme::kHttps;
     bool plain_http = exchange.scheme == http::Scheme::kHttp;
     return set(environ, kRequestMethod, method_text(exchange.text(head.method))) &&
-           set(environ, kRawUri, ascii_text(exchange.text(head.target))) &&
            set(environ, kQueryString,
                query.empty() ? Ref::borrow(empty_.get()) : ascii_text(query)) &&
            set(environ, kServerProtocol, protocol_text(head)) &&
            (script_name.empty() || set(environ, kScriptName, std::move(script))) &&
            (!https || set(environ, kUrlScheme, Ref::borrow(https_.get()))) &&
            (!plain_http || set(environ, kUrlScheme, Ref::borrow(http_.get()))) &&
-           add_path(environ, exchange.text(head.path), head.path_plain, script_name);
+           add_target(environ, exchange, script_name);
 }
 
 bool EnvironMaker::add_peer(PyObject* environ, const session::Exchange& exchange) const {
@@ -209,6 +218,8 @@ Ref EnvironMaker::make(const session::Exchange& exchange, std::string_view scrip
                 set(environ.get(), kClientSocket, Ref::borrow(objects.client_socket())) &&
                 set(environ.get(), kRequestId, ascii_text(exchange.request_id())) &&
                 set(environ.get(), kTimes, Ref::borrow(objects.times())) &&
+                (objects.extend_timeout() == nullptr ||
+                 set(environ.get(), kExtendTimeout, Ref::borrow(objects.extend_timeout()))) &&
                 (exchange.trace_id.empty() ||
                  set(environ.get(), kTraceId, ascii_text(exchange.text(exchange.trace_id))));
     return made ? std::move(environ) : Ref();

@@ -48,6 +48,7 @@ class EnvironMaker {
         kRequestId,
         kTraceId,
         kTimes,
+        kExtendTimeout,
         kKeyCount,
     };
     static constexpr size_t kMethods = 7;
@@ -55,6 +56,8 @@ class EnvironMaker {
     bool set(PyObject* environ, Key key, Ref value) const;
     bool add_request_line(PyObject* environ, const session::Exchange& exchange,
                           std::string_view script_name) const;
+    bool add_target(PyObject* environ, const session::Exchange& exchange,
+                    std::string_view script_name) const;
     bool add_path(PyObject* environ, std::string_view path, bool plain,
                   std::string_view script_name) const;
     bool add_peer(PyObject* environ, const session::Exchange& exchange) const;

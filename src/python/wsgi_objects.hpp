@@ -51,7 +51,8 @@ bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool 
 // The objects of one slot.
 class CallObjects {
   public:
-    explicit CallObjects(ModuleState* state) : state_(state) {}
+    // `deadlines`: requests have one, which the application may extend.
+    CallObjects(ModuleState* state, bool deadlines) : state_(state), deadlines_(deadlines) {}
     // Ready for `exchange`; false with an exception set.
     bool attach(engine::Engine& engine, session::Exchange& exchange);
     void detach();
@@ -61,6 +62,7 @@ class CallObjects {
     PyObject* input() const { return input_.get(); }
     PyObject* client_socket() const { return client_socket_.get(); }
     PyObject* times() const { return times_.get(); }
+    PyObject* extend_timeout() const { return extend_timeout_.get(); }  // nullptr: no deadlines
     // The application has talked to the client itself.
     bool socket_used() const {
         return client_socket_ &&
@@ -73,12 +75,14 @@ class CallObjects {
     bool make();
 
     ModuleState* state_;
+    bool deadlines_;
     Ref write_;
     Ref start_response_;
     Ref early_hints_;
     Ref input_;
     Ref client_socket_;
     Ref times_;
+    Ref extend_timeout_;
 };
 
 }  // namespace mono::python

@@ -282,11 +282,12 @@ int add_response_types(PyObject* module) {
 }
 
 bool CallObjects::reusable() const {
-    // write is held by us, start_response, early_hints and client_socket.
-    return write_ && Py_REFCNT(write_.get()) == 4 && Py_REFCNT(client_socket_.get()) == 1 &&
-           !socket_used() && Py_REFCNT(start_response_.get()) == 1 &&
-           Py_REFCNT(early_hints_.get()) == 1 && Py_REFCNT(input_.get()) == 1 &&
-           Py_REFCNT(times_.get()) == 1;
+    // write is held by us, start_response, early_hints, client_socket and extend_timeout.
+    return write_ && Py_REFCNT(write_.get()) == (deadlines_ ? 5 : 4) &&
+           Py_REFCNT(client_socket_.get()) == 1 && !socket_used() &&
+           Py_REFCNT(start_response_.get()) == 1 && Py_REFCNT(early_hints_.get()) == 1 &&
+           Py_REFCNT(input_.get()) == 1 && Py_REFCNT(times_.get()) == 1 &&
+           (!deadlines_ || Py_REFCNT(extend_timeout_.get()) == 1);
 }
 
 bool CallObjects::make() {
@@ -296,7 +297,10 @@ bool CallObjects::make() {
     input_.reset(state_->input->tp_alloc(state_->input, 0));
     client_socket_.reset(state_->client_socket->tp_alloc(state_->client_socket, 0));
     times_.reset(state_->request_times->tp_alloc(state_->request_times, 0));
-    if (!write_ || !start_response_ || !early_hints_ || !input_ || !client_socket_ || !times_) {
+    if (write_ && deadlines_)
+        extend_timeout_.reset(PyObject_GetAttrString(write_.get(), "extend_timeout"));
+    if (!write_ || !start_response_ || !early_hints_ || !input_ || !client_socket_ || !times_ ||
+        (deadlines_ && !extend_timeout_)) {
         write_.reset();
         return false;
     }
