@@ -3,29 +3,9 @@
 #include "engine/insurance.hpp"
 
 #include "engine/support_test.hpp"
-#include "os/shm.hpp"
 
 namespace mono::engine {
 namespace {
-
-struct Insured {
-    Insured() {
-        int ends[2];
-        EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-        sender.reset(ends[0]);
-        receiver.reset(ends[1]);
-        board.clear(0);
-    }
-    Options options() {
-        Options options;
-        options.board = &board;
-        options.relay = {sender.get(), receiver.get()};
-        return options;
-    }
-    os::SharedMemory memory{board::Scoreboard::bytes(1)};
-    board::Scoreboard board{memory.data(), 1};
-    os::Fd sender, receiver;
-};
 
 Client busy(Server& server, session::Exchange*& exchange, const std::string& path) {
     Client client = server.client();
@@ -36,8 +16,8 @@ Client busy(Server& server, session::Exchange*& exchange, const std::string& pat
 }
 
 TEST(Insurance, WaitingClientsAreAnsweredAndQueuedRequestsHandedOn) {
-    Insured insured;
-    Server server(insured.options());
+    Siblings siblings;
+    Server server(siblings.options(0));
     Client queued = kept_alive(server);
     session::Exchange* running = nullptr;
     Client waiting = busy(server, running, "/running");
@@ -52,7 +32,7 @@ TEST(Insurance, WaitingClientsAreAnsweredAndQueuedRequestsHandedOn) {
     EXPECT_EQ(server->totals().accepted, 2u);
     EXPECT_EQ(server->totals().refused, 1u);
     // Any other worker, even one that is made later, finds the queued one.
-    Relay relay({insured.sender.get(), insured.receiver.get()}, &insured.board.header().parcels);
+    Relay relay(siblings.relay(), &siblings.board().header().parcels);
     std::optional<Parcel> parcel = relay.receive();
     ASSERT_TRUE(parcel.has_value());
     EXPECT_TRUE(parcel->head.starts_with("GET /queued HTTP/1.1\r\n"));
@@ -61,8 +41,8 @@ TEST(Insurance, WaitingClientsAreAnsweredAndQueuedRequestsHandedOn) {
 }
 
 TEST(Insurance, AnswersThatHaveBegunAreLeftAlone) {
-    Insured insured;
-    Server server(insured.options());
+    Siblings siblings;
+    Server server(siblings.options(0));
     session::Exchange* running = nullptr;
     Client client = busy(server, running, "/");
     set_head(*running);
@@ -75,8 +55,8 @@ TEST(Insurance, AnswersThatHaveBegunAreLeftAlone) {
 }
 
 TEST(Insurance, AnAbortForLatenessIs504AndHeadHasNoBody) {
-    Insured insured;
-    Server server(insured.options());
+    Siblings siblings;
+    Server server(siblings.options(0));
     Client client = server.client();
     ASSERT_TRUE(client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"));
     session::Exchange* running = server.take();
@@ -89,8 +69,8 @@ TEST(Insurance, AnAbortForLatenessIs504AndHeadHasNoBody) {
 }
 
 TEST(Insurance, WhoWasAnsweredAlreadyIsNotAnsweredAgain) {
-    Insured insured;
-    Options options = insured.options();
+    Siblings siblings;
+    Options options = siblings.options(0);
     options.limits.request_ms_max = 50;
     Server server(std::move(options));
     session::Exchange* running = nullptr;

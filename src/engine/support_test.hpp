@@ -27,6 +27,7 @@
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
 #include "os/fd.hpp"
+#include "os/shm.hpp"
 
 namespace mono::engine {
 
@@ -251,6 +252,38 @@ class Server {
     os::Fd listener_;
     uint16_t port_ = 0;
     std::unique_ptr<Engine> engine_;
+};
+
+// The scoreboard of two workers and the pair over which they hand requests to each other.
+class Siblings {
+  public:
+    Siblings() {
+        int ends[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+        sender_.reset(ends[0]);
+        receiver_.reset(ends[1]);
+        board_.clear(0);
+        board_.clear(1);
+    }
+    Options options(uint32_t slot) {
+        Options options;
+        options.board = &board_;
+        options.board_slot = slot;
+        options.relay = relay();
+        return options;
+    }
+    RelayEnds relay() const { return {sender_.get(), receiver_.get()}; }
+    board::Scoreboard& board() { return board_; }
+    void shrink_queue(int bytes) {
+        int half = bytes / 2;  // the kernel doubles it
+        EXPECT_EQ(setsockopt(sender_.get(), SOL_SOCKET, SO_SNDBUF, &half, sizeof half), 0);
+    }
+    int32_t parcels() const { return board_.header().parcels; }
+
+  private:
+    os::SharedMemory memory_{board::Scoreboard::bytes(2)};
+    board::Scoreboard board_{memory_.data(), 2};
+    os::Fd sender_, receiver_;
 };
 
 inline std::string target_of(const session::Exchange& exchange) {
