@@ -16,6 +16,7 @@ constexpr const char* kKeyNames[] = {
     "monoceros.trace_id", "monoceros.times", "monoceros.extend_timeout"};
 constexpr std::string_view kMethodNames[] = {"GET",   "POST",   "HEAD",   "PUT",
                                              "PATCH", "DELETE", "OPTIONS"};
+constexpr size_t kGet = 0;
 
 Ref ascii_text(std::string_view text) {
     PyObject* object = PyUnicode_New(static_cast<Py_ssize_t>(text.size()), 127);
@@ -54,21 +55,38 @@ bool EnvironMaker::init() {
     return http_1_1_ && http_1_0_ && http_ && https_ && empty_;
 }
 
-// The copy that requests are copied from has every key that each of them sets: a dict that need not
-// grow is made in half the time.
+// The copy that requests are copied from has every key that each of them sets, because a dict that
+// need not grow is made in half the time; and the values that most of them have.
 bool EnvironMaker::add_listener(PyObject* base, bool unix_socket) {
-    constexpr Key kAlways[] = {kRequestMethod,  kRawUri,     kPathInfo, kQueryString,
-                               kServerProtocol, kRemoteAddr, kInput,    kEarlyHints,
-                               kClientSocket,   kRequestId,  kTimes};
+    constexpr Key kAlways[] = {kRawUri,     kPathInfo,     kQueryString, kRemoteAddr, kInput,
+                               kEarlyHints, kClientSocket, kRequestId,   kTimes};
     ListenerEnviron listener{Ref(PyDict_Copy(base)), unix_socket};
-    if (!listener.base) return false;
-    for (Key key : kAlways) {
-        if (!set(listener.base.get(), key, Ref::borrow(empty_.get()))) return false;
-    }
-    if (!unix_socket && !set(listener.base.get(), kRemotePort, Ref::borrow(empty_.get())))
+    PyObject* environ = listener.base.get();
+    if (environ == nullptr || !set(environ, kRequestMethod, Ref::borrow(methods_[kGet].get())) ||
+        !set(environ, kServerProtocol, Ref::borrow(http_1_1_.get())))
         return false;
+    for (Key key : kAlways) {
+        if (!set(environ, key, Ref::borrow(empty_.get()))) return false;
+    }
+    if (!unix_socket && !set(environ, kRemotePort, Ref::borrow(empty_.get()))) return false;
     listeners_.push_back(std::move(listener));
     return true;
+}
+
+PyObject* EnvironMaker::base(size_t listener, CallObjects& objects) const {
+    Ref& kept = objects.base(listener);
+    if (kept) return kept.get();
+    Ref made(PyDict_Copy(listeners_[listener].base.get()));
+    PyObject* environ = made.get();
+    if (environ == nullptr || !set(environ, kInput, Ref::borrow(objects.input())) ||
+        !set(environ, kEarlyHints, Ref::borrow(objects.early_hints())) ||
+        !set(environ, kClientSocket, Ref::borrow(objects.client_socket())) ||
+        !set(environ, kTimes, Ref::borrow(objects.times())))
+        return nullptr;
+    PyObject* extend = objects.extend_timeout();
+    if (extend != nullptr && !set(environ, kExtendTimeout, Ref::borrow(extend))) return nullptr;
+    kept = std::move(made);
+    return kept.get();
 }
 
 int EnvironMaker::traverse(visitproc visit, void* arg) const {
@@ -90,7 +108,6 @@ Ref EnvironMaker::method_text(std::string_view method) const {
 }
 
 Ref EnvironMaker::protocol_text(const http::RequestHead& head) const {
-    if (head.version_major == 1 && head.version_minor == 1) return Ref::borrow(http_1_1_.get());
     if (head.version_major == 1 && head.version_minor == 0) return Ref::borrow(http_1_0_.get());
     return Ref(PyUnicode_FromFormat("HTTP/%u.%u", static_cast<unsigned>(head.version_major),
                                     static_cast<unsigned>(head.version_minor)));
@@ -124,10 +141,12 @@ bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& 
     Ref script = script_name.empty() ? Ref::borrow(empty_.get()) : latin1_text(script_name);
     bool https = exchange.scheme == http::Scheme::kHttps;
     bool plain_http = exchange.scheme == http::Scheme::kHttp;
-    return set(environ, kRequestMethod, method_text(exchange.text(head.method))) &&
-           set(environ, kQueryString,
-               query.empty() ? Ref::borrow(empty_.get()) : ascii_text(query)) &&
-           set(environ, kServerProtocol, protocol_text(head)) &&
+    // What the base has already is left as it is.
+    const bool get = exchange.text(head.method) == kMethodNames[kGet];
+    const bool http_1_1 = head.version_major == 1 && head.version_minor == 1;
+    return (get || set(environ, kRequestMethod, method_text(exchange.text(head.method)))) &&
+           (query.empty() || set(environ, kQueryString, ascii_text(query))) &&
+           (http_1_1 || set(environ, kServerProtocol, protocol_text(head))) &&
            (script_name.empty() || set(environ, kScriptName, std::move(script))) &&
            (!https || set(environ, kUrlScheme, Ref::borrow(https_.get()))) &&
            (!plain_http || set(environ, kUrlScheme, Ref::borrow(http_.get()))) &&
@@ -207,21 +226,18 @@ bool EnvironMaker::add_host_as_server(PyObject* environ, const session::Exchange
 }
 
 Ref EnvironMaker::make(const session::Exchange& exchange, std::string_view script_name,
-                       const CallObjects& objects) const {
-    const ListenerEnviron& listener = listeners_[exchange.peer.listener];
-    Ref environ(PyDict_Copy(listener.base.get()));
-    bool made = environ && add_request_line(environ.get(), exchange, script_name) &&
-                add_peer(environ.get(), exchange) && add_fields(environ.get(), exchange) &&
-                (!listener.unix_socket || add_host_as_server(environ.get(), exchange)) &&
-                set(environ.get(), kInput, Ref::borrow(objects.input())) &&
-                set(environ.get(), kEarlyHints, Ref::borrow(objects.early_hints())) &&
-                set(environ.get(), kClientSocket, Ref::borrow(objects.client_socket())) &&
-                set(environ.get(), kRequestId, ascii_text(exchange.request_id())) &&
-                set(environ.get(), kTimes, Ref::borrow(objects.times())) &&
-                (objects.extend_timeout() == nullptr ||
-                 set(environ.get(), kExtendTimeout, Ref::borrow(objects.extend_timeout()))) &&
-                (exchange.trace_id.empty() ||
-                 set(environ.get(), kTraceId, ascii_text(exchange.text(exchange.trace_id))));
+                       CallObjects& objects) const {
+    const size_t listener = exchange.peer.listener;
+    PyObject* from = base(listener, objects);
+    if (from == nullptr) return Ref();
+    Ref environ(PyDict_Copy(from));
+    bool made =
+        environ && add_request_line(environ.get(), exchange, script_name) &&
+        add_peer(environ.get(), exchange) && add_fields(environ.get(), exchange) &&
+        (!listeners_[listener].unix_socket || add_host_as_server(environ.get(), exchange)) &&
+        set(environ.get(), kRequestId, ascii_text(exchange.request_id())) &&
+        (exchange.trace_id.empty() ||
+         set(environ.get(), kTraceId, ascii_text(exchange.text(exchange.trace_id))));
     return made ? std::move(environ) : Ref();
 }
 

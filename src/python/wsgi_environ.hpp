@@ -25,7 +25,7 @@ class EnvironMaker {
     bool add_listener(PyObject* base, bool unix_socket);
     // A new dict, or an empty Ref with an exception set.
     Ref make(const session::Exchange& exchange, std::string_view script_name,
-             const CallObjects& objects) const;
+             CallObjects& objects) const;
     int traverse(visitproc visit, void* arg) const;
     void clear();
 
@@ -54,6 +54,8 @@ class EnvironMaker {
     static constexpr size_t kMethods = 7;
 
     bool set(PyObject* environ, Key key, Ref value) const;
+    // The dict that this slot's requests of that listener are copied from; borrowed.
+    PyObject* base(size_t listener, CallObjects& objects) const;
     bool add_request_line(PyObject* environ, const session::Exchange& exchange,
                           std::string_view script_name) const;
     bool add_target(PyObject* environ, const session::Exchange& exchange,

@@ -4,6 +4,8 @@
 // Thread: the one that runs the application.
 #pragma once
 
+#include <vector>
+
 #include "engine/engine.hpp"
 #include "python/ref.hpp"
 #include "python/state.hpp"
@@ -57,6 +59,10 @@ class CallObjects {
     bool attach(engine::Engine& engine, session::Exchange& exchange);
     void detach();
 
+    // A listener's environ with this slot's objects in it, which requests are copied from; empty
+    // until it is kept, and again when the objects are new ones.
+    Ref& base(size_t listener);
+
     PyObject* start_response() const { return start_response_.get(); }
     PyObject* early_hints() const { return early_hints_.get(); }
     PyObject* input() const { return input_.get(); }
@@ -83,6 +89,7 @@ class CallObjects {
     Ref client_socket_;
     Ref times_;
     Ref extend_timeout_;
+    std::vector<Ref> bases_;
 };
 
 }  // namespace mono::python

@@ -1,5 +1,7 @@
 // start_response, write and wsgi.early_hints (PEP 3333; RFC 8297).
 
+#include <algorithm>
+
 #include "python/request_times.hpp"
 #include "python/types.hpp"
 #include "python/wsgi_objects.hpp"
@@ -282,15 +284,24 @@ int add_response_types(PyObject* module) {
 }
 
 bool CallObjects::reusable() const {
+    // Of what an environ has, each base holds one.
+    const auto ours = static_cast<Py_ssize_t>(
+        1 + std::count_if(bases_.begin(), bases_.end(), [](const Ref& base) { return !!base; }));
     // write is held by us, start_response, early_hints, client_socket and extend_timeout.
     return write_ && Py_REFCNT(write_.get()) == (deadlines_ ? 5 : 4) &&
-           Py_REFCNT(client_socket_.get()) == 1 && !socket_used() &&
-           Py_REFCNT(start_response_.get()) == 1 && Py_REFCNT(early_hints_.get()) == 1 &&
-           Py_REFCNT(input_.get()) == 1 && Py_REFCNT(times_.get()) == 1 &&
-           (!deadlines_ || Py_REFCNT(extend_timeout_.get()) == 1);
+           Py_REFCNT(client_socket_.get()) == ours && !socket_used() &&
+           Py_REFCNT(start_response_.get()) == 1 && Py_REFCNT(early_hints_.get()) == ours &&
+           Py_REFCNT(input_.get()) == ours && Py_REFCNT(times_.get()) == ours &&
+           (!deadlines_ || Py_REFCNT(extend_timeout_.get()) == ours);
+}
+
+Ref& CallObjects::base(size_t listener) {
+    if (bases_.size() <= listener) bases_.resize(listener + 1);
+    return bases_[listener];
 }
 
 bool CallObjects::make() {
+    bases_.clear();
     write_ = make_object<WriteObject>(state_->write, call_write);
     start_response_ = make_object<StartResponseObject>(state_->start_response, call_start_response);
     early_hints_ = make_object<EarlyHintsObject>(state_->early_hints, call_early_hints);
