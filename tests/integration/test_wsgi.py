@@ -171,6 +171,34 @@ def test_environ_is_fresh_for_each_request(probe: Server) -> None:
     assert "HTTP_X_ONE" in first and "HTTP_X_ONE" not in second and "HTTP_X_TWO" in second
 
 
+@pytest.mark.skipif(IS_GUNICORN, reason="it makes every object anew")
+@pytest.mark.parametrize("options", [[], ["--request-timeout", "30"], ["--threads", "2"]])
+def test_what_an_application_does_to_an_environ_stays_there(
+    serve: StartServer, tmp_path: Path, options: list[str]
+) -> None:
+    """Requests share what hardly ever differs, until an application keeps it."""
+    server = serve("keeper:app", *options, "--bind", f"unix:{tmp_path}/second.sock")
+    requests = [
+        b"GET /?q=1 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /keep HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody",
+        b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ]
+    with Client(server.address) as one, Client(f"{tmp_path}/second.sock") as two:
+        for number in range(20):
+            client = (one, two)[number // len(requests) % 2]
+            sent = requests[number % len(requests)]
+            client.send(sent)
+            given = json.loads(client.response().body)
+            assert given["again"] == [], number
+            line = f"{given['REQUEST_METHOD']} {given['RAW_URI']} {given['SERVER_PROTOCOL']}"
+            assert sent.startswith(line.encode())
+            assert given["QUERY_STRING"] == ("q=1" if b"?" in sent else "")
+            assert given["body"] == ("body" if b"POST" in sent else "")
+            assert ("REMOTE_PORT" in given) == (client is one)
+
+
 @pytest.mark.parametrize(("value", "scheme"), [("https", "https"), ("http", "http")])
 def test_scheme_from_trusted_peer(probe: Server, value: str, scheme: str) -> None:
     found = environ_of(probe, X_Forwarded_Proto=value)
