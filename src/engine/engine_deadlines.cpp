@@ -12,7 +12,6 @@
 namespace mono::engine {
 
 using session::Exchange;
-using session::Next;
 
 // Runs when the exchange is handed out.
 void Engine::arm_request(Exchange& exchange) {

@@ -13,7 +13,6 @@
 
 namespace mono::engine {
 
-using session::Next;
 using session::Phase;
 
 namespace {

@@ -74,7 +74,11 @@ TEST(EngineTurn, ASlowApplicationStopsItsSender) {
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n");
     session::Exchange* exchange = loop.next();
     ASSERT_NE(exchange, nullptr);
-    std::thread sender([&client] { client.send(std::string(90'000'000, 'x')); });
+    std::thread sender([&client] {
+        std::string body;
+        body.resize(90'000'000, 'x');
+        client.send(body);
+    });
     const int64_t end_ms = base::monotonic_ms() + 300;
     loop.run_until([end_ms] { return base::monotonic_ms() > end_ms; }, kPatienceMs, 10);
     EXPECT_LE(exchange->incoming.size(), session::kStreamHighBytes + session::kReceiveBytes);

@@ -265,7 +265,7 @@ void WsDeflater::compress(std::string_view message, base::Buffer& out) {
         out.truncate(out.size() - kTail.size());
     } else {
         out.truncate(begin);
-        out.append({"", 1});
+        out.append(std::string_view("\0", 1));
     }
     if (!keeps_context_) must(deflateReset(&stream_));
 }

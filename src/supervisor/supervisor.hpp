@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "supervisor/backoff.hpp"
 #include "supervisor/event.hpp"
@@ -129,7 +130,7 @@ class Supervisor {
     int64_t silent_since(const Worker& worker) const;
     int64_t grace_ms(const Worker& worker) const;
     void retire(Worker& worker, Reason reason);
-    void kill_worker(Worker& worker, std::string why);
+    void kill_worker(Worker& worker, std::string_view why);
     void stop_worker(Worker& worker, int number);
     uint32_t allowed_target(uint32_t wanted);
     void set_target(uint32_t target);
