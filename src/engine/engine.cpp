@@ -10,7 +10,7 @@ namespace mono::engine {
 namespace {
 
 constexpr int kEventsMax = 256;
-constexpr int64_t kLookMs = 4;
+constexpr int64_t kLookMs = 4;          // into the kernel, beside a queue that is never empty
 constexpr int64_t kDropsSayMs = 1'000;  // a line in the error log, no flood
 constexpr uint32_t kReservedFds = 64;   // for the application, logs and spill files
 

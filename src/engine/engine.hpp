@@ -99,8 +99,8 @@ class Engine {
     // `fd` stays the caller's. Index: in order of calls (session::PeerInfo::listener).
     [[nodiscard]] bool listen(int fd);
 
-    // A complete request, without a system call; nullptr when there is none, no slot is free, or it
-    // is time for take() to look at the kernel.
+    // A complete request, without waiting; nullptr when there is none, no slot is free, or it is
+    // time for take() to look at the kernel.
     session::Exchange* try_take();
     // Waits for one. nullptr: the time is over, wake() rang since `wakes` was read, a signal came,
     // the journal or the released owners want attention, or a drain is complete. Call without the

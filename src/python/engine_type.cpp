@@ -184,7 +184,7 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
     if (!PyArg_ParseTuple(args, "Oil", &application, &timeout_ms, &limit)) return nullptr;
     EngineParts& parts = *parts_of(self);
     Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get(), nullptr};
-    CallObjects objects(&parts.state, parts.engine->limits().request_ms_max != 0);
+    CallObjects objects(&parts.state);
     WsgiCall call(*parts.engine, parts.environs, objects, parts.state, callbacks);
     int64_t begin_ms = base::monotonic_ms();
     int64_t end_ms = begin_ms + timeout_ms;

@@ -81,8 +81,7 @@ PyObject* run_wsgi(PyObject* self, PyObject* application) {
     EngineParts& parts = *engine_parts(object->engine);
     std::unique_ptr<CallObjects> objects;
     if (parts.spare_calls.empty()) {
-        objects =
-            std::make_unique<CallObjects>(&parts.state, parts.engine->limits().request_ms_max != 0);
+        objects = std::make_unique<CallObjects>(&parts.state);
     } else {
         objects = std::move(parts.spare_calls.back());
         parts.spare_calls.pop_back();

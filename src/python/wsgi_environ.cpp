@@ -55,11 +55,10 @@ bool EnvironMaker::init() {
     return http_1_1_ && http_1_0_ && http_ && https_ && empty_;
 }
 
-// The copy that requests are copied from has every key that each of them sets, because a dict that
-// need not grow is made in half the time; and the values that most of them have.
+// With what base() adds, this has every key that each request sets, because a dict that need not
+// grow is copied in half the time; and the values that most of them have.
 bool EnvironMaker::add_listener(PyObject* base, bool unix_socket) {
-    constexpr Key kAlways[] = {kRawUri,     kPathInfo,     kQueryString, kRemoteAddr, kInput,
-                               kEarlyHints, kClientSocket, kRequestId,   kTimes};
+    constexpr Key kAlways[] = {kRawUri, kPathInfo, kQueryString, kRemoteAddr, kRequestId};
     ListenerEnviron listener{Ref(PyDict_Copy(base)), unix_socket};
     PyObject* environ = listener.base.get();
     if (environ == nullptr || !set(environ, kRequestMethod, Ref::borrow(methods_[kGet].get())) ||
@@ -127,7 +126,7 @@ bool EnvironMaker::add_target(PyObject* environ, const session::Exchange& exchan
                               std::string_view script_name) const {
     const http::RequestHead& head = exchange.head;
     Ref target = ascii_text(exchange.text(head.target));
-    if (!target || PyDict_SetItem(environ, keys_[kRawUri].get(), target.get()) != 0) return false;
+    if (!set(environ, kRawUri, Ref::borrow(target.get()))) return false;
     bool same = head.path_plain && script_name.empty() && head.path.length == head.target.length;
     if (same) return set(environ, kPathInfo, std::move(target));
     return add_path(environ, exchange.text(head.path), head.path_plain, script_name);
@@ -138,7 +137,6 @@ bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& 
     const http::RequestHead& head = exchange.head;
     std::string_view query = exchange.text(head.query);
     if (!exchange.script_name.empty()) script_name = exchange.text(exchange.script_name);
-    Ref script = script_name.empty() ? Ref::borrow(empty_.get()) : latin1_text(script_name);
     bool https = exchange.scheme == http::Scheme::kHttps;
     bool plain_http = exchange.scheme == http::Scheme::kHttp;
     // What the base has already is left as it is.
@@ -147,7 +145,7 @@ bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& 
     return (get || set(environ, kRequestMethod, method_text(exchange.text(head.method)))) &&
            (query.empty() || set(environ, kQueryString, ascii_text(query))) &&
            (http_1_1 || set(environ, kServerProtocol, protocol_text(head))) &&
-           (script_name.empty() || set(environ, kScriptName, std::move(script))) &&
+           (script_name.empty() || set(environ, kScriptName, latin1_text(script_name))) &&
            (!https || set(environ, kUrlScheme, Ref::borrow(https_.get()))) &&
            (!plain_http || set(environ, kUrlScheme, Ref::borrow(http_.get()))) &&
            add_target(environ, exchange, script_name);

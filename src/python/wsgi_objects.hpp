@@ -53,8 +53,7 @@ bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool 
 // The objects of one slot.
 class CallObjects {
   public:
-    // `deadlines`: requests have one, which the application may extend.
-    CallObjects(ModuleState* state, bool deadlines) : state_(state), deadlines_(deadlines) {}
+    explicit CallObjects(ModuleState* state) : state_(state) {}
     // Ready for `exchange`; false with an exception set.
     bool attach(engine::Engine& engine, session::Exchange& exchange);
     void detach();
@@ -78,10 +77,9 @@ class CallObjects {
 
   private:
     bool reusable() const;
-    bool make();
+    bool make(bool deadlines);
 
     ModuleState* state_;
-    bool deadlines_;
     Ref write_;
     Ref start_response_;
     Ref early_hints_;

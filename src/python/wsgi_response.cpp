@@ -288,11 +288,11 @@ bool CallObjects::reusable() const {
     const auto ours = static_cast<Py_ssize_t>(
         1 + std::count_if(bases_.begin(), bases_.end(), [](const Ref& base) { return !!base; }));
     // write is held by us, start_response, early_hints, client_socket and extend_timeout.
-    return write_ && Py_REFCNT(write_.get()) == (deadlines_ ? 5 : 4) &&
+    return write_ && Py_REFCNT(write_.get()) == (extend_timeout_ ? 5 : 4) &&
            Py_REFCNT(client_socket_.get()) == ours && !socket_used() &&
            Py_REFCNT(start_response_.get()) == 1 && Py_REFCNT(early_hints_.get()) == ours &&
            Py_REFCNT(input_.get()) == ours && Py_REFCNT(times_.get()) == ours &&
-           (!deadlines_ || Py_REFCNT(extend_timeout_.get()) == ours);
+           (!extend_timeout_ || Py_REFCNT(extend_timeout_.get()) == ours);
 }
 
 Ref& CallObjects::base(size_t listener) {
@@ -300,7 +300,7 @@ Ref& CallObjects::base(size_t listener) {
     return bases_[listener];
 }
 
-bool CallObjects::make() {
+bool CallObjects::make(bool deadlines) {
     bases_.clear();
     write_ = make_object<WriteObject>(state_->write, call_write);
     start_response_ = make_object<StartResponseObject>(state_->start_response, call_start_response);
@@ -308,10 +308,10 @@ bool CallObjects::make() {
     input_.reset(state_->input->tp_alloc(state_->input, 0));
     client_socket_.reset(state_->client_socket->tp_alloc(state_->client_socket, 0));
     times_.reset(state_->request_times->tp_alloc(state_->request_times, 0));
-    if (write_ && deadlines_)
+    if (write_ && deadlines)
         extend_timeout_.reset(PyObject_GetAttrString(write_.get(), "extend_timeout"));
     if (!write_ || !start_response_ || !early_hints_ || !input_ || !client_socket_ || !times_ ||
-        (deadlines_ && !extend_timeout_)) {
+        (deadlines && !extend_timeout_)) {
         write_.reset();
         return false;
     }
@@ -325,7 +325,7 @@ bool CallObjects::make() {
 }
 
 bool CallObjects::attach(engine::Engine& engine, session::Exchange& exchange) {
-    if (!reusable() && !make()) return false;
+    if (!reusable() && !make(engine.limits().request_ms_max != 0)) return false;
     WriteObject* object = write();
     object->engine = &engine;
     object->exchange = &exchange;

@@ -248,13 +248,12 @@ void Supervisor::stop_worker(Worker& worker, int number) {
     send_signal(worker.pid, number);
 }
 
-void Supervisor::kill_worker(Worker& worker, std::string_view why) {
+void Supervisor::kill_worker(Worker& worker, const std::string& why) {
     const State state = next(worker.state, StateInput::kKill);
     if (state == State::kRefused) return;
     worker.state = state;
     worker.overdue = true;
-    log(kWarning,
-        "Worker (pid:" + std::to_string(worker.pid) + ") " + std::string(why) + " and is killed");
+    log(kWarning, "Worker (pid:" + std::to_string(worker.pid) + ") " + why + " and is killed");
     send_signal(worker.pid, SIGKILL);
 }
 

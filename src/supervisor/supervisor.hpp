@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <limits>
 #include <string>
-#include <string_view>
 
 #include "supervisor/backoff.hpp"
 #include "supervisor/event.hpp"
@@ -130,7 +129,7 @@ class Supervisor {
     int64_t silent_since(const Worker& worker) const;
     int64_t grace_ms(const Worker& worker) const;
     void retire(Worker& worker, Reason reason);
-    void kill_worker(Worker& worker, std::string_view why);
+    void kill_worker(Worker& worker, const std::string& why);
     void stop_worker(Worker& worker, int number);
     uint32_t allowed_target(uint32_t wanted);
     void set_target(uint32_t target);

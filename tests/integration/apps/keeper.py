@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 KEPT: list[dict[str, Any]] = []
-OBJECTS = ("wsgi.input", "wsgi.early_hints", "gunicorn.socket", "monoceros.times")
+OBJECTS = (
+    "wsgi.input", "wsgi.early_hints", "gunicorn.socket", "monoceros.times",
+    "monoceros.extend_timeout",
+)  # fmt: skip
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -16,7 +19,7 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     given["body"] = environ["wsgi.input"].read().decode()
     given["again"] = [
         key
-        for key in (*OBJECTS, "monoceros.extend_timeout")
+        for key in OBJECTS
         if key in environ and any(environ[key] is kept.get(key) for kept in KEPT)
     ]
     if environ["PATH_INFO"] == "/keep":
