@@ -58,6 +58,7 @@ Engine::~Engine() {
     }
     stop_standby();
     Lock lock(mutex_);
+    flush_outbox();
     std::vector<Link*> open;
     links_.for_each([&](Link& link) { open.push_back(&link); });
     for (Link* link : open) close_link(*link);
@@ -170,7 +171,8 @@ bool Engine::pilot(Lock& lock, int timeout_ms) {
     has_pilot_ = true;
     look_at_clock();
     watch_listeners();
-    if (!held_.empty()) flush_held();
+    flush_held();
+    flush_outbox();
     flush_access_log();
     int wait = wait_ms(timeout_ms);
     lock.unlock();

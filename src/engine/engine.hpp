@@ -24,6 +24,7 @@
 #include "engine/accept_policy.hpp"
 #include "engine/insurance.hpp"
 #include "engine/journal.hpp"
+#include "engine/outbox.hpp"
 #include "engine/pools.hpp"
 #include "engine/recorder.hpp"
 #include "engine/relay.hpp"
@@ -237,8 +238,10 @@ class Engine {
     void enqueue(session::Exchange* exchange);
     void unqueue(const session::Exchange* exchange);
     void hold(Link& link);
+    void hurry_standby();
     void unhold(Link& link);
     void flush_held();
+    void flush_outbox();
     void close_link(Link& link);
     void forget_link(Link& link);
     void release_handed_out(Link& link);
@@ -297,7 +300,9 @@ class Engine {
     void put_page(session::Exchange& exchange, uint16_t status, std::string_view page);
     void put_away(session::Exchange& exchange, Ending ending);
     char* outgoing(size_t bytes);
-    WriteStatus transmit(Link& link, const Wire& wire, void* owner, bool last);
+    WriteStatus transmit(Link& link, const Wire& wire, void* owner);
+    bool may_box(const session::Exchange& exchange) const;
+    WriteStatus box(Link& link, const Wire& wire);
     WriteStatus keep(Link& link, const Wire& wire, size_t sent, void* owner);
     bool spill_output(Link& link, std::string_view bytes);
     Link* wait_for_room(Lock& lock, session::Exchange& exchange);
@@ -331,7 +336,8 @@ class Engine {
     base::TimerWheel requests_;  // running ones that may become overdue
     Recorder recorder_;
     Relay relay_;
-    Insurance insurance_{recorder_, relay_};
+    Outbox outbox_;
+    Insurance insurance_{recorder_, relay_, outbox_};
     LinkTable links_;
     std::vector<int> listeners_;
 

@@ -332,9 +332,7 @@ void Engine::hold(Link& link) {
     if (link.held) return;
     link.held = true;
     held_.push_back(&link);
-    if (standby_pace_ == StandbyPace::kFast) return;
-    standby_pace_ = StandbyPace::kFast;
-    standby_kick_.ring();
+    hurry_standby();
 }
 
 void Engine::unhold(Link& link) {
@@ -345,6 +343,24 @@ void Engine::unhold(Link& link) {
 
 void Engine::flush_held() {
     while (!held_.empty()) flush_and_advance(*held_.back());
+}
+
+void Engine::flush_outbox() {
+    for (uint32_t i = 0; i < outbox_.count(); ++i) {
+        Link& link = outbox_.link(i);
+        std::string_view answer = outbox_.take(i);
+        if (answer.empty()) continue;
+        os::IoResult sent = os::send_bytes(link.fd.get(), answer.data(), answer.size());
+        if (sent.status == os::IoStatus::kBroken || sent.status == os::IoStatus::kEof) {
+            close_link(link);
+        } else if (sent.bytes != answer.size()) {
+            link.connection.out.append_copy(answer.substr(sent.bytes));
+            flush_and_advance(link);
+        } else if (link.connection.phase() == Phase::kFlush) {
+            advance(link);
+        }
+    }
+    outbox_.clear();
 }
 
 // By the time since which they have waited: what comes from a sibling is seldom the youngest.
@@ -399,10 +415,11 @@ void Engine::close_link(Link& link) {
         recorder_.end(*exchange, Ending::kAborted);
     } else if (exchange != nullptr && link.connection.phase() == Phase::kFlush) {
         // The end of a close-delimited answer is a FIN: cut short, it must not look whole.
-        bool cut = link.connection.broken_reply() || !link.connection.out.empty();
+        bool cut = link.connection.broken_reply() || link.boxed || !link.connection.out.empty();
         if (cut && exchange->response.close_delimited()) os::reset_on_close(link.fd.get());
         note_finished(link, !cut);
     }
+    if (link.boxed) outbox_.drop(link);
     link.connection.out.clear(released_);
     forget_link(link);
     waits_->room.notify_all();

@@ -19,6 +19,7 @@ using session::Exchange;
 namespace {
 
 constexpr uint16_t kSwitchingProtocols = 101;
+constexpr uint32_t kBoxedFrom = 2;  // waiting requests: fewer are not worth the standby's attention
 
 // One metric of a Server-Timing field (W3C): durations are in milliseconds.
 void append_timing(std::string_view name, int64_t duration_us, std::string& text) {
@@ -32,11 +33,13 @@ void append_timing(std::string_view name, int64_t duration_us, std::string& text
 }  // namespace
 
 // One transmission: `lead` (head and chunk prefix, and a small body with its suffix) lies in
-// outgoing_; a large body is referenced between lead and suffix.
+// outgoing_ or the outbox; a large body is referenced between lead and suffix.
 struct Engine::Wire {
     std::string_view lead;
     std::string_view body;
     std::string_view suffix;
+    bool whole = false;  // nothing of the response comes behind it
+    bool boxed = false;  // lead is all of it, and lies in the outbox
     size_t size() const { return lead.size() + body.size() + suffix.size(); }
 };
 
@@ -91,7 +94,11 @@ void Engine::fill_wire(Exchange& exchange, const Piece& piece, int64_t known_len
     bool copied = frame.body_length <= session::kCopiedBodyBytesMax;
     size_t room = (first ? response.head_size_max(context) : 0) + sizeof frame.prefix +
                   (copied ? frame.body_length : 0) + frame.suffix.size();
-    char* begin = outgoing(room);
+    wire.whole = last || response.exhausted();
+    bool boxed = wire.whole && copied && may_box(exchange);
+    char* begin = boxed ? outbox_.reserve(room) : nullptr;
+    wire.boxed = begin != nullptr;
+    if (!wire.boxed) begin = outgoing(room);
     char* at = begin;
     if (first) at += response.write_head(context, at);
     at = std::copy_n(frame.prefix, frame.prefix_length, at);
@@ -107,6 +114,7 @@ void Engine::fill_wire(Exchange& exchange, const Piece& piece, int64_t known_len
 
 WriteStatus Engine::write(Exchange& exchange, Piece piece, int64_t known_length, bool last) {
     Lock lock(mutex_);
+    if (ready_head_ == nullptr) flush_outbox();  // the last of a run
     Link* link = static_cast<Link*>(exchange.link);
     if (link != nullptr && link->connection.out.bytes() > session::kOutputSpillBytesMax)
         link = wait_for_room(lock, exchange);
@@ -118,13 +126,29 @@ WriteStatus Engine::write(Exchange& exchange, Piece piece, int64_t known_length,
     }
     Wire wire;
     fill_wire(exchange, piece, known_length, last, wire);
-    return transmit(*link, wire, piece.owner, last || exchange.response.exhausted());
+    if (wire.boxed && wire.size() != 0) return box(*link, wire);
+    return transmit(*link, wire, piece.owner);
 }
 
-WriteStatus Engine::transmit(Link& link, const Wire& wire, void* owner, bool last) {
+// Not when nobody waits for the application, and not behind a slow one: the standby flies beside
+// it.
+bool Engine::may_box(const Exchange& exchange) const {
+    const Link* link = static_cast<const Link*>(exchange.link);
+    uint32_t enough = outbox_.empty() ? kBoxedFrom : 1;
+    return ready_count_ >= enough && standby_.joinable() && !standby_flying_ && !draining_ &&
+           link != nullptr && link->connection.out.empty();
+}
+
+WriteStatus Engine::box(Link& link, const Wire& wire) {
+    outbox_.put(link, wire.size());
+    hurry_standby();
+    return WriteStatus::kDone;
+}
+
+WriteStatus Engine::transmit(Link& link, const Wire& wire, void* owner) {
     base::Chain& out = link.connection.out;
-    if (wire.size() == 0 && (last || out.empty())) return WriteStatus::kDone;
-    bool hold_back = !last && standby_.joinable() && !standby_flying_ &&
+    if (wire.size() == 0 && (wire.whole || out.empty())) return WriteStatus::kDone;
+    bool hold_back = !wire.whole && standby_.joinable() && !standby_flying_ &&
                      out.bytes() + wire.size() <= kHeldBytesMax;
     if (hold_back) {
         WriteStatus status = keep(link, wire, 0, owner);
@@ -257,6 +281,7 @@ void Engine::put_page(Exchange& exchange, uint16_t status, std::string_view page
 
 int Engine::share_socket(Exchange& exchange) {
     Lock lock(mutex_);
+    flush_outbox();
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr) return -1;
     if (!link->blocked && !flush_and_advance(*link)) return -1;
@@ -301,7 +326,7 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
             exchange.response.forbid_keep_alive();
         }
         link->connection.finished(now_ms_);
-        flush_and_advance(*link);
+        if (!link->boxed) flush_and_advance(*link);
     }
     forget_released();
     if (listeners_paused_ && has_pilot_) watch_listeners();

@@ -70,6 +70,11 @@ void Insurance::install() {
 
 void Insurance::pay(bool late) const {
     board::Slot& slot = recorder_.slot();
+    outbox_.take_all([&](int fd, std::string_view bytes, session::Exchange& exchange) {
+        answer(fd, bytes);
+        slot.ledger.answered.fetch_add(1);
+        exchange.counted = false;
+    });
     uint32_t used = std::min(board::kFlightsMax, slot.flights_used.load());
     for (uint32_t i = 0; i < used; ++i) {
         Flight& flight = slot.flights[i];

@@ -43,7 +43,8 @@ struct Link : base::TimerNode {
     int64_t deadline_ms() const {
         return socket ? socket->deadline_ms() : connection.deadline_ms();
     }
-    bool held = false;  // out waits for the standby or the next write
+    bool held = false;   // out waits for the standby or the next write
+    bool boxed = false;  // a whole answer waits in the engine's outbox; out is empty
 };
 
 }  // namespace mono::engine

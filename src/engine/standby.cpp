@@ -41,6 +41,13 @@ void Engine::stop_standby() {
 
 // Sleeps without the lock, and takes it politely: whoever holds it is at work, and blocking on it
 // would cost that thread a futex call.
+// Something waits that must not wait for long.
+void Engine::hurry_standby() {
+    if (standby_pace_ == StandbyPace::kFast) return;
+    standby_pace_ = StandbyPace::kFast;
+    standby_kick_.ring();
+}
+
 void Engine::wait_standby(Lock& lock) {
     int wait = standby_pace_ == StandbyPace::kDormant ? -1
                : standby_pace_ == StandbyPace::kSlow  ? kSlowMs
@@ -70,8 +77,10 @@ void Engine::run_standby() {
     while (!standby_quit_) {
         wait_standby(lock);
         if (epoch_ != seen) active_ms = now_ms_;
-        bool eventful = !held_.empty();
-        if (eventful) flush_held();
+        bool eventful = !held_.empty() || !outbox_.empty();
+        flush_held();
+        // As long as requests come and go, the pilot sends, at its next look.
+        if (now_ms_ - changed_ms_ >= kLongMs) flush_outbox();
         offer_ready(false);
         notice_stop();
         if (busy_ != 0 && !has_pilot_ && now_ms_ - changed_ms_ > kLongMs) {
@@ -98,7 +107,8 @@ void Engine::fly_standby(Lock& lock) {
     uint64_t epoch = epoch_;
     std::array<epoll_event, 64> events;
     while (!standby_quit_ && epoch_ == epoch && !has_pilot_) {
-        if (!held_.empty()) flush_held();
+        flush_held();
+        flush_outbox();
         watch_listeners();
         poll_all();  // what was served without the poller: those clients may leave meanwhile
         flush_access_log();
