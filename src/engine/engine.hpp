@@ -122,6 +122,10 @@ class Engine {
     // The response. Call without the GIL where it can be helped: they make system calls.
     // `known_length`: of the whole body where the caller knows it, else -1. `last` ends the body.
     WriteStatus write(session::Exchange& exchange, Piece piece, int64_t known_length, bool last);
+    // The same for who holds the GIL, where the answer can wait in the outbox: neither waits nor,
+    // as a rule, makes a system call. nullopt: not now, and nothing has happened.
+    std::optional<WriteStatus> try_write(session::Exchange& exchange, Piece piece,
+                                         int64_t known_length, bool last);
     // Sends a range of a file as the whole rest of the body; takes over `fd` in every case.
     WriteStatus write_file(session::Exchange& exchange, int fd, uint64_t offset, uint64_t length);
     // An interim response (1xx), complete with its empty line.
@@ -143,6 +147,8 @@ class Engine {
     bool take_message(session::Exchange& exchange, session::SocketMessage& message);
     // The application is done: the exchange goes back; the connection goes on or closes.
     void finish(session::Exchange& exchange);
+    // The same for who holds the GIL. False: not now.
+    bool try_finish(session::Exchange& exchange);
     // The response cannot be completed: the connection is reset so that nobody takes it for whole.
     void abandon(session::Exchange& exchange);
 
@@ -301,6 +307,8 @@ class Engine {
     void put_away(session::Exchange& exchange, Ending ending);
     char* outgoing(size_t bytes);
     WriteStatus transmit(Link& link, const Wire& wire, void* owner);
+    WriteStatus write_piece(Link* link, session::Exchange& exchange, const Piece& piece,
+                            int64_t known_length, bool last);
     bool may_box(const session::Exchange& exchange) const;
     WriteStatus box(Link& link, const Wire& wire);
     WriteStatus keep(Link& link, const Wire& wire, size_t sent, void* owner);

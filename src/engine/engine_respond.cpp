@@ -118,6 +118,19 @@ WriteStatus Engine::write(Exchange& exchange, Piece piece, int64_t known_length,
     Link* link = static_cast<Link*>(exchange.link);
     if (link != nullptr && link->connection.out.bytes() > session::kOutputSpillBytesMax)
         link = wait_for_room(lock, exchange);
+    return write_piece(link, exchange, piece, known_length, last);
+}
+
+std::optional<WriteStatus> Engine::try_write(Exchange& exchange, Piece piece, int64_t known_length,
+                                             bool last) {
+    Lock lock(mutex_, std::try_to_lock);
+    bool small = piece.bytes.size() <= session::kCopiedBodyBytesMax;
+    if (!lock || !small || !may_box(exchange)) return std::nullopt;
+    return write_piece(static_cast<Link*>(exchange.link), exchange, piece, known_length, last);
+}
+
+WriteStatus Engine::write_piece(Link* link, Exchange& exchange, const Piece& piece,
+                                int64_t known_length, bool last) {
     if (link == nullptr) {
         // Nobody listens; the framing still advances, for the access log and the length check.
         Wire ignored;
@@ -293,6 +306,14 @@ int Engine::share_socket(Exchange& exchange) {
 void Engine::finish(Exchange& exchange) {
     Lock lock(mutex_);
     give_back(lock, exchange, exchange.response.complete());
+}
+
+bool Engine::try_finish(Exchange& exchange) {
+    Lock lock(mutex_, std::try_to_lock);
+    const Link* link = static_cast<const Link*>(exchange.link);
+    if (!lock || link == nullptr || !link->boxed) return false;
+    give_back(lock, exchange, exchange.response.complete());
+    return true;
 }
 
 void Engine::abandon(Exchange& exchange) {

@@ -26,6 +26,7 @@ bool WsgiCall::require_head(const session::Exchange& exchange) {
 bool WsgiCall::end_body(session::Exchange& exchange) {
     if (objects_.socket_used() && exchange.response.head.empty()) return true;  // it did it all
     if (!require_head(exchange)) return false;
+    if (exchange.response.exhausted() && exchange.response.complete()) return true;
     int64_t known = exchange.response.begun() ? -1 : 0;
     return send_piece(objects_.write(), nullptr, known, true);
 }
@@ -151,7 +152,7 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
     bool whole = done || !exchange.response.begun();
     note_mismatch(exchange);
     objects_.detach();
-    {
+    if (!whole || !engine_.try_finish(exchange)) {
         WithoutGil without;
         if (whole) {
             engine_.finish(exchange);

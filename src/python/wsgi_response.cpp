@@ -35,8 +35,9 @@ bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool 
         Py_INCREF(piece);
         wire.owner = piece;
     }
-    engine::WriteStatus status;
-    {
+    std::optional<engine::WriteStatus> status =
+        write->engine->try_write(*write->exchange, wire, known_length, last);
+    if (!status) {
         WithoutGil without;
         status = write->engine->write(*write->exchange, wire, known_length, last);
     }
