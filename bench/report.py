@@ -18,7 +18,6 @@ _COLUMNS = (
     "p99 ms",
     "PSS MiB",
     "spread",
-    "quiet",
 )
 TARGETS = {"speed": "bench", "workers": "bench-workers"}  # suite -> make's target, page's name
 PEP_3333 = "against PEP 3333"  # a note with these words takes a row out of the race
@@ -40,21 +39,16 @@ _SUITE_TEXTS = {  # suite -> the page's title, what stands above, the load, the 
 }
 
 
-def counted(row: Outcome) -> list[Outcome]:
-    """The quiet rounds; all of them where none was quiet."""
-    return [one for one in row["rounds"] if one["quiet"]] or row["rounds"]
-
-
 def median(row: Outcome, key: str) -> float | None:
-    """The median over the rounds that count; None for a row that failed or has no round."""
+    """The median over the rounds; None for a row that failed or has no round."""
     if row["failed"] or not row["rounds"]:
         return None
-    return float(statistics.median(one[key] for one in counted(row)))
+    return float(statistics.median(one[key] for one in row["rounds"]))
 
 
 def _spread(row: Outcome) -> str:
     """(max - min) / median of CPU per request: how far to trust the row."""
-    values = [one["cpu_us"] for one in counted(row)]
+    values = [one["cpu_us"] for one in row["rounds"]]
     return f"{(max(values) - min(values)) / statistics.median(values):.0%}"
 
 
@@ -102,7 +96,6 @@ def case_table(outcome: Outcome) -> tuple[list[str], list[list[str]], list[str]]
                 f"{median(row, 'p99_ms'):.2f}",
                 f"{median(row, 'pss_mib'):.1f}",
                 _spread(row),
-                f"{sum(one['quiet'] for one in row['rounds'])}/{len(row['rounds'])}",
             ]
         )
     return columns, lines, notes
@@ -242,11 +235,7 @@ def _introduction(suite: str, result: Outcome) -> list[str]:
         *above,
         f"One worker on core 0, wrk with {result['connections']} connections on core 1. {load}"
         f"{result['rounds']} rounds of {result['seconds']} s, interleaved over the servers, each "
-        "round a fresh process. A round is quiet when a fixed piece of Python on core 0 was as "
-        "fast before and after it as at its best (bench/quiet.py). Others are repeated, up to "
-        "three times as many rounds, and count only where none was quiet. Medians over the rounds "
-        "that count. "
-        "CPU is user and system time of all the server's "
+        "round a fresh process; medians. CPU is user and system time of all the server's "
         f"processes. {ratios}; spread is (max - min) / median of CPU over the rounds. "
         "A cell with an error or a wrong answer is no number. "
         "Compare within one run only; the ratios travel better than the numbers.",

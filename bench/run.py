@@ -2,9 +2,9 @@
 BENCH_SUITE=workers in the environment takes the cases and servers of workers.py instead.
 
 speed: for every case, rounds interleaved over the servers (A B C A B C ...), each round a fresh
-server on core 0 and wrk on core 1, medians over the rounds in which the machine was quiet.
-memory: PSS after 1000 requests. startup: from exec to the first answer, servers alternating.
-Numbers are only comparable within one run on one machine: read the ratios.
+server on core 0 and wrk on core 1, medians over rounds. memory: PSS after 1000 requests.
+startup: from exec to the first answer, servers alternating. Numbers are only comparable within
+one run on one machine: read the ratios.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from typing import Any
 
 import cpu
 import memory
-import quiet
 import report
 import startup
 import workers
@@ -44,7 +43,6 @@ SUITE_CASES = CASES if SUITE == "speed" else workers.CASES
 SUITE_SERVERS = SERVERS if SUITE == "speed" else workers.SERVERS
 KINDS = {"speed": ("speed", "memory", "startup"), "workers": ("workers",)}  # what a page shows
 Row = dict[str, Any]
-TRIES = 3  # of a round that was disturbed
 
 
 def absence(server: Server, versions: dict[str, str], needs: tuple[str, ...] = ()) -> str:
@@ -71,7 +69,7 @@ def runs_in(server: Server, case: Case) -> bool:
     return not server.extra and not (server.name == "bare" and case.bare is None)
 
 
-def one_round(server: Server, case: Case, settings: argparse.Namespace) -> dict[str, float]:
+def one_round(server: Server, case: Case, seconds: int) -> dict[str, float]:
     """Start, check, warm up, load, measure, kill. WrongAnswer where there is no number."""
     port = free_port()
     launch = Launch(case.app, port, 1, case.closes, case.bare or (), case.expected)
@@ -79,11 +77,9 @@ def one_round(server: Server, case: Case, settings: argparse.Namespace) -> dict[
         load.wait_until_right(running, port, case)
         load.warm(port, case)
         pids = running.pids
-        undisturbed = settings.watch.is_quiet()
         before = cpu.used_us(pids)
-        loaded = load.run(port, case, settings.seconds)
+        loaded = load.run(port, case, seconds)
         after = cpu.used_us(pids)
-        undisturbed = settings.watch.is_quiet() and undisturbed
         if loaded.errors:
             raise load.WrongAnswer(f"failed ({loaded.errors} errors)")
         if loaded.requests == 0:
@@ -97,16 +93,15 @@ def one_round(server: Server, case: Case, settings: argparse.Namespace) -> dict[
             "p50_ms": loaded.p50_us / 1000,
             "p99_ms": loaded.p99_us / 1000,
             "pss_mib": cpu.pss_kib(pids) / 1024,
-            "quiet": undisturbed,
         }
 
 
-def play_round(row: Row, server: Server, case: Case, settings: argparse.Namespace) -> None:
-    """One more round into the row, unless it has enough or has failed."""
-    if row["failed"] or sum(one["quiet"] for one in row["rounds"]) >= settings.rounds:
+def play_round(row: Row, server: Server, case: Case, seconds: int) -> None:
+    """One more round into the row; a row that failed once is not tried again."""
+    if row["failed"]:
         return
     try:
-        row["rounds"].append(one_round(server, case, settings))
+        row["rounds"].append(one_round(server, case, seconds))
     except load.WrongAnswer as error:  # one server's trouble never ends the others' run
         text = str(error)
         row["failed"] = text if text.startswith("failed") else f"failed ({text})"
@@ -125,9 +120,9 @@ def run_case(case: Case, servers: list[Server], settings: argparse.Namespace) ->
         }
         for server in wanted
     }
-    for _ in range(settings.rounds * TRIES):
+    for _ in range(settings.rounds):
         for server in wanted:
-            play_round(rows[server.name], server, case, settings)
+            play_round(rows[server.name], server, case, settings.seconds)
     outcome = {"case": case.name, "title": case.title, "rows": list(rows.values())}
     if case.goals:
         outcome["goals"] = [dataclasses.asdict(goal) for goal in case.goals]
@@ -166,7 +161,6 @@ def speed(settings: argparse.Namespace) -> None:
     servers = pick_servers(settings.servers, SUITE_SERVERS)
     result = header(settings)
     result["cases"] = []
-    settings.watch = quiet.Watch()
     started = time.monotonic()
     for case in pick_cases(settings.cases, SUITE_CASES):
         if not any(runs_in(server, case) for server in servers):
