@@ -5,6 +5,8 @@
 #   make bench CASES=hello,flask SERVERS=bare,bjoern,monoceros
 #   make bench BENCH_SECONDS=5 BENCH_ROUNDS=7   longer, steadier
 #   make bench BENCH_PUBLISH=1                  also writes docs/bench.md, docs/bench.svg and .png
+#   make bench-quiet                            hello, Flask and Django beside bjoern, in slices of a
+#                                               quiet machine: for differences of a few per cent
 #   make bench-workers                          threads, greenlets, ASGI and WebSocket (workers.py);
 #                                               the same settings, BENCH_PUBLISH=1 writes
 #                                               docs/bench-workers.md
@@ -26,7 +28,7 @@ BENCH_RUN = python3 bench/run.py
 export BENCH_PYTHON BENCH_SECONDS BENCH_ROUNDS BENCH_STARTS BENCH_PUBLISH BENCH_WHEEL BENCH_KEEP
 export CASES SERVERS
 
-.PHONY: bench bench-workers bench-memory bench-startup bench-render bench-setup
+.PHONY: bench bench-quiet bench-workers bench-memory bench-startup bench-render bench-setup
 .PHONY: bench-workers-setup bench-lifecycle bench-lifecycle-setup bench-dispatch
 
 bench-setup:
@@ -35,6 +37,9 @@ bench-setup:
 bench: bench-setup
 	@$(BENCH_RUN) speed
 	@$(BENCH_RUN) render
+
+bench-quiet: bench-setup
+	@$(BENCH_RUN) quiet
 
 bench-workers bench-workers-setup: export BENCH_SUITE = workers
 

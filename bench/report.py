@@ -22,6 +22,11 @@ _COLUMNS = (
 TARGETS = {"speed": "bench", "workers": "bench-workers"}  # suite -> make's target, page's name
 PEP_3333 = "against PEP 3333"  # a note with these words takes a row out of the race
 _CHART = ("![Requests per second of server CPU](bench.svg)", "")
+_QUIET = (
+    "By `make bench-quiet`: servers that run at the same time, loaded in turn for 0.1 s each; only "
+    "slices count before and after which a fixed piece of Python on their core was as fast as it "
+    "can be (bench/quiet.py). Medians over groups of fresh processes."
+)
 _SUITE_TEXTS = {  # suite -> the page's title, what stands above, the load, the ratios
     "speed": (
         "Benchmark",
@@ -184,6 +189,35 @@ def summary_text(result: Outcome) -> str:
     return "== CPU us/request\n" + _text_table(*_summary_table(result))
 
 
+def _quiet_table(rows: list[Outcome]) -> tuple[list[str], list[list[str]]]:
+    lines = []
+    for row in rows:
+        groups = [value for value in row["cpu_us"] if value]
+        if not groups:
+            lines.append([row["case"], row["server"], "no quiet slice", "", "", ""])
+            continue
+        (base,) = [r for r in rows if r["case"] == row["case"] and r["server"] == rows[0]["server"]]
+        pairs = zip(row["cpu_us"], base["cpu_us"], strict=True)
+        ratios = sorted(own / first for own, first in pairs if own and first)
+        lines.append(
+            [
+                row["case"],
+                row["server"],
+                f"{statistics.median(groups):.1f}",
+                f"{statistics.median(ratios):.2f}" if ratios else "-",
+                f"{ratios[0]:.2f} to {ratios[-1]:.2f}" if ratios else "-",
+                str(row["slices"]),
+            ]
+        )
+    first = rows[0]["server"] if rows else "first"
+    return ["case", "server", "CPU us/request", f"of {first}", "groups", "slices"], lines
+
+
+def quiet_text(rows: list[Outcome]) -> str:
+    """The quiet slices for the terminal."""
+    return _text_table(*_quiet_table(rows))
+
+
 def _memory_table(rows: list[Outcome]) -> tuple[list[str], list[list[str]]]:
     names = list(dict.fromkeys(row["server"] for row in rows))
     lines = []
@@ -259,6 +293,9 @@ def page(suite: str, latest: dict[str, Outcome]) -> str:
             parts += ["", *[f"[{number}] {note}.  " for number, note in enumerate(notes, 1)]]
         if goals := goal_lines(outcome):
             parts += ["", *[f"- {line}" for line in goals]]
+    if "quiet" in latest:
+        table = _markdown_table(*_quiet_table(latest["quiet"]["quiet"]))
+        parts += ["", "## In quiet moments", "", _QUIET, "", table]
     if "memory" in latest:
         table = _markdown_table(*_memory_table(latest["memory"]["memory"]))
         title = "## Memory: master and workers, hello, after 1000 requests"

@@ -1,8 +1,9 @@
-"""The benchmark's front door: `run.py speed|memory|startup|render`; see bench/bench.mk.
+"""The benchmark's front door: `run.py speed|quiet|memory|startup|render`; see bench/bench.mk.
 BENCH_SUITE=workers in the environment takes the cases and servers of workers.py instead.
 
 speed: for every case, rounds interleaved over the servers (A B C A B C ...), each round a fresh
-server on core 0 and wrk on core 1, medians over rounds. memory: PSS after 1000 requests.
+server on core 0 and wrk on core 1, medians over rounds. quiet: few servers, slices of a tenth
+of a second, those of a quiet machine. memory: PSS after 1000 requests.
 startup: from exec to the first answer, servers alternating. Numbers are only comparable within
 one run on one machine: read the ratios.
 """
@@ -20,6 +21,7 @@ from typing import Any
 
 import cpu
 import memory
+import quiet
 import report
 import startup
 import workers
@@ -41,7 +43,10 @@ import load
 RESULTS = ROOT / "bench" / "results"
 SUITE_CASES = CASES if SUITE == "speed" else workers.CASES
 SUITE_SERVERS = SERVERS if SUITE == "speed" else workers.SERVERS
-KINDS = {"speed": ("speed", "memory", "startup"), "workers": ("workers",)}  # what a page shows
+KINDS = {
+    "speed": ("speed", "quiet", "memory", "startup"),
+    "workers": ("workers",),
+}  # what a page shows
 Row = dict[str, Any]
 
 
@@ -173,6 +178,18 @@ def speed(settings: argparse.Namespace) -> None:
     save(SUITE, result)
 
 
+def measure_quiet(settings: argparse.Namespace) -> None:
+    """CPU a request of servers that differ by little."""
+    result = header(settings)
+    result["quiet"] = quiet.measure(
+        settings.rounds,
+        (settings.cases, settings.servers),
+        lambda server, case: absence(server, settings.versions, case_needs(case)),
+    )
+    print(report.quiet_text(result["quiet"]))
+    save("quiet", result)
+
+
 def measure_memory(settings: argparse.Namespace) -> None:
     """PSS of master and workers, 1 and 4 workers."""
     result = header(settings)
@@ -214,7 +231,7 @@ def parse_arguments() -> argparse.Namespace:
         return [word for word in text.replace(",", " ").split() if word]
 
     parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
-    parser.add_argument("mode", choices=("speed", "memory", "startup", "render"))
+    parser.add_argument("mode", choices=("speed", "quiet", "memory", "startup", "render"))
     env = os.environ.get
     parser.add_argument("--cases", type=words, default=words(env("CASES", "")))
     parser.add_argument("--servers", type=words, default=words(env("SERVERS", "")))
@@ -231,6 +248,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so the server is killed
     modes = {
         "speed": speed,
+        "quiet": measure_quiet,
         "memory": measure_memory,
         "startup": measure_startup,
         "render": render,
