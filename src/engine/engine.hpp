@@ -382,6 +382,7 @@ class Engine {
     bool standby_flying_ = false;
     StandbyPace standby_pace_ = StandbyPace::kDormant;
     int64_t changed_ms_ = 0;  // when epoch_ grew last
+    int64_t boxed_ms_ = 0;    // when the oldest answer in the outbox was put there
     bool standby_quit_ = false;
 
     std::atomic<uint64_t> wakes_{0};

@@ -153,6 +153,7 @@ bool Engine::may_box(const Exchange& exchange) const {
 }
 
 WriteStatus Engine::box(Link& link, const Wire& wire) {
+    if (outbox_.empty()) boxed_ms_ = now_ms_;
     outbox_.put(link, wire.size());
     hurry_standby();
     return WriteStatus::kDone;

@@ -18,6 +18,7 @@ constexpr int kSlowMs = 8;
 constexpr int kCalmLooks = 16;        // fast looks without an event before it looks slowly
 constexpr int64_t kDormantMs = 1000;  // without a request before it sleeps until there is one
 constexpr int64_t kLongMs = 1;        // an application that takes longer needs a standby
+constexpr int64_t kBoxedMsMax = 5;    // for an answer, should no pilot come by
 constexpr int kPoliteTries = 3;
 constexpr int kOfferMs = 2;  // between two tries to hand over what waits here
 
@@ -80,7 +81,7 @@ void Engine::run_standby() {
         bool eventful = !held_.empty() || !outbox_.empty();
         flush_held();
         // As long as requests come and go, the pilot sends, at its next look.
-        if (now_ms_ - changed_ms_ >= kLongMs) flush_outbox();
+        if (now_ms_ - changed_ms_ >= kLongMs || now_ms_ - boxed_ms_ > kBoxedMsMax) flush_outbox();
         offer_ready(false);
         notice_stop();
         if (busy_ != 0 && !has_pilot_ && now_ms_ - changed_ms_ > kLongMs) {
