@@ -3,7 +3,8 @@
 Whoever shares the host with a virtual machine slows it down by half for tenths of seconds or for
 seconds, in CPU time too, which counts what the neighbour takes from caches and execution units. So
 a fixed piece of Python is timed on the servers' core between any two slices, and only slices count
-before and after which it was as fast as it can be. That tells servers apart that differ by 3 %.
+before and after which it was as fast as it can be; of those the lower quartile, because what
+remains of the noise only adds. That tells servers apart that differ by 3 %.
 """
 
 import os
@@ -23,9 +24,10 @@ import load
 CASE_NAMES = ["hello", "flask", "django"]
 SERVER_NAMES = ["bjoern", "monoceros"]
 SLICE_SECONDS = 0.1
-SECONDS = 25  # of each group of fresh processes
+SECONDS = 20  # of each group of fresh processes
 TOLERANCE = 1.1  # of the fastest probe
 WARM_ROUNDS = 10
+SLICES_MIN = 4  # fewer tell nothing about a group
 _FASTEST = 0.05  # the fraction of the probes that tells how fast the core can be
 _REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 _PROBE_STEPS = 4000
@@ -133,10 +135,16 @@ def _slices(case: Case, servers: list[Server]) -> dict[str, list[float]]:
     return found
 
 
+def _lower_quartile(values: list[float]) -> float | None:
+    if len(values) < SLICES_MIN:
+        return None
+    return statistics.quantiles(values, n=4, method="inclusive")[0]
+
+
 def measure(
     groups: int, names: tuple[list[str], list[str]], absence: Callable[[Server, Case], str]
 ) -> list[dict[str, Any]]:
-    """Rows {case, server, cpu_us: [median of each group or None], slices: that counted}."""
+    """Rows {case, server, cpu_us: [of each group, or None], slices: that counted}."""
     rows: list[dict[str, Any]] = []
     for case in pick_cases(names[0] or CASE_NAMES):
         wanted = names[1] or SERVER_NAMES
@@ -149,6 +157,6 @@ def measure(
         for _ in range(groups):
             for name, values in _slices(case, servers).items():
                 mine[name]["slices"] += len(values)
-                mine[name]["cpu_us"].append(statistics.median(values) if values else None)
+                mine[name]["cpu_us"].append(_lower_quartile(values))
         rows += mine.values()
     return rows

@@ -25,7 +25,8 @@ _CHART = ("![Requests per second of server CPU](bench.svg)", "")
 _QUIET = (
     "By `make bench-quiet`: servers that run at the same time, loaded in turn for 0.1 s each; only "
     "slices count before and after which a fixed piece of Python on their core was as fast as it "
-    "can be (bench/quiet.py). Medians over groups of fresh processes."
+    "can be (bench/quiet.py). The lower quartile of a group of fresh processes; medians over "
+    "groups. Its client is slower than wrk, so that hello does not fill the server."
 )
 _SUITE_TEXTS = {  # suite -> the page's title, what stands above, the load, the ratios
     "speed": (
