@@ -35,6 +35,23 @@ session::Exchange* take_before_others(Server& server, size_t others) {
     return nullptr;
 }
 
+// A request that runs while two more wait behind it.
+struct Crowd {
+    explicit Crowd(Options options = {}) : server(std::move(options)) {
+        if (first != nullptr) own = target_of(*first);
+    }
+    Client& client() { return clients[std::stoul(own.substr(1))]; }  // who sent `first`
+    WriteStatus write_own() {
+        set_head(*first);
+        return server->write(*first, {own, nullptr}, static_cast<int64_t>(own.size()), true);
+    }
+
+    Server server;
+    std::vector<Client> clients = crowd(server, 3);
+    session::Exchange* first = take_before_others(server, 2);  // nullptr: it did not come
+    std::string own;
+};
+
 void serve_rest(Server& server) {
     while (session::Exchange* exchange = server.turn(20))
         respond(server.engine(), *exchange, target_of(*exchange));
@@ -57,15 +74,15 @@ TEST(Outbox, EveryAnswerArrives) {
 
 // Three connections, so that two requests always wait behind the one that runs.
 TEST(Outbox, AnAnswerDoesNotWaitForASlowNeighbour) {
-    Server server;
-    std::vector<Client> clients = crowd(server, 3);
-    session::Exchange* first = take_before_others(server, 2);
-    ASSERT_NE(first, nullptr);
-    const std::string own = target_of(*first);
+    Crowd crowd;
+    ASSERT_NE(crowd.first, nullptr);
+    Server& server = crowd.server;
+    session::Exchange* first = crowd.first;
+    const std::string& own = crowd.own;
     respond(server.engine(), *first, own);
     session::Exchange* slow = server.take();
     ASSERT_NE(slow, nullptr);
-    Client& client = clients[std::stoul(own.substr(1))];
+    Client& client = crowd.client();
     EXPECT_EQ(client.response(), own);  // this thread is the application: it does nothing else
     respond(server.engine(), *slow, target_of(*slow));
     serve_rest(server);
@@ -73,18 +90,16 @@ TEST(Outbox, AnAnswerDoesNotWaitForASlowNeighbour) {
 
 // PEP 3333: close() comes after the last byte, however long it takes.
 TEST(Outbox, AnAnswerDoesNotWaitForItsApplicationToCleanUp) {
-    Server server;
-    std::vector<Client> clients = crowd(server, 3);
-    session::Exchange* first = take_before_others(server, 2);
-    ASSERT_NE(first, nullptr);
-    const std::string own = target_of(*first);
-    set_head(*first);
-    EXPECT_EQ(server->write(*first, {own, nullptr}, static_cast<int64_t>(own.size()), true),
-              WriteStatus::kDone);
-    EXPECT_EQ(clients[std::stoul(own.substr(1))].response(), own);
+    Crowd crowd;
+    ASSERT_NE(crowd.first, nullptr);
+    Server& server = crowd.server;
+    session::Exchange* first = crowd.first;
+    const std::string& own = crowd.own;
+    EXPECT_EQ(crowd.write_own(), WriteStatus::kDone);
+    EXPECT_EQ(crowd.client().response(), own);
     server->finish(*first);
     serve_rest(server);
-    clients[std::stoul(own.substr(1))].get("/again");
+    crowd.client().get("/again");
     session::Exchange* again = server.take();
     ASSERT_NE(again, nullptr);
     EXPECT_EQ(target_of(*again), "/again");
@@ -110,12 +125,12 @@ TEST(Outbox, TriesNothingWhenNobodyWaits) {
 
 // True if the first answer of a crowd could be tried; it arrives in any case.
 bool tried(size_t size) {
-    Server server;
-    std::vector<Client> clients = crowd(server, 3);
-    session::Exchange* first = take_before_others(server, 2);
-    EXPECT_NE(first, nullptr);
-    if (first == nullptr) return true;
-    Client& client = clients[std::stoul(target_of(*first).substr(1))];
+    Crowd crowd;
+    EXPECT_NE(crowd.first, nullptr);
+    if (crowd.first == nullptr) return true;
+    Server& server = crowd.server;
+    session::Exchange* first = crowd.first;
+    Client& client = crowd.client();
     set_head(*first);
     const std::string body(size, 'x');
     const auto length = static_cast<int64_t>(size);
@@ -136,26 +151,26 @@ TEST(Outbox, TriesWhatIsSmallWhenOthersWait) {
 }
 
 TEST(Outbox, AnAnswerOutlivesItsEngine) {
-    Server server;
-    std::vector<Client> clients = crowd(server, 3);
-    session::Exchange* first = take_before_others(server, 2);
-    ASSERT_NE(first, nullptr);
-    const std::string own = target_of(*first);
+    Crowd crowd;
+    ASSERT_NE(crowd.first, nullptr);
+    Server& server = crowd.server;
+    session::Exchange* first = crowd.first;
+    const std::string& own = crowd.own;
     respond(server.engine(), *first, own);
     server.destroy();
-    EXPECT_EQ(clients[std::stoul(own.substr(1))].response(), own);
+    EXPECT_EQ(crowd.client().response(), own);
 }
 
 // Twice sent would be taken for the answer to the next request.
 TEST(Outbox, AnAnswerOutlivesACrashOnce) {
     for (int round = 0; round < 20; ++round) {
         Siblings siblings;
-        Server server(siblings.options(0));
-        std::vector<Client> clients = crowd(server, 3);
-        session::Exchange* first = take_before_others(server, 2);
-        ASSERT_NE(first, nullptr);
-        const std::string own = target_of(*first);
-        Client& client = clients[std::stoul(own.substr(1))];
+        Crowd crowd(siblings.options(0));
+        ASSERT_NE(crowd.first, nullptr);
+        Server& server = crowd.server;
+        session::Exchange* first = crowd.first;
+        const std::string& own = crowd.own;
+        Client& client = crowd.client();
         respond(server.engine(), *first, own);
         server->pay_insurance(false);
         server.destroy();
@@ -168,16 +183,14 @@ TEST(Outbox, AnAnswerOutlivesACrashOnce) {
 }
 
 TEST(Outbox, AnAnswerThatTurnsOutBrokenIsNotKeptAlive) {
-    Server server;
-    std::vector<Client> clients = crowd(server, 3);
-    session::Exchange* first = take_before_others(server, 2);
-    ASSERT_NE(first, nullptr);
-    const std::string own = target_of(*first);
-    set_head(*first);
-    EXPECT_EQ(server->write(*first, {own, nullptr}, static_cast<int64_t>(own.size()), true),
-              WriteStatus::kDone);
+    Crowd crowd;
+    ASSERT_NE(crowd.first, nullptr);
+    Server& server = crowd.server;
+    session::Exchange* first = crowd.first;
+    const std::string& own = crowd.own;
+    EXPECT_EQ(crowd.write_own(), WriteStatus::kDone);
     server->abandon(*first);  // close() raised
-    Client& client = clients[std::stoul(own.substr(1))];
+    Client& client = crowd.client();
     EXPECT_EQ(client.response(), own);
     EXPECT_NE(client.end(), Client::End::kOpen);
     serve_rest(server);

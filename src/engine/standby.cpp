@@ -40,8 +40,6 @@ void Engine::stop_standby() {
     (standby_.joinable() ? standby_ : watch_).join();
 }
 
-// Sleeps without the lock, and takes it politely: whoever holds it is at work, and blocking on it
-// would cost that thread a futex call.
 // Something waits that must not wait for long.
 void Engine::hurry_standby() {
     if (standby_pace_ == StandbyPace::kFast) return;
@@ -49,6 +47,8 @@ void Engine::hurry_standby() {
     standby_kick_.ring();
 }
 
+// Sleeps without the lock, and takes it politely: whoever holds it is at work, and blocking on it
+// would cost that thread a futex call.
 void Engine::wait_standby(Lock& lock) {
     int wait = standby_pace_ == StandbyPace::kDormant ? -1
                : standby_pace_ == StandbyPace::kSlow  ? kSlowMs
