@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cases import Case
-from servers import LOAD_CORE, WS_LOAD, Running
+from servers import LOAD_CORE, WS_LOAD, Launch, Running
 
 _LUA = Path(__file__).resolve().parent / "wrk.lua"
 _ERRORS = ("connect", "read", "write", "status", "timeout")
@@ -33,6 +33,11 @@ class Loaded:
     p50_us: int
     p99_us: int
     errors: int
+
+
+def launch(case: Case, port: int) -> Launch:
+    """How a server is started for the case, with one worker."""
+    return Launch(case.app, port, 1, case.closes, case.bare or (), case.expected)
 
 
 def _ask(connection: http.client.HTTPConnection, case: Case) -> http.client.HTTPResponse:

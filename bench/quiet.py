@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from cases import CONNECTIONS, Case, pick_cases
-from servers import SERVER_CORE, Launch, Running, Server, free_port, pick_servers
+from servers import SERVER_CORE, Running, Server, free_port, pick_servers
 
 import load
 
@@ -109,8 +109,7 @@ def _slices(case: Case, servers: list[Server]) -> dict[str, list[float]]:
         pids: dict[str, list[int]] = {}
         for server in servers:
             port = free_port()
-            launch = Launch(case.app, port, 1, case.closes, case.bare or (), case.expected)
-            running = stack.enter_context(Running(server, launch))
+            running = stack.enter_context(Running(server, load.launch(case, port)))
             load.wait_until_right(running, port, case)
             clients[server.name] = _Load(port, case.expected)
             pids[server.name] = running.pids

@@ -30,7 +30,6 @@ from servers import (
     ROOT,
     SERVERS,
     SUITE,
-    Launch,
     Running,
     Server,
     free_port,
@@ -77,8 +76,7 @@ def runs_in(server: Server, case: Case) -> bool:
 def one_round(server: Server, case: Case, seconds: int) -> dict[str, float]:
     """Start, check, warm up, load, measure, kill. WrongAnswer where there is no number."""
     port = free_port()
-    launch = Launch(case.app, port, 1, case.closes, case.bare or (), case.expected)
-    with Running(server, launch) as running:
+    with Running(server, load.launch(case, port)) as running:
         load.wait_until_right(running, port, case)
         load.warm(port, case)
         pids = running.pids
