@@ -29,6 +29,9 @@ struct Reader {
         ++at;
         return true;
     }
+    void skip_blanks() {
+        while (!done() && is_blank(*at)) ++at;
+    }
     bool take_token() {
         const char* begin = at;
         while (!done() && is_token({at, 1})) ++at;
@@ -58,12 +61,20 @@ bool read_size(Reader& line, uint64_t& size) {
     return line.at != begin;
 }
 
-// chunk-ext, RFC 9112 section 7.1.1. Blanks are read before ";" only: elsewhere they are "bad"
-// by the standard's own name for them, and nobody sends them.
+// chunk-ext, RFC 9112 section 7.1.1: bad whitespace (BWS) may stand around ";" and "=", and nowhere
+// else: not at the line's end.
 bool read_extension(Reader& line) {
-    while (!line.done() && is_blank(*line.at)) ++line.at;
-    if (!line.take(';') || !line.take_token()) return false;
-    if (!line.take('=')) return true;
+    line.skip_blanks();
+    if (!line.take(';')) return false;
+    line.skip_blanks();
+    if (!line.take_token()) return false;
+    const char* after_name = line.at;
+    line.skip_blanks();
+    if (!line.take('=')) {
+        line.at = after_name;
+        return true;
+    }
+    line.skip_blanks();
     return !line.done() && *line.at == '"' ? line.take_quoted() : line.take_token();
 }
 
@@ -72,7 +83,7 @@ LineFault read_size_line(Reader line, uint64_t& size) {
     if (cr != line.end) return {Error::kBareCr, cr};
     if (!read_size(line, size)) return {Error::kChunkSizeInvalid, line.at};
     const char* after_size = line.at;
-    while (!line.done() && is_blank(*line.at)) ++line.at;
+    line.skip_blanks();
     if (line.done() ? line.at != after_size : *line.at != ';')
         return {Error::kChunkSizeInvalid, after_size};
     line.at = after_size;

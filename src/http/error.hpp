@@ -28,7 +28,7 @@ enum class Error : uint8_t {
     kUnderscoreRefused,  // header_map = refuse
     kDuplicateField,     // Host, Content-Type
     kHostInvalid,
-    kHostMissing,     // HTTP/1.1 without Host (only where the rules demand it)
+    kHostMissing,     // an absolute target of HTTP/1.1 without Host
     kSchemeConflict,  // secure_scheme_headers disagree
     // Framing
     kContentLengthInvalid,  // sign, blank, list, non-digit, beyond 64 bits

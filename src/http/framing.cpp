@@ -112,6 +112,23 @@ Error judge_transfer_encoding(const Collected& collected, const RequestHead& hea
     return collected.content_length ? Error::kLengthAndChunked : Error::kNone;
 }
 
+// RFC 9112 sections 3.2.2 and 3.3: an authority in the target counts, and what Host says does not.
+// An absolute target saves no client of HTTP/1.1 from sending Host (section 3.2).
+Error take_authority(bool has_host, RequestHead& head) {
+    if (head.authority.empty()) return Error::kNone;
+    if (!has_host) {
+        if (head.form == TargetForm::kAbsolute && head.at_least_1_1()) return Error::kHostMissing;
+        head.fields.push_back({{}, head.authority, KnownField::kHost});
+        return Error::kNone;
+    }
+    for (Field& field : head.fields) {
+        if (field.known != KnownField::kHost) continue;
+        field.value = head.authority;
+        field.ascii = true;
+    }
+    return Error::kNone;
+}
+
 }  // namespace
 
 FramingError apply_framing(const char* buffer, RequestHead& head) {
@@ -128,6 +145,9 @@ FramingError apply_framing(const char* buffer, RequestHead& head) {
         if (error != Error::kNone) return {error, field->name.offset};
         head.body = BodyKind::kChunked;
     }
+
+    const Error error = take_authority(collected.host != nullptr, head);
+    if (error != Error::kNone) return {error, head.target.offset};
 
     const bool modern = head.at_least_1_1();
     head.keep_alive = !collected.close && !collected.compressed &&

@@ -14,7 +14,8 @@ struct FramingError {
 };
 
 // Fills the framing part of `head`; checks duplicates (Host, Content-Type, Content-Length),
-// Host grammar, Transfer-Encoding rules, Connection as a token list.
+// Host grammar, Transfer-Encoding rules, Connection as a token list. The authority of the target,
+// where it has one, becomes the value of Host.
 // "Content-Length: 0" is BodyKind::kNone. CONNECT and a compressed transfer coding (which is not
 // decoded) end the connection.
 [[nodiscard]] FramingError apply_framing(const char* buffer, RequestHead& head);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,11 +14,15 @@
 namespace mono::http {
 
 struct Field {
-    base::Slice name;
+    base::Slice name;   // empty: the client did not send it (a Host that its target implies)
     base::Slice value;  // trimmed of SP and HTAB
     KnownField known = KnownField::kOther;
     bool ascii = true;        // every byte of the value is below 0x80
     bool underscore = false;  // the name holds "_"
+
+    std::string_view name_in(const char* buffer) const {
+        return name.empty() ? wire_name(known) : name.in(buffer);
+    }
 };
 
 enum class TargetForm : uint8_t { kOrigin, kAbsolute, kAuthority, kAsterisk };

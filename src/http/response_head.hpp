@@ -42,7 +42,7 @@ class ResponseHead {
     bool status_forbids_body() const { return status_ < 200 || status_ == 204 || status_ == 304; }
 
     struct Context {
-        uint8_t version_minor = 1;         // the request's
+        uint8_t version_minor = 1;         // 0 for who speaks HTTP/1.0
         std::string_view server;           // value of Server; empty = no field
         std::string_view date;             // value of Date, 29 bytes; empty = no field
         std::string_view connection;       // "close", "keep-alive" or "upgrade"; empty = no field

@@ -165,7 +165,7 @@ Ref make_header_list(const session::Exchange& exchange) {
     if (!list) return Ref();
     Py_ssize_t at = 0;
     for (const http::Field& field : exchange.head.fields) {
-        Ref name = lower_bytes(exchange.text(field.name));
+        Ref name = lower_bytes(field.name_in(exchange.bytes.data()));
         Ref value = bytes_of(exchange.text(field.value));
         if (!name || !value) return Ref();
         PyObject* pair = PyTuple_Pack(2, name.get(), value.get());

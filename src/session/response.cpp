@@ -12,8 +12,8 @@ void Response::clear() {
 void Response::begin(const http::RequestHead& request, const ResponseContext& context,
                      int64_t known_length) {
     begun_ = true;
-    // Where the rules let another major version in, the answer is still in our own.
-    version_minor_ = request.version_major == 1 ? request.version_minor : 1;
+    // RFC 9110 section 2.5: never a version that is not ours.
+    version_minor_ = request.at_least_1_1() ? 1 : 0;
     no_body_ = request.head_method || head.status_forbids_body();
     keep_alive_ = request.keep_alive && context.may_persist;
     if (head.has_content_length()) {

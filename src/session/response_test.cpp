@@ -237,6 +237,19 @@ TEST(Response, AnotherMajorVersionIsAnsweredAsOurOwn) {
     EXPECT_TRUE(head.starts_with("HTTP/1.1 ")) << head;  // 1.0 knows no chunks
 }
 
+TEST(Response, NoVersionIsAnsweredThatIsNotOurs) {
+    for (uint8_t minor = 0; minor <= 9; ++minor) {
+        Response response;
+        ASSERT_EQ(response.head.set_status("200 OK"), http::HeadFault::kNone);
+        http::RequestHead request;
+        request.version_minor = minor;
+        const ResponseContext context{"", "", true};
+        response.begin(request, context, 0);
+        const std::string head = head_bytes(response, context);
+        EXPECT_TRUE(head.starts_with(minor == 0 ? "HTTP/1.0 " : "HTTP/1.1 ")) << head;
+    }
+}
+
 TEST(Response, ClearForgetsEverything) {
     Response response = begun("5", -1);
     response.frame(7, true);

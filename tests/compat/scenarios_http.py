@@ -59,6 +59,8 @@ SHAPES: dict[str, tuple[str, list[str]]] = {
 # Bytes -> refused (or not) in the same way. Host is written out.
 REFUSALS: dict[str, bytes] = {
     "no-host": b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+    "absolute-no-host": b"GET http://a/ HTTP/1.1\r\nConnection: close\r\n\r\n",
+    "version-12": b"GET / HTTP/1.2\r\nHost: h\r\nConnection: close\r\n\r\n",
     "two-hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "garbage": b"garbage\r\n\r\n",
     "tls-hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
@@ -123,6 +125,7 @@ BODIES: dict[str, bytes] = {
     "chunks": CHUNKED % (b"read", b"3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n"),
     "chunks-steps": CHUNKED % (b"read:4;readline;read", b"3\r\nab\n\r\n4\r\nc\nde\r\n0\r\n\r\n"),
     "chunks-extension": CHUNKED % (b"read", b"3;a=b;c\r\nabc\r\n0\r\n\r\n"),
+    "chunks-blanks": CHUNKED % (b"read", b"3; a = b ;c\r\nabc\r\n0\r\n\r\n"),
     "chunks-trailer": CHUNKED % (b"read", b"3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n"),
     "chunks-bad-size": CHUNKED % (b"read", b"zz\r\nabc\r\n0\r\n\r\n"),
     "chunks-bad-end": CHUNKED % (b"read", b"3\r\nabcXX0\r\n\r\n"),

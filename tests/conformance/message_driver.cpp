@@ -157,7 +157,7 @@ void note_head(const AcceptedHead& accepted, std::vector<std::string>& events) {
     note("path", head.path.in(buffer));
     note("query", head.query.in(buffer));
     for (const http::Field& field : head.fields) {
-        note("field", field_line(field.name.in(buffer), field.value.in(buffer)));
+        note("field", field_line(field.name_in(buffer), field.value.in(buffer)));
     }
     if (head.body == http::BodyKind::kLength)
         note("body", "length " + std::to_string(head.content_length));

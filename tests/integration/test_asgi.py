@@ -86,6 +86,25 @@ def test_scope(asgi: Server) -> None:
     }
 
 
+def test_authority_of_the_target_replaces_host(asgi: Server) -> None:
+    with Client(asgi.address) as client:
+        fields = {"Host": "evil.example", "A": "b"}
+        found = json.loads(client.ask("https://good.example/dump", headers=fields).body)
+        assert found["headers"] == [["host", "good.example"], ["a", "b"]]
+        assert (found["scheme"], found["path"]) == ("http", "/dump")
+        client.send(b"GET http://old.example/dump HTTP/1.0\r\nA: b\r\n\r\n")
+        found = json.loads(client.response().body)
+        assert found["headers"] == [["a", "b"], ["host", "old.example"]]
+
+
+def test_later_minor_versions(asgi: Server) -> None:
+    with Client(asgi.address) as client:
+        client.send(request("/dump", version="1.9"))
+        answer = client.response()
+        assert answer.version == "HTTP/1.1"
+        assert json.loads(answer.body)["http_version"] == "1.1"  # of those that ASGI knows
+
+
 def test_path_that_is_no_utf8(asgi: Server) -> None:
     assert ask(asgi, "/a%FFb")["path"] == "/a\ufffdb"
 

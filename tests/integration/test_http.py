@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from client import Client, chunked, request
 from conftest import StartServer
-from harness import Server
+from harness import Server, wait_for
 
 
 def test_keep_alive(probe: Server) -> None:
@@ -138,6 +139,67 @@ def test_absolute_form(probe: Server) -> None:
     assert found["PATH_INFO"] == "/environ" and found["QUERY_STRING"] == "x=1"
     assert found["RAW_URI"] == "http://testing/environ?x=1"
     assert found["HTTP_HOST"] == "testing"
+
+
+@pytest.mark.beyond("ignores the authority (RFC 9112 section 3.2.2)")
+@pytest.mark.parametrize("scheme", ["http", "https", "HTTP"])
+def test_authority_of_the_target_replaces_host(serve: StartServer, scheme: str) -> None:
+    server = serve("probe:app", "--access-logfile", "-", "--access-logformat", "%({host}i)s")
+    with Client(server.address) as client:
+        found = json.loads(
+            client.ask(f"{scheme}://good.example:81/environ", headers={"Host": "evil.example"}).body
+        )
+        assert found["HTTP_HOST"] == "good.example:81"
+        assert found["SERVER_NAME"] == server.address[0]
+        assert found["wsgi.url_scheme"] == "http"  # what the connection is, not what a client says
+        client.send(b"GET http://old.example/environ HTTP/1.0\r\n\r\n")
+        assert json.loads(client.response().body)["HTTP_HOST"] == "old.example"
+    wait_for(lambda: server.access_lines() == ["good.example:81", "old.example"], "both lines")
+
+
+@pytest.mark.beyond("splits Host")
+def test_authority_of_the_target_names_the_server_on_a_unix_socket(
+    serve: StartServer, tmp_path: Path
+) -> None:
+    serve("probe:app", binds=[f"unix:{tmp_path}/sock"])
+    fields = {"Host": "evil.example:1"}
+    with Client(f"{tmp_path}/sock") as client:
+        found = json.loads(client.ask("http://good.example:81/environ", headers=fields).body)
+    assert (found["SERVER_NAME"], found["SERVER_PORT"]) == ("good.example", "81")
+
+
+@pytest.mark.beyond("accepts it")
+def test_absolute_form_without_host(probe: Server) -> None:
+    with Client(probe.address) as client:
+        client.send(b"GET http://good.example/hello HTTP/1.1\r\n\r\n")
+        assert client.response().status == 400
+        assert client.closed()
+
+
+@pytest.mark.beyond("echoes the version (RFC 9110 section 2.5)")
+@pytest.mark.parametrize("minor", [2, 5, 9])
+def test_later_minor_versions(probe: Server, minor: int) -> None:
+    """They are served as HTTP/1.1 is, and answered in the version that we speak."""
+    with Client(probe.address) as client:
+        for _ in range(2):
+            client.send(request("/environ", version=f"1.{minor}"))
+            response = client.response()
+            assert response.version == "HTTP/1.1"
+            assert response.get("Connection") == "keep-alive"
+            assert json.loads(response.body)["SERVER_PROTOCOL"] == f"HTTP/1.{minor}"
+        client.send(request("/iterable?kind=list", version=f"1.{minor}"))
+        response = client.response()
+        assert (response.version, response.get("Transfer-Encoding")) == ("HTTP/1.1", "chunked")
+
+
+@pytest.mark.beyond("refuses blanks (RFC 9112 section 7.1.1)")
+def test_blanks_in_chunk_extensions(probe: Server) -> None:
+    body = b'5; some; parameters=stuff\r\nhello\r\n0\t; a = "b ; c" \t;\td\r\n\r\n'
+    with Client(probe.address) as client:
+        head = request("/echo", "POST", {"Transfer-Encoding": "chunked"})
+        client.trickle(head + body)
+        assert client.response().body == b"hello"
+        assert client.ask("/hello").body == b"hello"
 
 
 def test_connect_closes(probe: Server) -> None:
