@@ -13,9 +13,9 @@ import sys
 
 from monoceros import (
     SERVER,
-    SERVER_SOFTWARE,
     __version__,
     _core,
+    compat,
     obituary,
     offspring,
     overdue,
@@ -60,7 +60,7 @@ class Arbiter:
     LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 
     def __init__(self, app: BaseApplication) -> None:
-        os.environ["SERVER_SOFTWARE"] = SERVER_SOFTWARE
+        os.environ["SERVER_SOFTWARE"] = compat.server_names()[1]
         self.START_CTX = reexec.start_context()
         self.WORKERS: dict[int, Worker] = {}
         self.LISTENERS: list[sock.BaseSocket] = []

@@ -64,10 +64,10 @@ class _First(_Last):
         from importlib.machinery import ModuleSpec
         from importlib.util import find_spec
 
-        own = "monoceros" + name[len(NAME) :]
-        if find_spec(own) is None:
+        own = find_spec("monoceros" + name[len(NAME) :])
+        if own is None:
             raise ModuleNotFoundError(_why_absent(name), name=name)
-        return ModuleSpec(name, _AliasLoader(own))
+        return ModuleSpec(name, _AliasLoader(own), origin=own.origin)
 
 
 _last = _Last()
@@ -98,23 +98,57 @@ class _TopLoader(Loader):
 class _AliasLoader(Loader):
     """Gives the module that exists already, by another name."""
 
-    def __init__(self, own: str) -> None:
+    def __init__(self, own: ModuleSpec) -> None:
         self.own = own
-        self.spec: ModuleSpec | None = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         import importlib
 
-        module = importlib.import_module(self.own)
-        self.spec = module.__spec__
-        return module
+        return importlib.import_module(self.own.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self.spec  # importlib has put the alias's there
+        module.__spec__ = self.own  # importlib has put the alias's there
+
+    def get_code(self, name: str) -> Any:
+        """For runpy: `python -m gunicorn`. The module's own code, to be run under that name."""
+        loader: Any = self.own.loader
+        return loader.get_code(self.own.name)
 
 
 def _is_ours(module: Any) -> bool:
     return bool(getattr(module, "is_monoceros", False))
+
+
+def in_use() -> bool:
+    """Whether somebody in this process has imported monoceros as gunicorn."""
+    return _is_ours(sys.modules.get(NAME))
+
+
+def server_names() -> tuple[str, str]:
+    """What the Server field and SERVER_SOFTWARE say. A configuration file may have assigned
+    gunicorn's names for them: ours by the alias, or an installed gunicorn's."""
+    import monoceros
+
+    server, software = monoceros.SERVER, monoceros.SERVER_SOFTWARE
+    real: Any = sys.modules.get(NAME)
+    if real is None or _is_ours(real):
+        return server, software
+    if getattr(real, "SERVER", NAME) != NAME:
+        server = real.SERVER
+    if getattr(real, "SERVER_SOFTWARE", "") not in ("", f"{NAME}/{real.__version__}"):
+        software = real.SERVER_SOFTWARE
+    return server, software
+
+
+def take_name() -> None:
+    """For the package in packaging/gunicorn, whose import is `gunicorn`: from now on it is
+    monoceros."""
+    install()
+    spec: Any = sys.modules[NAME].__spec__
+    module = _TopLoader().create_module(spec)
+    module.__spec__ = spec
+    module.__file__ = spec.origin
+    sys.modules[NAME] = module
 
 
 def install(shadow: bool = False) -> None:

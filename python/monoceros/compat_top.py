@@ -47,6 +47,16 @@ class Gunicorn(ModuleType):
             super().__setattr__(name, value)
 
 
+def rename(cls: type) -> None:
+    """Programs compare str(cfg.worker_class) with gunicorn's, so that is what it says."""
+    if cls.__module__.startswith("monoceros.workers."):
+        import importlib
+
+        name = "gunicorn" + cls.__module__.removeprefix("monoceros")
+        importlib.import_module(name)  # where pickle and inspect look for a class
+        cls.__module__ = name
+
+
 # ---- Worker classes that are built on an installed gunicorn, or on nothing at all
 
 

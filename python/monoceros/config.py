@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import _core, validators
+from monoceros import _core, compat, validators
 from monoceros.errors import ConfigError
 from monoceros.util import getcwd
 
@@ -207,6 +207,8 @@ def default_values(sources: dict[str, str] | None = None) -> dict[str, Any]:
     if not _hooks:
         default_hook("on_exit")
     values.update(_hooks)
+    if compat.in_use():
+        values["default_proc_name"] = compat.NAME
     values["user"] = os.geteuid()
     values["group"] = os.getegid()
     values["chdir"] = getcwd()
@@ -380,6 +382,10 @@ class Config:
             from monoceros.compat_top import adopted
 
             value = adopted(value)
+        if compat.in_use():
+            from monoceros.compat_top import rename
+
+            rename(value)
         if hasattr(value, "setup"):
             value.setup()
         return value

@@ -17,7 +17,7 @@ import pytest
 
 import third_party
 from conftest import StartServer
-from harness import APPS, IS_GUNICORN, Server, is_running, wait_for
+from harness import APPS, IS_GUNICORN, Server, children_of, is_running, wait_for
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="it is about monoceros in gunicorn's place")
 
@@ -260,6 +260,105 @@ def test_the_command_pays_nothing_for_it() -> None:
         " type(sys.meta_path[-1]).__module__)"
     )
     assert run(code, APPS) == "False False monoceros.compat"
+
+
+PULPCORE = """
+import monoceros.compat; monoceros.compat.install()
+import gunicorn.workers.sync
+from gunicorn.app.base import BaseApplication
+class Own(BaseApplication):
+    def load_config(self):
+        print(self.cfg.worker_class, self.cfg.default_proc_name)
+own = Own()
+print(own.cfg.worker_class is gunicorn.workers.sync.SyncWorker)
+import inspect, pickle
+print(pickle.loads(pickle.dumps(own.cfg.worker_class)) is own.cfg.worker_class)
+"""
+
+
+def test_defaults_keep_gunicorns_names() -> None:
+    """pulpcore takes settings that differ from them for the user's own."""
+    lines = run(PULPCORE).splitlines()
+    assert lines == ["<class 'gunicorn.workers.sync.SyncWorker'> gunicorn", "True", "True"]
+    plain = "from monoceros.config import Config; c = Config()\n"
+    plain += "print(c.worker_class, c.default_proc_name)"
+    assert run(plain) == "<class 'monoceros.workers.sync.SyncWorker'> monoceros"
+
+
+@pytest.mark.parametrize("module", ["gunicorn", "gunicorn.app.wsgiapp", "gunicorn.__main__"])
+def test_runpy_finds_the_command(module: str) -> None:
+    code = (
+        "import runpy, sys; from monoceros import compat; compat.install()\n"
+        "sys.argv[1:] = ['--version']\n"
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    )
+    assert "(version 0" in run(code)
+
+
+def test_the_name_as_a_distribution(tmp_path: Path) -> None:
+    """packaging/gunicorn: `python -m gunicorn`, the script and the version that pip knows."""
+    directory = third_party.gunicorn_name()
+    env = {**os.environ, **third_party.path_with(directory)}
+    for command in (
+        [sys.executable, "-m", "gunicorn", "--version"],
+        [sys.executable, "-m", "gunicorn.app.wsgiapp", "--version"],
+        [sys.executable, str(directory / "bin" / "gunicorn"), "--version"],
+    ):
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        assert "(version 0" in done.stdout
+        assert "Warning" not in done.stderr
+    code = (
+        "import importlib.metadata as m, gunicorn, gunicorn.glogging as g\n"
+        "from gunicorn.app.base import BaseApplication as B\n"
+        "import monoceros.app.base as own\n"
+        "print(m.version('gunicorn'), gunicorn.__version__, g.__name__, B is own.BaseApplication)"
+    )
+    wanted = "27.0.1+monoceros 27.0.1 monoceros.glogging True"
+    assert run(code, directory) == wanted
+
+
+def test_the_name_serves_reloads_and_upgrades(tmp_path: Path) -> None:
+    env = third_party.path_with(third_party.gunicorn_name())
+    server = Server("probe:app", directory=tmp_path / "server", env=env)
+    assert server.command[1:3] == ["-m", "monoceros"]
+    server.command[2] = "gunicorn"
+    with server:
+        assert get(server, "/hello")
+        server.signal(signal.SIGUSR2)
+        server.wait_log("Listening at", 2)
+        (fresh,) = {pid for pid in children_of(server.pid) if children_of(pid)}
+        server.wait_log("Booting worker", 2)
+        server.stop()
+        assert get(server, "/hello")
+        os.kill(fresh, signal.SIGTERM)
+        wait_for(lambda: not is_running(fresh), "the end of the new master")
+
+
+def test_an_installed_gunicorn_may_name_the_server(serve: StartServer, tmp_path: Path) -> None:
+    config = tmp_path / "conf.py"
+    config.write_text(
+        "import gunicorn\nassert not hasattr(gunicorn, 'is_monoceros')\n"
+        "gunicorn.SERVER = 'nobody'\ngunicorn.SERVER_SOFTWARE = 'hidden/1'\n"
+    )
+    env = third_party.path_with(third_party.gunicorn())
+    server = serve("probe:app", "-c", str(config), env=env)
+    with socket.create_connection(server.address) as client:
+        client.sendall(b"GET /environ HTTP/1.0\r\n\r\n")
+        answer = client.makefile("rb").read()
+    assert b"Server: nobody\r\n" in answer
+    assert b"hidden/1" in answer
+
+
+def test_a_flags_name_in_a_file_gets_one_hint(serve: StartServer, tmp_path: Path) -> None:
+    config = tmp_path / "conf.py"
+    config.write_text("preload = True\nname = 'site'\naccess_logfile = '-'\n")
+    server = serve("probe:app", "-c", str(config))
+    server.signal(signal.SIGHUP)
+    server.wait_log("Handling signal: hup")
+    server.wait_log("Booting worker", 2)
+    assert server.log().count("sets preload, which is no setting: did you mean preload_app?") == 1
+    assert server.log().count("did you mean accesslog?") == 1
+    assert "sets name" not in server.log()
 
 
 @pytest.fixture

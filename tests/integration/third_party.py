@@ -33,7 +33,7 @@ def _directory(name: str, packages: list[str]) -> Path:
         shutil.rmtree(directory, ignore_errors=True)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-warn-script-location"]
         subprocess.run([*pip, "--target", str(directory), *packages], check=True)
-        if packages is not GUNICORN:  # the packages depend on it: that is the point
+        if packages is WITHOUT_GUNICORN:  # the packages depend on it: that is the point
             for part in (*directory.glob("gunicorn"), *directory.glob("gunicorn-27*")):
                 shutil.rmtree(part)
         done.write_text(" ".join(packages))
@@ -46,6 +46,12 @@ def third_party() -> Path:
 
 def gunicorn() -> Path:
     return _directory("third-party-gunicorn", GUNICORN)
+
+
+def gunicorn_name() -> Path:
+    """The distribution of packaging/gunicorn: the name, served by monoceros."""
+    source = BUILD.parent / "packaging" / "gunicorn"
+    return _directory("gunicorn-name", ["--no-deps", str(source)])
 
 
 def path_with(*directories: Path) -> dict[str, str]:

@@ -32,6 +32,7 @@ class BaseApplication:
         self.callable: Any = None
         self.prog = prog
         self.logger: Any = None
+        self._hinted: set[str] = set()  # names that a hint was given for
         self.do_load_config()
 
     def do_load_config(self) -> None:
@@ -200,7 +201,7 @@ class Application(BaseApplication):
             found = self.get_config_from_filename(path)
         for name, value in list(found.items()):
             if name not in self.cfg.values and name not in self.cfg.custom:
-                _warn_near_miss(location, name, value)
+                self._warn_near_miss(location, name, value)
                 continue
             try:
                 self.cfg.set(name, value)
@@ -209,6 +210,13 @@ class Application(BaseApplication):
                 sys.stderr.flush()
                 raise
         return found
+
+    def _warn_near_miss(self, location: str, name: str, value: object) -> None:
+        """Once a name: other names are the file's own business."""
+        near = None if name in self._hinted else _setting_meant(name, value)
+        if near is not None:
+            self._hinted.add(name)
+            util.warn(f"{location} sets {name}, which is no setting: did you mean {near}?")
 
     def load_config_from_file(self, filename: str) -> dict[str, Any]:
         return self.load_config_from_module_name_or_filename(filename)
@@ -265,18 +273,19 @@ def _compiled(filename: str) -> Any:
         return compile(source.read(), filename, "exec")
 
 
-def _warn_near_miss(location: str, name: str, value: object) -> None:
-    """Other names are the file's own business, unless one looks like a setting's, misspelt."""
+def _setting_meant(name: str, value: object) -> str | None:
+    """The setting whose name was misspelt, or taken from its flag: preload for preload_app."""
     if name.startswith("_") or name != name.lower() or isinstance(value, type | type(sys)):
-        return
+        return None
     from monoceros import _core
 
-    near = _core.nearest_setting(name)
-    if near is None or (callable(value) and _core.setting_row(near)[5] != "hook"):
-        return
-    if not _looks_misspelt(name, near):
-        return
-    util.warn(f"{location} sets {name}, which is no setting: did you mean {near}?")
+    flag = _core.find_flag("--" + name.replace("_", "-")) if len(name) > 4 else None
+    near = flag[0] if flag else _core.nearest_setting(name)
+    if near is None or not (flag or _looks_misspelt(name, near)):
+        return None
+    if callable(value) and _core.setting_row(near)[5] != "hook":
+        return None
+    return near
 
 
 def _looks_misspelt(name: str, near: str) -> bool:

@@ -21,7 +21,7 @@ try:
 except ImportError:
     raise RuntimeError("The tornado worker needs tornado 6 or later: pip install tornado") from None
 
-from monoceros import SERVER_SOFTWARE
+from monoceros import compat
 from monoceros.workers.base import Worker
 
 TYPE_CHECKING = False
@@ -50,7 +50,8 @@ class TornadoWorker(Worker):
         def clear(self: RequestHandler) -> None:
             plain(self)
             if "Server" in self._headers:
-                self._headers["Server"] = f"TornadoServer/{tornado.version} ({SERVER_SOFTWARE})"
+                software = compat.server_names()[1]
+                self._headers["Server"] = f"TornadoServer/{tornado.version} ({software})"
 
         clear.is_monoceros = True  # type: ignore[attr-defined]
         RequestHandler.clear = clear  # type: ignore[method-assign]

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from monoceros import SERVER, SERVER_SOFTWARE, _core
+from monoceros import _core, compat
 from monoceros.errors import RequestTimeout
 from monoceros.workers.base import Worker
 from monoceros.workers.error_stream import ErrorStream
@@ -111,7 +111,7 @@ class EngineWorker(Worker):
             "wsgi.file_wrapper": _core.FileWrapper,
             "wsgi.input_terminated": True,
             "wsgi.url_scheme": "http",
-            "SERVER_SOFTWARE": SERVER_SOFTWARE,
+            "SERVER_SOFTWARE": compat.server_names()[1],
             "SERVER_NAME": name[0] if is_inet else str(name),
             "SERVER_PORT": str(name[1]) if is_inet else "",
             "SCRIPT_NAME": "",
@@ -140,7 +140,7 @@ class EngineWorker(Worker):
             after=self._after_request if after else None,
             wait_room=self.wait_room if self.nested else None,
             script_name=os.environ.get("SCRIPT_NAME", ""),
-            server=SERVER,
+            server=compat.server_names()[0],
             slots=self.slots,
             shared=self.cfg.workers > 1,
             access_log=in_core and self.log.access_log_enabled,
