@@ -46,6 +46,14 @@ class Buffer {
         if (size_ + more > capacity_) grow(size_ + more);
         return data_ + size_;
     }
+    // Gives back what is not used.
+    void shrink() {
+        if (size_ == 0) return release();
+        void* smaller = std::realloc(data_, size_);
+        if (smaller == nullptr) return;
+        data_ = static_cast<char*>(smaller);
+        capacity_ = size_;
+    }
     void commit(size_t written) { size_ += written; }
     void append(std::string_view bytes) {
         if (bytes.empty()) return;

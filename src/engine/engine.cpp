@@ -23,9 +23,10 @@ uint32_t connections_by_rlimit() {
 
 Engine::Engine(Options options)
     : options_(std::move(options)),
+      body_spills_(options_.limits.temp_directory),
       spills_(options_.limits.temp_directory),
       ids_(os::random_number()),
-      context_{options_.limits, exchanges_, spills_, ids_, now_us_, options_.stream_bodies},
+      context_{options_.limits, exchanges_, body_spills_, ids_, now_us_, options_.stream_bodies},
       wheel_(base::monotonic_ms()),
       requests_(base::monotonic_ms()),
       recorder_(options_.board == nullptr ? nullptr : &options_.board->slot(options_.board_slot)),
@@ -36,6 +37,10 @@ Engine::Engine(Options options)
       owner_thread_(os::current_thread()) {
     look_at_clock();
     if (options_.connections_max == 0) options_.connections_max = connections_by_rlimit();
+    // Half of the descriptors are the connections' alone.
+    const uint32_t files_max = std::max(1u, options_.connections_max / 4);
+    body_spills_.limit({files_max, options_.limits.spilled_bytes_max});
+    spills_.limit({files_max, 0});
     if (!ok()) return;
     if (!poller_.add_reader(wakeup_.reader(), kWakeupKey, false))
         journal_.add(Severity::kError, "epoll_ctl failed for the wake-up pipe");

@@ -269,6 +269,8 @@ class Engine {
     bool poll_link(Link& link);
     void poll_all();
     void out_of_descriptors();
+    // That connections and their files hold; of Options::connections_max.
+    uint32_t descriptors() const { return links_.size() + body_spills_.files() + spills_.files(); }
 
     void read_warmup();
 
@@ -333,7 +335,8 @@ class Engine {
     void stop_standby();
 
     Options options_;
-    SpillFiles spills_;
+    SpillFiles body_spills_;  // of requests
+    SpillFiles spills_;       // of answers to slow readers
     ExchangeStore exchanges_;
     http::RequestIdMaker ids_;
     session::ConnectionContext context_;

@@ -64,7 +64,7 @@ void Engine::close_listeners() {
 }
 
 void Engine::accept_backlog(size_t listener) {
-    while (links_.size() < options_.connections_max) {
+    while (descriptors() < options_.connections_max) {
         os::Accepted accepted = os::accept_stream(listeners_[listener]);
         if (accepted.status != os::AcceptStatus::kAccepted) return;
         add_connection(std::move(accepted.fd), accepted.peer, listener);

@@ -64,9 +64,9 @@ void Engine::on_event(const epoll_event& event) {
 
 void Engine::accept_from(size_t listener, bool their_turn) {
     uint32_t budget =
-        accept_budget({options_.slots, busy_, ready_count_, links_.size(), options_.connections_max,
+        accept_budget({options_.slots, busy_, ready_count_, descriptors(), options_.connections_max,
                        options_.shared_listeners, draining_ && closing_at_ms_ == 0, their_turn});
-    if (budget == 0 && links_.size() >= options_.connections_max) {
+    if (budget == 0 && descriptors() >= options_.connections_max) {
         evict_idle();
         pause_listeners();
         resume_at_ms_ = now_ms_ + kDescriptorPauseMs;

@@ -48,8 +48,7 @@ bool Engine::accept_relayed() {
     ++unpolled_;
     session::Body body;
     if (parcel->body_file)
-        body.adopt_spill(std::make_unique<SpillFile>(
-            os::TempFile::adopt(std::move(parcel->body_file)), parcel->body_file_bytes));
+        body.adopt_spill(body_spills_.adopt(std::move(parcel->body_file), parcel->body_file_bytes));
     Next next =
         link.connection.resume(parcel->head, std::move(body), parcel->body, parcel->pipelined);
     if (next == Next::kDispatch) {

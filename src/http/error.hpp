@@ -49,8 +49,10 @@ enum class Error : uint8_t {
     kBodyTooLarge,        // 413
     kHeadTimeout,         // 408
     kBodyTimeout,         // 408
+    kBodyTooSlow,         // 408: body_rate_min
     kScriptNameMismatch,  // SCRIPT_NAME is not a prefix of the path
     kStorageFull,         // 503: a body could be stored neither in memory nor on disk
+    kStorageLimit,        // 503: a bound on what all bodies together may occupy
     // The server's own state
     kRequestTimeout,  // 504: the application did not answer within request_timeout
     kQueueTimeout,    // 503: it waited for the application longer than queue_timeout

@@ -34,10 +34,9 @@ class Body {
     // False: no room in memory bounds nor on disk.
     [[nodiscard]] bool append(std::string_view bytes, uint64_t memory_bytes_max,
                               SpillFactory& factory);
-    // Where the size is known and large: no detour over memory.
-    [[nodiscard]] bool start_spill(SpillFactory& factory);
 
     uint64_t size() const { return size_; }
+    bool in_place() const { return where_ == Where::kInline; }
     bool spilled() const { return where_ == Where::kSpilled; }
     // The whole body where it is in memory; `exchange_buffer` is the exchange's.
     std::string_view view(const char* exchange_buffer) const;
@@ -46,6 +45,8 @@ class Body {
 
   private:
     enum class Where : uint8_t { kNone, kInline, kMemory, kSpilled };
+
+    bool start_spill(SpillFactory& factory);
 
     Where where_ = Where::kNone;
     uint32_t inline_offset_ = 0;

@@ -78,7 +78,6 @@ TEST(Body, SaysWhenThereIsNoRoom) {
     spills.refuses = true;
     ASSERT_TRUE(third.append("12345678", 8, spills));
     EXPECT_FALSE(third.append("9", 8, spills));
-    EXPECT_FALSE(third.start_spill(spills));
 }
 
 TEST(Body, ClearGivesTheSpillBack) {

@@ -30,8 +30,7 @@ Next Connection::feed(std::string_view bytes, int64_t now_ms) {
         case Phase::kHead:
             return feed_head(bytes, now_ms);
         case Phase::kBody:
-            return exchange_->head.body == http::BodyKind::kChunked ? feed_chunked(bytes, now_ms)
-                                                                    : feed_length(bytes, now_ms);
+            return feed_body(bytes, now_ms);
         case Phase::kStream:
             return feed_stream(bytes, now_ms);
         case Phase::kLinger:
@@ -165,7 +164,9 @@ Next Connection::begin_body(int64_t now_ms) {
     bool chunked = exchange.head.body == http::BodyKind::kChunked;
     if (!chunked && exceeds_limit(0, length)) return refuse(Error::kBodyTooLarge, head_length);
     phase_ = Phase::kBody;
-    set_deadline(now_ms, limits.body_ms_max);
+    body_began_ms_ = now_ms;
+    body_received_ = 0;
+    set_body_deadline(now_ms);
     body_left_ = length;
     chunked_.reset();
     streamed_bytes_ = 0;
@@ -176,8 +177,8 @@ Next Connection::begin_body(int64_t now_ms) {
         return begin_stream(moved.view(), now_ms);
     }
     bool in_place = !chunked && length <= limits.body_memory_bytes_max;
-    if (!chunked && !in_place && !exchange.body.start_spill(context_.spills))
-        return refuse(Error::kStorageFull, head_length);
+    if (!chunked && !in_place && !context_.spills.has_room(length))
+        return refuse(Error::kStorageLimit, head_length);
     if (exchange.head.expect_continue && rest.empty()) {
         exchange.continue_sent = true;
         out.append_copy("HTTP/1.1 100 Continue\r\n\r\n");
@@ -188,34 +189,64 @@ Next Connection::begin_body(int64_t now_ms) {
         uint64_t here = std::min<uint64_t>(rest.size(), length);
         pipelined_.append(rest.substr(here));
         exchange.bytes.truncate(head_length + here);
-        exchange.bytes.reserve(length - here);
         body_left_ -= here;
+        body_received_ = here;
         return body_left_ == 0 ? ready() : Next::kRead;
     }
     base::Buffer moved;
     moved.append(rest);
     exchange.bytes.truncate(head_length);
+    exchange.bytes.shrink();
     return moved.empty() ? Next::kRead : feed(moved.view(), now_ms);
 }
 
-Next Connection::feed_length(std::string_view bytes, int64_t now_ms) {
+// A client that only announces a body costs nothing: no memory, and no descriptor.
+bool Connection::store(std::string_view bytes) {
     Exchange& exchange = *exchange_;
-    set_deadline(now_ms, context_.limits.body_ms_max);
+    if (exchange.body.in_place()) {
+        exchange.bytes.reserve(body_left_);
+        exchange.bytes.append(bytes);
+        return true;
+    }
+    return exchange.body.append(bytes, context_.limits.body_memory_bytes_max, context_.spills);
+}
+
+Next Connection::refuse_unstored() {
+    Error error = context_.spills.at_limit() ? Error::kStorageLimit : Error::kStorageFull;
+    return refuse(error, exchange_->head.length);
+}
+
+// Between two pieces client_body_timeout, and for the whole of it as long again and a second for
+// each body_rate_min bytes: else a body of any size could trickle for ever.
+void Connection::set_body_deadline(int64_t now_ms) {
+    const Limits& limits = context_.limits;
+    set_deadline(now_ms, limits.body_ms_max);
+    too_slow_ = false;
+    if (limits.body_rate_min == 0) return;
+    int64_t grace_ms = limits.body_ms_max > 0 ? limits.body_ms_max : kBodyGraceMs;
+    auto earned_ms = static_cast<int64_t>(body_received_ * 1'000 / limits.body_rate_min);
+    int64_t due_ms = body_began_ms_ + grace_ms + earned_ms;
+    too_slow_ = due_ms < deadline_ms_;
+    deadline_ms_ = std::min(deadline_ms_, due_ms);
+}
+
+Next Connection::feed_body(std::string_view bytes, int64_t now_ms) {
+    body_received_ += bytes.size();
+    set_body_deadline(now_ms);
+    bool chunked = exchange_->head.body == http::BodyKind::kChunked;
+    return chunked ? feed_chunked(bytes) : feed_length(bytes);
+}
+
+Next Connection::feed_length(std::string_view bytes) {
     std::string_view mine = bytes.substr(0, std::min<uint64_t>(bytes.size(), body_left_));
+    if (!store(mine)) return refuse_unstored();
     pipelined_.append(bytes.substr(mine.size()));
     body_left_ -= mine.size();
-    if (!exchange.body.spilled()) {
-        exchange.bytes.append(mine);
-    } else if (!exchange.body.append(mine, 0, context_.spills)) {
-        return refuse(Error::kStorageFull, exchange.head.length);
-    }
     return body_left_ == 0 ? ready() : Next::kRead;
 }
 
-Next Connection::feed_chunked(std::string_view bytes, int64_t now_ms) {
+Next Connection::feed_chunked(std::string_view bytes) {
     Exchange& exchange = *exchange_;
-    const Limits& limits = context_.limits;
-    set_deadline(now_ms, limits.body_ms_max);
     while (true) {
         http::ChunkedDecoder::Step step = chunked_.next(bytes);
         bytes.remove_prefix(step.consumed);
@@ -235,8 +266,7 @@ Next Connection::feed_chunked(std::string_view bytes, int64_t now_ms) {
         // The whole chunk, as announced: what is refused is not stored first.
         if (exceeds_limit(exchange.body.size(), step.data.size() + chunked_.chunk_left()))
             return refuse(Error::kBodyTooLarge, exchange.head.length);
-        if (!exchange.body.append(step.data, limits.body_memory_bytes_max, context_.spills))
-            return refuse(Error::kStorageFull, exchange.head.length);
+        if (!store(step.data)) return refuse_unstored();
     }
 }
 
@@ -260,7 +290,7 @@ void Connection::want_body() {
 }
 
 void Connection::body_taken(int64_t now_ms) {
-    if (phase_ == Phase::kStream) set_deadline(now_ms, context_.limits.body_ms_max);
+    if (phase_ == Phase::kStream) set_body_deadline(now_ms);
 }
 
 Next Connection::end_stream(std::string_view rest) {
@@ -273,7 +303,8 @@ Next Connection::end_stream(std::string_view rest) {
 
 Next Connection::feed_stream(std::string_view bytes, int64_t now_ms) {
     Exchange& exchange = *exchange_;
-    set_deadline(now_ms, context_.limits.body_ms_max);
+    body_received_ += bytes.size();
+    set_body_deadline(now_ms);
     if (exchange.head.body == http::BodyKind::kLength) {
         std::string_view mine = bytes.substr(0, std::min<uint64_t>(bytes.size(), body_left_));
         exchange.incoming.append(mine);
@@ -357,7 +388,7 @@ Next Connection::expire(int64_t) {
             return refuse(Error::kHeadTimeout, exchange_->bytes.size());
         case Phase::kBody:
         case Phase::kStream:
-            return refuse(Error::kBodyTimeout, body_offset());
+            return refuse(too_slow_ ? Error::kBodyTooSlow : Error::kBodyTimeout, body_offset());
         case Phase::kIdle:
         case Phase::kReady:
         case Phase::kUpgraded:

@@ -142,8 +142,12 @@ class Connection {
     // What the head says about framing, proxies and the script name; kRead: all is well.
     Next judge_head();
     Next begin_body(int64_t now_ms);
-    Next feed_length(std::string_view bytes, int64_t now_ms);
-    Next feed_chunked(std::string_view bytes, int64_t now_ms);
+    Next feed_body(std::string_view bytes, int64_t now_ms);
+    Next feed_length(std::string_view bytes);
+    Next feed_chunked(std::string_view bytes);
+    bool store(std::string_view bytes);
+    Next refuse_unstored();
+    void set_body_deadline(int64_t now_ms);
     Next ready();
     Next begin_stream(std::string_view rest, int64_t now_ms);
     Next feed_stream(std::string_view bytes, int64_t now_ms);
@@ -162,8 +166,10 @@ class Connection {
     http::HeadParser parser_;
     http::ChunkedDecoder chunked_;
     Exchange* exchange_ = nullptr;
-    base::Buffer pipelined_;  // bytes behind the current request
-    uint64_t body_left_ = 0;  // of a Content-Length body
+    base::Buffer pipelined_;      // bytes behind the current request
+    uint64_t body_left_ = 0;      // of a Content-Length body
+    uint64_t body_received_ = 0;  // on the wire: chunks with their frames
+    int64_t body_began_ms_ = 0;
     int64_t deadline_ms_;
     uint64_t linger_bytes_ = 0;
     uint64_t streamed_bytes_ = 0;  // of a chunked streamed body
@@ -171,6 +177,7 @@ class Connection {
     uint32_t served_ = 0;
     Refusal refusal_;
     Phase phase_ = Phase::kIdle;
+    bool too_slow_ = false;      // the deadline is that of body_rate_min
     bool broken_reply_ = false;  // the response is incomplete: end with RST, not FIN
 };
 

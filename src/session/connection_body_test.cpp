@@ -30,6 +30,7 @@ class ConnectionBodyTest : public testing::Test {
     ConnectionBodyTest() {
         limits.body_memory_bytes_max = 16;
         limits.body_ms_max = 2'000;
+        limits.body_rate_min = 0;
     }
     ~ConnectionBodyTest() override {
         connection_.reset();
@@ -134,12 +135,81 @@ TEST_F(ConnectionBodyTest, WithoutRoomTheAnswerIs503) {
     expect_refused(kChunkedHead + chunk(std::string(30, 'x')), http::Error::kStorageFull, 503);
     expect_body(with_length(20) + std::string(20, 'x'), std::string(20, 'x'), true);
     spills.refuses = true;
-    expect_refused(with_length(17), http::Error::kStorageFull, 503);
+    expect_refused(with_length(17) + std::string(17, 'x'), http::Error::kStorageFull, 503);
     expect_refused(kChunkedHead + chunk(std::string(17, 'x')), http::Error::kStorageFull, 503);
 }
 
-TEST_F(ConnectionBodyTest, NobodyIsToldToContinueIntoAFullDisk) {
-    spills.refuses = true;
+TEST_F(ConnectionBodyTest, AnAnnouncedBodyOpensNoFileBeforeTheFirstByteBeyondMemory) {
+    for (const std::string& head : {with_length(17), kChunkedHead + "11\r\n"}) {
+        Connection& connection = open();
+        ASSERT_EQ(feed(head + std::string(16, 'x'), 7), Next::kRead);
+        EXPECT_EQ(spills.alive, 0);
+        EXPECT_EQ(connection.feed("y", 0), head == with_length(17) ? Next::kDispatch : Next::kRead);
+        EXPECT_EQ(spills.alive, 1);
+    }
+}
+
+TEST_F(ConnectionBodyTest, WhatCameWithTheHeadIsGivenBack) {
+    Connection& connection = open();
+    ASSERT_EQ(connection.feed(with_length(100'000) + std::string(60'000, 'x'), 0), Next::kRead);
+    EXPECT_LT(connection.exchange()->bytes.capacity(), 1'024u);
+    limits.body_memory_bytes_max = 65'536;
+    Connection& announced = open();
+    ASSERT_EQ(announced.feed(with_length(65'536), 0), Next::kRead);
+    EXPECT_LE(announced.exchange()->bytes.capacity(), 1'024u);
+}
+
+TEST_F(ConnectionBodyTest, BeyondTheServersBoundsTheAnswerIs503) {
+    spills.full = true;
+    expect_refused(with_length(17), http::Error::kStorageLimit, 503);
+    expect_refused(kChunkedHead + chunk(std::string(17, 'x')), http::Error::kStorageLimit, 503);
+    expect_body(with_length(16) + std::string(16, 'x'), std::string(16, 'x'), false);
+}
+
+TEST_F(ConnectionBodyTest, ABodyHasALeastRateBehindItsGrace) {
+    limits.body_rate_min = 10;
+    for (const std::string& head : {with_length(9), with_length(400), kChunkedHead + "190\r\n"}) {
+        const int64_t framing = head.starts_with(kChunkedHead) ? 5 : 0;
+        Connection& connection = open();
+        ASSERT_EQ(connection.feed(head, 0), Next::kRead);
+        int64_t now_ms = 0;
+        for (int i = 1; i <= 3; ++i) {  // each a tenth of a second more
+            ASSERT_EQ(connection.feed("x", now_ms = i * 700), Next::kRead);
+            EXPECT_EQ(connection.deadline_ms(), 2'000 + (framing + i) * 100) << head << i;
+        }
+        ASSERT_EQ(connection.expire(connection.deadline_ms()), Next::kRefused);
+        EXPECT_EQ(connection.refusal().error, http::Error::kBodyTooSlow);
+        EXPECT_TRUE(drain(connection.out).starts_with("HTTP/1.1 408 "));
+    }
+}
+
+TEST_F(ConnectionBodyTest, ABodyAtItsLeastRateMayTakeAnyTime) {
+    limits.body_rate_min = 10;
+    Connection& connection = open();
+    ASSERT_EQ(connection.feed(with_length(400), 0), Next::kRead);
+    for (int second = 1; second < 40; ++second) {
+        const int64_t now_ms = second * 1'000;
+        EXPECT_GT(connection.deadline_ms(), now_ms);
+        ASSERT_EQ(connection.feed("0123456789", now_ms), Next::kRead);
+    }
+    ASSERT_EQ(connection.feed("0123456789", 40'000), Next::kDispatch);
+    EXPECT_EQ(connection.deadline_ms(), Connection::kNever);
+}
+
+TEST_F(ConnectionBodyTest, WithoutATimeoutTheLeastRateHasItsOwnGrace) {
+    limits.body_rate_min = 10;
+    limits.body_ms_max = 0;
+    Connection& connection = open();
+    ASSERT_EQ(connection.feed(with_length(400) + "0123456789", 500), Next::kRead);
+    EXPECT_EQ(connection.deadline_ms(), 500 + kBodyGraceMs + 1'000);
+    limits.body_rate_min = 0;
+    Connection& any = open();
+    ASSERT_EQ(any.feed(with_length(400) + "0123456789", 500), Next::kRead);
+    EXPECT_EQ(any.deadline_ms(), Connection::kNever);
+}
+
+TEST_F(ConnectionBodyTest, NobodyIsToldToContinueBeyondTheServersBounds) {
+    spills.full = true;
     Connection& connection = open();
     ASSERT_EQ(connection.feed(head_with("Content-Length: 17\r\nExpect: 100-continue\r\n"), 0),
               Next::kRefused);

@@ -308,6 +308,7 @@ TEST_F(ConnectionTest, DeadlinesOfAStoppedReader) {
 
 TEST_F(ConnectionTest, ZeroMeansNoDeadline) {
     limits.head_ms_max = limits.body_ms_max = limits.send_ms_max = limits.keepalive_ms_max = 0;
+    limits.body_rate_min = 0;
     Connection& connection = open();
     EXPECT_EQ(connection.deadline_ms(), kNever);
     EXPECT_EQ(connection.feed("P", 10), Next::kRead);

@@ -54,6 +54,8 @@ base::Result<Limits> limits_from(const config::Settings& settings) {
     limits.body_memory_bytes_max = static_cast<uint64_t>(settings.client_body_buffer_size);
     limits.head_ms_max = settings.client_header_timeout * 1'000;
     limits.body_ms_max = settings.client_body_timeout * 1'000;
+    limits.body_rate_min = static_cast<uint64_t>(settings.body_rate_min);
+    limits.spilled_bytes_max = static_cast<uint64_t>(settings.tmp_upload_max);
     limits.send_ms_max = settings.send_timeout * 1'000;
     limits.keepalive_ms_max = settings.keepalive * 1'000;
     limits.request_ms_max = settings.request_timeout * 1'000;

@@ -20,6 +20,7 @@ constexpr uint64_t kOutputLowBytes = 16 * 1024;         // ... until here
 constexpr uint64_t kStreamHighBytes = 256 * 1024;       // of a streamed body, before reading rests
 constexpr uint64_t kStreamLowBytes = 128 * 1024;        // ... and before it goes on
 constexpr uint64_t kLingerBytesMax = 1 << 20;           // read and thrown away after a refusal
+constexpr int64_t kBodyGraceMs = 60'000;  // for body_rate_min, where body_ms_max is no limit
 constexpr int64_t kLingerMs = 2'000;
 constexpr uint32_t kCopiedBodyBytesMax = 4096;  // larger pieces are referenced, not copied
 constexpr uint32_t kReceiveBytes = 64 * 1024;   // one recv(2)
@@ -32,6 +33,8 @@ struct Limits {
     uint64_t body_memory_bytes_max = 64 * 1024;
     int64_t head_ms_max = 60'000;       // from the first byte of a head to its last
     int64_t body_ms_max = 60'000;       // between two reads of a body
+    uint64_t body_rate_min = 500;       // bytes a second, of a body that takes longer; 0 = any
+    uint64_t spilled_bytes_max = 0;     // of all bodies in files; 0 = as many as the disk takes
     int64_t send_ms_max = 60'000;       // without progress on a response
     int64_t keepalive_ms_max = 75'000;  // idle between two requests; 0: every answer closes
     int64_t request_ms_max = 0;         // until the application begins its answer; then 504

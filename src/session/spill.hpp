@@ -26,6 +26,11 @@ class SpillFactory {
   public:
     virtual ~SpillFactory() = default;
     virtual std::unique_ptr<Spill> make() = 0;  // nullptr when nothing can be opened
+    // Whether bounds of the server's own let another one of this size in. Nothing is reserved.
+    virtual bool has_room(uint64_t bytes) const = 0;
+    // What make() or a spill's append() refused last was beyond a bound of the server's own; else
+    // the disk or the process's descriptors were at their end.
+    virtual bool at_limit() const = 0;
 };
 
 }  // namespace mono::session

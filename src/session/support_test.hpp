@@ -19,12 +19,16 @@ namespace mono::session {
 class MemorySpills final : public SpillFactory {
   public:
     std::unique_ptr<Spill> make() override {
-        if (refuses) return nullptr;
+        if (refuses || full) return nullptr;
         ++made;
         return std::make_unique<Memory>(*this);
     }
 
+    bool has_room(uint64_t) const override { return !full; }
+    bool at_limit() const override { return full; }
+
     uint64_t room = UINT64_MAX;  // of each spill
+    bool full = false;           // as many as the server permits
     bool refuses = false;        // nothing can be opened
     int made = 0;
     int alive = 0;

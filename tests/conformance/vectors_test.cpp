@@ -103,7 +103,8 @@ bool is_elsewhere(http::Error error) {
     using http::Error;
     return error == Error::kNone || error == Error::kHostMissing || error == Error::kBodyTooLarge ||
            error == Error::kHeadTimeout || error == Error::kBodyTimeout ||
-           error == Error::kScriptNameMismatch || error == Error::kStorageFull ||
+           error == Error::kBodyTooSlow || error == Error::kScriptNameMismatch ||
+           error == Error::kStorageFull || error == Error::kStorageLimit ||
            error == Error::kRequestTimeout || error == Error::kQueueTimeout ||
            error == Error::kStopping;
 }

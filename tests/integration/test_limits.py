@@ -245,6 +245,26 @@ def test_body_timeout(ours: Server) -> None:
 
 
 @OURS
+@pytest.mark.parametrize("head", [f"{CODED}\r\n\r\n190\r\n", "Content-Length: 400\r\n\r\n"])
+def test_body_that_trickles(ours: Server, head: str) -> None:
+    """Each piece comes in time, but all of them together slower than body_rate_min."""
+    with Client(ours.address) as client:
+        client.sock.settimeout(0.2)
+        client.send(f"POST /echo HTTP/1.1\r\nHost: a\r\n{head}".encode())
+        began = time.monotonic()
+        while time.monotonic() - began < 20 and not client.buffer:
+            client.send(b"x")
+            try:
+                client.fill()
+            except TimeoutError:
+                pass
+        response = client.response()
+    assert (response.status, response.get("Connection")) == (408, "close")
+    ours.wait_log("[body-too-slow at byte ")
+    assert ours.access_lines()[-1].split('"')[2].split()[0] == "408"
+
+
+@OURS
 def test_send_timeout(ours: Server) -> None:
     """Who stops reading is dropped; the answer then ends too early."""
     with Client(ours.address) as client:
