@@ -1,5 +1,9 @@
 #include "base/chain.hpp"
 
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
 namespace mono::base {
 
 void Chain::append_copy(std::string_view bytes) {
@@ -7,7 +11,7 @@ void Chain::append_copy(std::string_view bytes) {
     memory_bytes_ += bytes.size();
     if (!pieces_.empty()) {
         Piece& last = pieces_.back();
-        bool copies = last.fd < 0 && last.shared == nullptr;
+        bool copies = last.fd < 0 && last.shared == nullptr && !last.sealed;
         if (copies && last.copied.size() + bytes.size() <= kCoalesceBytes) {
             last.copied.append(bytes);
             last.length += bytes.size();
@@ -27,18 +31,10 @@ void Chain::append_shared(std::string_view bytes, void* owner) {
     piece.length = bytes.size();
 }
 
-void Chain::append_file(int fd, uint64_t offset, uint64_t length, bool close_fd) {
+void Chain::append_file(int fd, uint64_t offset, uint64_t length) {
     file_bytes_ += length;
-    if (!pieces_.empty() && !close_fd) {
-        Piece& last = pieces_.back();
-        if (last.fd == fd && !last.close_fd && last.offset + last.length == offset) {
-            last.length += length;
-            return;
-        }
-    }
     Piece& piece = pieces_.emplace_back();
     piece.fd = fd;
-    piece.close_fd = close_fd;
     piece.offset = offset;
     piece.length = length;
 }
@@ -62,7 +58,65 @@ Chain::FileRange Chain::front_file() const {
 
 void Chain::release(const Piece& piece, std::vector<Released>& released) {
     if (piece.owner != nullptr) released.push_back({piece.owner, -1});
-    if (piece.close_fd) released.push_back({nullptr, piece.fd});
+    if (piece.fd >= 0 && piece.keeper == nullptr) released.push_back({nullptr, piece.fd});
+}
+
+Chain::Tail Chain::copy_tail(std::span<char> into) {
+    auto piece = pieces_.end();
+    uint64_t end = consumed_ + bytes();
+    while (piece != pieces_.begin() && (piece - 1)->fd >= 0) end -= (--piece)->length;
+    if (piece == pieces_.begin()) return {};
+    (piece - 1)->sealed = true;
+    uint64_t left = into.size();
+    while (left != 0 && piece != pieces_.begin() && (piece - 1)->fd < 0) {
+        --piece;
+        uint64_t length = std::min(left, piece->length);
+        left -= length;
+        std::memcpy(into.data() + left, bytes_of(*piece) + piece->length - length, length);
+    }
+    uint64_t copied = into.size() - left;
+    std::memmove(into.data(), into.data() + left, copied);
+    return {copied, end};
+}
+
+void Chain::store(const Tail& tail, int fd, uint64_t offset, std::shared_ptr<const void> keeper,
+                  std::vector<Released>& released) {
+    auto piece = pieces_.end();
+    for (uint64_t end = consumed_ + bytes(); end != tail.end; end -= (--piece)->length)
+        if (end < tail.end || piece == pieces_.begin()) return;  // consumed
+    auto last = piece;
+    uint64_t left = tail.length;
+    while (left != 0 && piece != pieces_.begin()) {
+        uint64_t length = std::min(left, (piece - 1)->length);
+        left -= length;
+        if (length != (piece - 1)->length) {
+            (piece - 1)->length -= length;
+            own_rest(*(piece - 1), released);
+            break;
+        }
+        --piece;
+        release(*piece, released);
+    }
+    uint64_t stored = tail.length - left;
+    if (stored == 0) return;
+    memory_bytes_ -= stored;
+    file_bytes_ += stored;
+    Piece file;
+    file.fd = fd;
+    file.keeper = std::move(keeper);
+    file.offset = offset + left;
+    file.length = stored;
+    pieces_.insert(pieces_.erase(piece, last), std::move(file));
+}
+
+// What is left of a large object shall not keep all of it.
+void Chain::own_rest(Piece& piece, std::vector<Released>& released) {
+    if (piece.owner == nullptr || piece.length > kOwnedRestBytes) return;
+    release(piece, released);
+    piece.copied.append({bytes_of(piece), piece.length});
+    piece.shared = nullptr;
+    piece.owner = nullptr;
+    piece.offset = 0;
 }
 
 void Chain::consume(uint64_t bytes, std::vector<Released>& released) {
@@ -70,6 +124,7 @@ void Chain::consume(uint64_t bytes, std::vector<Released>& released) {
         Piece& front = pieces_.front();
         uint64_t taken = bytes < front.length ? bytes : front.length;
         (front.fd >= 0 ? file_bytes_ : memory_bytes_) -= taken;
+        consumed_ += taken;
         front.offset += taken;
         front.length -= taken;
         bytes -= taken;
@@ -82,6 +137,7 @@ void Chain::consume(uint64_t bytes, std::vector<Released>& released) {
 void Chain::clear(std::vector<Released>& released) {
     for (const Piece& piece : pieces_) release(piece, released);
     pieces_.clear();
+    consumed_ += bytes();
     memory_bytes_ = file_bytes_ = 0;
 }
 

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -314,8 +315,6 @@ class Engine {
     bool may_box(const session::Exchange& exchange) const;
     WriteStatus box(Link& link, const Wire& wire);
     WriteStatus keep(Link& link, const Wire& wire, size_t sent, void* owner);
-    bool spill_output(Link& link, std::string_view bytes);
-    Link* wait_for_room(Lock& lock, session::Exchange& exchange);
     session::ResponseContext response_context();
     void add_own_fields(session::Exchange& exchange);
     void note_refusal(Link& link);
@@ -324,6 +323,13 @@ class Engine {
     void give_back(Lock& lock, session::Exchange& exchange, bool whole);
 
     void note_event(session::Exchange* exchange, EventKind kind);
+
+    // engine_spill.cpp
+    void crowd(Link& link);
+    bool store_crowded(Lock& lock);
+    void store_slice(Lock& lock);
+    void say_unstored();
+    Link* wait_for_room(Lock& lock, session::Exchange& exchange);
 
     // standby.cpp
     void run_standby();
@@ -394,6 +400,9 @@ class Engine {
     std::vector<base::Released> released_;
     std::vector<void*> released_owners_;
     std::vector<Link*> held_;
+    std::deque<uint64_t> crowded_;   // keys of links with too much output in memory, in turn
+    std::unique_ptr<char[]> slice_;  // of output on its way to a file; whoever stores
+    int64_t unstored_said_ms_ = INT64_MIN / 2;
     std::vector<Event> events_;  // nested: for the next turn
     bool in_turn_ = false;
     std::vector<session::Exchange*> overdue_;  // running, and nobody has been told

@@ -261,7 +261,7 @@ Engine::Flush Engine::flush(Link& link) {
         if (sent.status != os::IoStatus::kDone) return Flush::kDead;
         out.consume(sent.bytes, released_);
     }
-    if (link.output_spill && link.output_spill->size() != 0) link.output_spill->clear();
+    link.output_spill.reset();
     waits_->room.notify_all();
     return Flush::kEmpty;
 }
@@ -304,7 +304,6 @@ bool Engine::advance(Link& link) {
         close_link(link);
         return false;
     }
-    link.output_spill.reset();
     note_finished(link, true);
     if (!connection.persists() && !link.eof) {
         // Closing with unread input would be a reset, which takes the answer with it

@@ -1,5 +1,5 @@
 // The way of a response: from the application's pieces to the socket, tried at once; what the
-// kernel does not take goes into the connection's chain, past a bound into a spill file.
+// kernel does not take goes into the connection's chain (and on into a file: engine_spill.cpp).
 #include <algorithm>
 #include <cstring>
 #include <ctime>
@@ -115,10 +115,7 @@ void Engine::fill_wire(Exchange& exchange, const Piece& piece, int64_t known_len
 WriteStatus Engine::write(Exchange& exchange, Piece piece, int64_t known_length, bool last) {
     Lock lock(mutex_);
     if (ready_head_ == nullptr) flush_outbox();  // the last of a run
-    Link* link = static_cast<Link*>(exchange.link);
-    if (link != nullptr && link->connection.out.bytes() > session::kOutputSpillBytesMax)
-        link = wait_for_room(lock, exchange);
-    return write_piece(link, exchange, piece, known_length, last);
+    return write_piece(wait_for_room(lock, exchange), exchange, piece, known_length, last);
 }
 
 std::optional<WriteStatus> Engine::try_write(Exchange& exchange, Piece piece, int64_t known_length,
@@ -193,50 +190,25 @@ WriteStatus Engine::transmit(Link& link, const Wire& wire, void* owner) {
     return status == WriteStatus::kKept ? status : WriteStatus::kGone;
 }
 
-// Puts what is unsent into the chain: by reference where an owner keeps it alive, else copied;
-// past the memory bound into the spill file.
+// Puts what is unsent into the chain: by reference where an owner keeps it alive, else copied.
 WriteStatus Engine::keep(Link& link, const Wire& wire, size_t sent, void* owner) {
     base::Chain& out = link.connection.out;
-    bool spill = out.memory_bytes() + wire.size() - sent > session::kOutputMemoryBytesMax;
     auto rest = [&sent](std::string_view bytes) {
         size_t gone = std::min(sent, bytes.size());
         sent -= gone;
         return bytes.substr(gone);
     };
-    auto put = [&](std::string_view bytes) {
-        if (!bytes.empty() && !(spill && spill_output(link, bytes))) out.append_copy(bytes);
-    };
-    put(rest(wire.lead));
+    out.append_copy(rest(wire.lead));
     std::string_view body = rest(wire.body);
-    WriteStatus status = WriteStatus::kDone;
-    if (owner == nullptr || body.empty()) {
-        put(body);
-    } else if (!(spill && spill_output(link, body))) {
+    const bool shared = owner != nullptr && !body.empty();
+    if (shared) {
         out.append_shared(body, owner);
-        status = WriteStatus::kKept;
+    } else {
+        out.append_copy(body);
     }
-    put(rest(wire.suffix));
-    return status;
-}
-
-bool Engine::spill_output(Link& link, std::string_view bytes) {
-    if (!link.output_spill) link.output_spill = spills_.make();
-    if (!link.output_spill) return false;
-    uint64_t offset = link.output_spill->size();
-    if (!link.output_spill->append(bytes)) return false;
-    link.connection.out.append_file(link.output_spill->fd(), offset, bytes.size(), false);
-    return true;
-}
-
-// The reader is slower than any bound allows: only now does the application wait for it. The
-// standby goes on sending; send_timeout ends a reader that has stopped.
-Link* Engine::wait_for_room(Lock& lock, Exchange& exchange) {
-    if (!standby_.joinable()) return static_cast<Link*>(exchange.link);
-    waits_->room.wait(lock, [&] {
-        const Link* link = static_cast<Link*>(exchange.link);
-        return link == nullptr || link->connection.out.bytes() <= session::kOutputSpillBytesMax / 2;
-    });
-    return static_cast<Link*>(exchange.link);
+    out.append_copy(rest(wire.suffix));
+    crowd(link);
+    return shared ? WriteStatus::kKept : WriteStatus::kDone;
 }
 
 WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint64_t length) {
@@ -255,7 +227,7 @@ WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint
     base::Chain& out = link->connection.out;
     out.append_copy({begin, head + frame.prefix_length});
     if (frame.body_length != 0) {
-        out.append_file(file.get(), offset, frame.body_length, true);
+        out.append_file(file.get(), offset, frame.body_length);
         file.release();
     }
     out.append_copy(frame.suffix);

@@ -25,11 +25,12 @@ void Engine::turn(Turn& turn, uint32_t room) {
     } while (count == static_cast<int>(events.size()) && ++round < kRoundsMax);
     for (session::Exchange* exchange; room != 0 && (exchange = pop_ready()) != nullptr; --room)
         turn.ready.push_back(exchange);
+    store_crowded(lock);
     poll_all();  // their clients may leave meanwhile
     watch_listeners();
     turn.events.swap(events_);
     in_turn_ = false;
-    turn.again = round == kRoundsMax;
+    turn.again = round == kRoundsMax || !crowded_.empty();
     flush_access_log();
 }
 

@@ -137,7 +137,7 @@ WriteStatus Engine::send_message(Exchange& exchange, Piece piece, bool text) {
     WebSocket::Sent sent = link->socket->send(piece.bytes, text, piece.owner, now_ms_);
     if (sent == WebSocket::Sent::kRefused) return WriteStatus::kGone;
     exchange.inbox->sent_bytes += piece.bytes.size();
-    settle_socket(*link);
+    if (settle_socket(*link)) crowd(*link);
     forget_released();
     return sent == WebSocket::Sent::kShared ? WriteStatus::kKept : WriteStatus::kDone;
 }

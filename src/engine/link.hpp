@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/timer_wheel.hpp"
+#include "engine/spill_file.hpp"
 #include "os/fd.hpp"
 #include "session/connection.hpp"
 #include "session/websocket.hpp"
@@ -32,19 +33,20 @@ struct Link : base::TimerNode {
     uint64_t key = 0;
     os::Fd fd;
     session::Connection connection;
-    std::unique_ptr<session::WebSocket> socket;    // after an upgrade
-    base::Buffer socket_input;                     // arrived while the inbox was full
-    std::unique_ptr<session::Spill> output_spill;  // of a response to a slow reader
-    bool polled = false;                           // in the poller
-    bool readable = false;                         // an edge came while nobody wanted bytes
-    bool eof = false;                              // the peer sent FIN
-    bool blocked = false;                          // the kernel took no more: wait for EPOLLOUT
+    std::unique_ptr<session::WebSocket> socket;  // after an upgrade
+    base::Buffer socket_input;                   // arrived while the inbox was full
+    std::shared_ptr<SpillFile> output_spill;     // of a response to a slow reader
+    bool polled = false;                         // in the poller
+    bool readable = false;                       // an edge came while nobody wanted bytes
+    bool eof = false;                            // the peer sent FIN
+    bool blocked = false;                        // the kernel took no more: wait for EPOLLOUT
     bool wants_bytes() const { return socket ? socket->wants_bytes() : connection.wants_bytes(); }
     int64_t deadline_ms() const {
         return socket ? socket->deadline_ms() : connection.deadline_ms();
     }
-    bool held = false;   // out waits for the standby or the next write
-    bool boxed = false;  // a whole answer waits in the engine's outbox; out is empty
+    bool crowded = false;  // out has too much in memory
+    bool held = false;     // out waits for the standby or the next write
+    bool boxed = false;    // a whole answer waits in the engine's outbox; out is empty
 };
 
 }  // namespace mono::engine

@@ -58,6 +58,7 @@ Handover Relay::send(const session::Exchange& exchange, int client,
     packet.host_bytes = static_cast<uint8_t>(exchange.peer.host.size());
     std::memcpy(packet.host, exchange.peer.host.data(), exchange.peer.host.size());
     std::array fds = {client, exchange.body.spill_fd()};
+    if (exchange.body.spilled() && fds[1] < 0) return Handover::kUnfit;
     if (fds[1] >= 0) packet.body_file_bytes = exchange.body.size();
     const std::array parts = {iovec{&packet, sizeof packet}, part(head), part(body),
                               part(pipelined)};

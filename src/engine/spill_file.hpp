@@ -3,10 +3,15 @@
 // Owner: one engine, under its lock, but for read().
 #pragma once
 
+#include <algorithm>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "base/buffer.hpp"
 #include "os/temp_file.hpp"
 #include "session/spill.hpp"
 
@@ -41,27 +46,65 @@ class SpillFile final : public session::Spill {
         use_.bytes -= size_;
     }
 
+    // Small pieces are gathered: a chunk of one byte shall not cost a system call.
     bool append(std::string_view bytes) override {
         use_.at_limit = !use_.has_room(bytes.size());
-        if (use_.at_limit || !file_.write_at(size_, bytes)) return false;
+        if (use_.at_limit) return false;
+        if (gathered_.size() + bytes.size() > kGatheredBytesMax && !settle()) return false;
+        if (bytes.size() > kGatheredBytesMax) {
+            if (!file_.write_at(size_, bytes)) return false;
+        } else {
+            gathered_.append(bytes);
+        }
         size_ += bytes.size();
         use_.bytes += bytes.size();
         return true;
     }
     int64_t read(uint64_t offset, std::span<char> into) const override {
-        return file_.read_at(offset, into);
+        const uint64_t written = size_ - gathered_.size();
+        int64_t got = 0;
+        if (offset < written) {
+            got = file_.read_at(offset, into.first(std::min(into.size(), written - offset)));
+            if (got <= 0) return got;
+            offset += static_cast<uint64_t>(got);
+        }
+        if (offset < written || offset >= size_) return got;
+        into = into.subspan(static_cast<size_t>(got));
+        return got + static_cast<int64_t>(
+                         gathered_.view().copy(into.data(), into.size(), offset - written));
     }
-    int fd() const override { return file_.fd(); }
+    int fd() override { return settle() ? file_.fd() : -1; }
     uint64_t size() const override { return size_; }
-    void clear() override {
-        file_.truncate();
-        use_.bytes -= std::exchange(size_, 0);
+
+    // Instead of append(), for who writes without the lock: room at the end, its offset; and what
+    // is put there by any thread, one at a time. nullopt: there is no room.
+    std::optional<uint64_t> reserve(uint64_t bytes) {
+        use_.at_limit = !use_.has_room(bytes);
+        if (use_.at_limit) return std::nullopt;
+        use_.bytes += bytes;
+        return std::exchange(size_, size_ + bytes);
+    }
+    [[nodiscard]] bool write(uint64_t offset, std::string_view bytes) {
+        return file_.write_at(offset, bytes);
+    }
+    // The last that was reserved could not be written.
+    void take_back(uint64_t bytes) {
+        size_ -= bytes;
+        use_.bytes -= bytes;
     }
 
   private:
+    bool settle() {
+        if (!file_.write_at(size_ - gathered_.size(), gathered_.view())) return false;
+        gathered_.release();
+        return true;
+    }
+
+    static constexpr size_t kGatheredBytesMax = 16 * 1024;
     SpillUse& use_;
     os::TempFile file_;
     uint64_t size_ = 0;
+    base::Buffer gathered_;  // the end, which is not in the file yet
 };
 
 class SpillFiles final : public session::SpillFactory {
@@ -71,7 +114,8 @@ class SpillFiles final : public session::SpillFactory {
         : directory_(directory.empty() ? os::TempFile::environment_directory()
                                        : std::move(directory)) {}
     void limit(const SpillLimits& limits) { use_.limits = limits; }
-    std::unique_ptr<session::Spill> make() override {
+    std::unique_ptr<session::Spill> make() override { return open(); }
+    std::unique_ptr<SpillFile> open() {
         use_.at_limit = use_.files >= use_.limits.files_max;
         if (use_.at_limit) return nullptr;
         os::TempFile file = os::TempFile::open(directory_);

@@ -2,6 +2,7 @@
 #include "engine/spill_file.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <string>
 #include <vector>
@@ -35,15 +36,68 @@ TEST(SpillFiles, AreBoundedInNumberAndBytes) {
     EXPECT_TRUE(second->append("1234"));
     EXPECT_FALSE(second->append("5"));
     EXPECT_TRUE(files.at_limit());
-    first->clear();
-    EXPECT_TRUE(second->append("56789a"));
     first.reset();
+    EXPECT_TRUE(second->append("56789a"));
     EXPECT_FALSE(files.has_room(1));
     second.reset();
     EXPECT_TRUE(files.has_room(10));
     EXPECT_FALSE(files.has_room(11));
     EXPECT_FALSE(files.has_room(UINT64_MAX));
     EXPECT_EQ(files.files(), 0u);
+}
+
+uint64_t file_bytes(int fd) {
+    struct stat status {};
+    EXPECT_EQ(fstat(fd, &status), 0);
+    return static_cast<uint64_t>(status.st_size);
+}
+
+// Clients choose the size of what is appended; every part of it can be read at once.
+TEST(SpillFiles, GatherSmallPieces) {
+    SpillFiles files("");
+    auto spill = files.open();
+    ASSERT_TRUE(spill);
+    const int fd = spill->fd();
+    std::string expected;
+    uint64_t grown = 0;
+    uint64_t size = 0;
+    for (size_t i = 0; i < 40'000; ++i) {
+        const std::string piece(i % 10'000 == 9'999 ? 30'000 : 1, static_cast<char>('a' + i % 26));
+        expected += piece;
+        ASSERT_TRUE(spill->append(piece));
+        if (size != file_bytes(fd)) ++grown;
+        size = file_bytes(fd);
+    }
+    EXPECT_LE(grown, 12u);
+    EXPECT_EQ(spill->size(), expected.size());
+    std::string tail(9, 'x');
+    for (std::string_view piece : {"1", "22", "333"}) {
+        ASSERT_TRUE(spill->append(piece));
+        expected += piece;
+    }
+    EXPECT_LT(file_bytes(fd), spill->size());
+    std::string all(expected.size() + 10, 'x');
+    EXPECT_EQ(spill->read(0, all), static_cast<int64_t>(expected.size()));
+    EXPECT_EQ(all.substr(0, expected.size()), expected);
+    EXPECT_EQ(spill->read(expected.size() - 9, tail), 9);
+    EXPECT_EQ(tail, expected.substr(expected.size() - 9));
+    EXPECT_EQ(spill->read(expected.size(), tail), 0);
+    EXPECT_EQ(spill->fd(), fd);
+    EXPECT_EQ(file_bytes(fd), expected.size());
+    EXPECT_EQ(spill->read(expected.size() - 9, tail), 9);
+    EXPECT_EQ(tail, expected.substr(expected.size() - 9));
+}
+
+TEST(SpillFiles, WhatCannotBeWrittenIsRefused) {
+    SpillFiles files("");
+    auto spill = files.open();
+    ASSERT_TRUE(spill);
+    const FullDisk full;
+    int taken = 0;
+    while (taken < 100 && spill->append(std::string(1000, 'x'))) ++taken;
+    EXPECT_LT(taken, 20);
+    EXPECT_FALSE(files.at_limit());
+    EXPECT_EQ(spill->fd(), -1);
 }
 
 TEST(SpillFiles, AnAnnouncedBodyTakesOneDescriptor) {

@@ -79,6 +79,7 @@ void Engine::run_standby() {
         wait_standby(lock);
         if (epoch_ != seen) active_ms = now_ms_;
         bool eventful = !held_.empty() || !outbox_.empty();
+        eventful |= store_crowded(lock);
         flush_held();
         // As long as requests come and go, the pilot sends, at its next look.
         if (now_ms_ - changed_ms_ >= kLongMs || now_ms_ - boxed_ms_ > kBoxedMsMax) flush_outbox();
@@ -115,7 +116,10 @@ void Engine::fly_standby(Lock& lock) {
         flush_access_log();
         offer_ready(true);
         notice_stop();
+        if (store_crowded(lock)) standby_kick_.drain();
+        if (epoch_ != epoch || has_pilot_ || standby_quit_) break;
         int wait = ready_head_ != nullptr && relay_.open() ? kOfferMs : wait_ms(1'000);
+        if (!crowded_.empty()) wait = 0;
         lock.unlock();
         bool readable = os::wait_readable(poller_.fd(), standby_kick_.reader(), wait);
         lock.lock();

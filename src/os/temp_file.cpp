@@ -29,12 +29,15 @@ std::string TempFile::environment_directory() {
 TempFile TempFile::open(const std::string& directory) {
     const char* candidates[] = {directory.c_str(), "/tmp"};
     TempFile file;
+    bool full = false;
     for (const char* candidate : candidates) {
         if (*candidate == '\0') continue;
         file.fd_.reset(open_unnamed(candidate));
         if (file.ok()) return file;
+        full |= errno == ENOSPC || errno == EDQUOT;
     }
-    file.fd_.reset(memfd_create("monoceros", MFD_CLOEXEC));
+    // Memory is for a system without a disk, not for a disk without room.
+    if (!full) file.fd_.reset(memfd_create("monoceros", MFD_CLOEXEC));
     return file;
 }
 
@@ -55,7 +58,5 @@ ssize_t TempFile::read_at(uint64_t offset, std::span<char> into) const {
         if (got >= 0 || errno != EINTR) return got;
     }
 }
-
-void TempFile::truncate() { [[maybe_unused]] int result = ::ftruncate(fd_.get(), 0); }
 
 }  // namespace mono::os

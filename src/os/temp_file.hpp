@@ -1,5 +1,6 @@
 // TempFile: an unnamed file for bodies that are too large for memory. It vanishes with its
-// descriptor. Where no directory is writable (read-only root) it is a memfd.
+// descriptor. Where no directory is writable (read-only root) it is a memfd; where one is full,
+// there is none.
 // Owner: one connection; positions are given, the file offset is never used.
 #pragma once
 
@@ -32,7 +33,6 @@ class TempFile {
     [[nodiscard]] bool write_at(uint64_t offset, std::string_view bytes);
     // Bytes read; 0 at the end; -1 on an I/O error.
     ssize_t read_at(uint64_t offset, std::span<char> into) const;
-    void truncate();
 
   private:
     Fd fd_;

@@ -46,6 +46,6 @@ PyObject* engine_set_asgi(PyObject* self, PyObject* args);
 // engine_overdue.cpp
 PyObject* engine_interrupt_overdue(PyObject* self, PyObject* exception);
 // Drops the references that the engine is done with.
-void release_owners(EngineParts& parts);
+void release_owners(engine::Engine& engine);
 
 }  // namespace mono::python

@@ -208,7 +208,7 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
         if (parts.engine->needs_attention()) break;
         if (base::monotonic_ms() - begin_ms >= kBusyTurnMs) break;
     }
-    if (parts.engine->needs_attention()) release_owners(parts);
+    if (parts.engine->needs_attention()) release_owners(*parts.engine);
     return PyLong_FromLong(answered);
 }
 
@@ -350,8 +350,8 @@ PyType_Spec spec = {"monoceros._core.Engine", sizeof(EngineObject), 0,
 
 }  // namespace
 
-void release_owners(EngineParts& parts) {
-    for (void* owner : parts.engine->take_released()) Py_DECREF(static_cast<PyObject*>(owner));
+void release_owners(engine::Engine& engine) {
+    for (void* owner : engine.take_released()) Py_DECREF(static_cast<PyObject*>(owner));
 }
 
 int add_engine_type(PyObject* module) {

@@ -220,7 +220,7 @@ PyObject* engine_turn(PyObject* self, PyObject* args) {
         WithoutGil without;
         parts.engine->turn(turn, room);
     }
-    if (parts.engine->needs_attention()) release_owners(parts);
+    if (parts.engine->needs_attention()) release_owners(*parts.engine);
     Ref fresh(PyList_New(0));
     for (session::Exchange* exchange : turn.ready) {
         Ref object(make_exchange(self, exchange));

@@ -31,9 +31,9 @@ bool WsgiCall::end_body(session::Exchange& exchange) {
     return send_piece(objects_.write(), nullptr, known, true);
 }
 
-// A nested engine cannot make its thread wait: the runner waits in its own way.
-bool WsgiCall::wait_for_room(session::Exchange& exchange) {
+bool WsgiCall::wait_for_room() {
     if (callbacks_.wait_room == nullptr || handle_ == nullptr) return true;
+    session::Exchange& exchange = *objects_.write()->exchange;
     if (engine_.unsent(exchange) <= session::kOutputMemoryBytesMax) return true;
     exchange.wants_room = true;
     Ref waited(PyObject_CallOneArg(callbacks_.wait_room, handle_));
@@ -51,6 +51,7 @@ bool WsgiCall::send_sequence(session::Exchange& exchange, PyObject* result) {
         if (PyBytes_GET_SIZE(item.get()) == 0 && !last) continue;
         int64_t known = count == 1 ? PyBytes_GET_SIZE(item.get()) : -1;
         if (!send_piece(objects_.write(), item.get(), known, last)) return false;
+        if (!last && !wait_for_room()) return false;
     }
     return count != 0 || end_body(exchange);
 }
@@ -67,7 +68,7 @@ bool WsgiCall::send_iterable(session::Exchange& exchange, PyObject* result) {
         if (!check_bytes(item.get()) || !require_head(exchange)) return false;
         if (PyBytes_GET_SIZE(item.get()) == 0) continue;  // PEP 3333: no head before a byte
         if (!send_piece(objects_.write(), item.get(), -1, false)) return false;
-        if (!wait_for_room(exchange)) return false;
+        if (!wait_for_room()) return false;
         if (objects_.write()->gone) return true;
     }
 }
@@ -134,7 +135,7 @@ bool WsgiCall::respond(PyObject* application, session::Exchange& exchange, PyObj
 bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
     Ref environ;
     bool done = false;
-    if (objects_.attach(engine_, exchange))
+    if (objects_.attach(engine_, exchange, *this))
         environ = environs_.make(exchange, engine_.limits().script_name, objects_);
     if (environ) {
         Ref before;

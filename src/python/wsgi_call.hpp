@@ -31,6 +31,9 @@ class WsgiCall {
     // Answers the exchange in every case and gives it back. False with SystemExit or
     // KeyboardInterrupt set: the worker itself shall end.
     bool run(PyObject* application, session::Exchange& exchange);
+    // Behind a piece that others follow. A nested engine cannot make its thread wait: the runner
+    // waits in its own way. False with an exception set.
+    bool wait_for_room();
 
   private:
     bool respond(PyObject* application, session::Exchange& exchange, PyObject* environ);
@@ -39,7 +42,6 @@ class WsgiCall {
     bool send_iterable(session::Exchange& exchange, PyObject* result);
     bool send_file(session::Exchange& exchange, PyObject* result, bool& sent);
     bool end_body(session::Exchange& exchange);
-    bool wait_for_room(session::Exchange& exchange);
     bool require_head(const session::Exchange& exchange);
     bool close(PyObject* result);
     bool fail(session::Exchange& exchange);

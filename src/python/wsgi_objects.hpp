@@ -12,12 +12,15 @@
 
 namespace mono::python {
 
+class WsgiCall;
+
 // PEP 3333's write() callable, and the state that start_response and early_hints share with it.
 struct WriteObject {
     PyObject_HEAD vectorcallfunc vectorcall;
     engine::Engine* engine;
     session::Exchange* exchange;
-    bool gone;  // the client has left
+    WsgiCall* call;  // that answers exchange
+    bool gone;       // the client has left
 };
 
 struct StartResponseObject {
@@ -55,7 +58,7 @@ class CallObjects {
   public:
     explicit CallObjects(ModuleState* state) : state_(state) {}
     // Ready for `exchange`; false with an exception set.
-    bool attach(engine::Engine& engine, session::Exchange& exchange);
+    bool attach(engine::Engine& engine, session::Exchange& exchange, WsgiCall& call);
     void detach();
 
     // A listener's environ with this slot's objects in it, which requests are copied from; empty

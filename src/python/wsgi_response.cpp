@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "python/engine_parts.hpp"
 #include "python/request_times.hpp"
 #include "python/types.hpp"
+#include "python/wsgi_call.hpp"
 #include "python/wsgi_objects.hpp"
 
 namespace mono::python {
@@ -41,6 +43,8 @@ bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool 
         WithoutGil without;
         status = write->engine->write(*write->exchange, wire, known_length, last);
     }
+    // A long answer gives back its own pieces.
+    if (write->engine->needs_attention()) release_owners(*write->engine);
     if (wire.owner != nullptr && status != engine::WriteStatus::kKept) Py_DECREF(piece);
     if (status == engine::WriteStatus::kGone) write->gone = true;
     return true;
@@ -162,7 +166,7 @@ PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
         return nullptr;
     }
     if (PyBytes_GET_SIZE(args[0]) == 0) Py_RETURN_NONE;
-    if (!send_piece(write, args[0], -1, false)) return nullptr;
+    if (!send_piece(write, args[0], -1, false) || !write->call->wait_for_room()) return nullptr;
     if (write->gone) {
         PyErr_SetString(PyExc_ConnectionResetError, "the client has closed the connection");
         return nullptr;
@@ -325,11 +329,12 @@ bool CallObjects::make(bool deadlines) {
     return true;
 }
 
-bool CallObjects::attach(engine::Engine& engine, session::Exchange& exchange) {
+bool CallObjects::attach(engine::Engine& engine, session::Exchange& exchange, WsgiCall& call) {
     if (!reusable() && !make(engine.limits().request_ms_max != 0)) return false;
     WriteObject* object = write();
     object->engine = &engine;
     object->exchange = &exchange;
+    object->call = &call;
     object->gone = false;
     auto* input = reinterpret_cast<InputObject*>(input_.get());
     input->exchange = &exchange;

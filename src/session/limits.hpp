@@ -14,7 +14,8 @@ namespace mono::session {
 
 // Not settable: nobody has needed to.
 constexpr uint64_t kOutputMemoryBytesMax = 256 * 1024;  // of one response, before it is spilled
-constexpr uint64_t kOutputSpillBytesMax = 1ull << 30;   // then the application waits
+constexpr uint64_t kOutputWaitBytes = 1 << 20;          // in memory: then the application waits,
+constexpr uint64_t kOutputSpillBytesMax = 1ull << 30;   // or with so much on disk
 constexpr uint64_t kOutputHighBytes = 64 * 1024;        // a nested runner's writer waits from here
 constexpr uint64_t kOutputLowBytes = 16 * 1024;         // ... until here
 constexpr uint64_t kStreamHighBytes = 256 * 1024;       // of a streamed body, before reading rests

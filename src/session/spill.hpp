@@ -17,9 +17,9 @@ class Spill {
     [[nodiscard]] virtual bool append(std::string_view bytes) = 0;
     // Bytes read, 0 at the end, -1 on an I/O error.
     virtual int64_t read(uint64_t offset, std::span<char> into) const = 0;
-    virtual int fd() const = 0;  // for sendfile; -1 in tests
+    // For another process: the whole is in it. -1: it cannot be written, and in tests.
+    virtual int fd() = 0;
     virtual uint64_t size() const = 0;
-    virtual void clear() = 0;
 };
 
 class SpillFactory {

@@ -47,9 +47,8 @@ class MemorySpills final : public SpillFactory {
             if (offset >= bytes_.size()) return 0;
             return static_cast<int64_t>(bytes_.copy(into.data(), into.size(), offset));
         }
-        int fd() const override { return -1; }
+        int fd() override { return -1; }
         uint64_t size() const override { return bytes_.size(); }
-        void clear() override { bytes_.clear(); }
 
       private:
         MemorySpills& owner_;
