@@ -90,6 +90,9 @@ enum class WriteStatus : uint8_t {
     kGone,  // the client has gone; the owner is still the caller's
 };
 
+// What is known of the client of a running request. After its FIN it may still be reading.
+enum class Presence : uint8_t { kHere, kSentFin, kGone };
+
 class Engine {
   public:
     explicit Engine(Options options);
@@ -135,6 +138,8 @@ class Engine {
     void write_page(session::Exchange& exchange, uint16_t status, std::string_view page);
     // Replaces a response that has not begun by the server's own page and ends the connection.
     void write_error(session::Exchange& exchange, uint16_t status, std::string_view detail);
+    // For who writes nothing and so hears nothing of its client. Never waits for the lock.
+    Presence presence(const session::Exchange& exchange);
     // A duplicate of the client's descriptor, the caller's; the connection ends with this request.
     // -1: the client has gone.
     int share_socket(session::Exchange& exchange);
@@ -150,7 +155,8 @@ class Engine {
     void finish(session::Exchange& exchange);
     // The same for who holds the GIL. False: not now.
     bool try_finish(session::Exchange& exchange);
-    // The response cannot be completed: the connection is reset so that nobody takes it for whole.
+    // The application fell. The connection ends: cut, unless all of the response had been given,
+    // and reset where nothing else would tell that it is not whole.
     void abandon(session::Exchange& exchange);
 
     // From now on clients are answered even if this process crashes (insurance.hpp).
@@ -382,6 +388,7 @@ class Engine {
     int64_t descriptors_said_ms_ = INT64_MIN / 2;
     uint32_t waiting_takers_ = 0;
     uint32_t unpolled_ = 0;  // links that are not in the poller
+    int64_t polled_ms_ = 0;  // when there were none of them
     bool has_pilot_ = false;
     bool listeners_paused_ = false;
     bool draining_ = false;

@@ -121,6 +121,7 @@ bool Engine::poll_link(Link& link) {
 }
 
 void Engine::poll_all() {
+    polled_ms_ = now_ms_;
     if (unpolled_ != 0) links_.for_each([&](Link& link) { poll_link(link); });
 }
 
@@ -405,8 +406,11 @@ void Engine::close_link(Link& link) {
     unhold(link);
     session::Exchange* exchange = link.connection.exchange();
     if (exchange != nullptr && exchange->handed_out) {
+        exchange->delivered =
+            exchange->response.whole() && link.connection.out.empty() && !link.boxed;
         // The application was not done: without a length, only a reset tells the client so.
-        if (exchange->response.close_delimited()) os::reset_on_close(link.fd.get());
+        if (exchange->response.close_delimited() && !exchange->delivered)
+            os::reset_on_close(link.fd.get());
         release_handed_out(link);
     } else if (exchange != nullptr && (link.connection.phase() == Phase::kReady ||
                                        link.connection.phase() == Phase::kStream)) {

@@ -265,6 +265,14 @@ void Engine::put_page(Exchange& exchange, uint16_t status, std::string_view page
     if (link != nullptr) link->connection.out.append_copy(page);
 }
 
+Presence Engine::presence(const Exchange& exchange) {
+    Lock lock(mutex_, std::try_to_lock);
+    if (!lock) return Presence::kHere;
+    const Link* link = static_cast<const Link*>(exchange.link);
+    if (link == nullptr) return Presence::kGone;
+    return link->eof ? Presence::kSentFin : Presence::kHere;
+}
+
 int Engine::share_socket(Exchange& exchange) {
     Lock lock(mutex_);
     flush_outbox();
@@ -291,7 +299,8 @@ bool Engine::try_finish(Exchange& exchange) {
 
 void Engine::abandon(Exchange& exchange) {
     Lock lock(mutex_);
-    give_back(lock, exchange, false);
+    exchange.response.forbid_keep_alive();
+    give_back(lock, exchange, exchange.response.whole());
 }
 
 void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
@@ -313,7 +322,8 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
         // Unless the server has answered in the application's place.
         if (exchange.counted && !exchange.inbox)
             log_access(exchange, exchange.response.head.status(), exchange.response.body_bytes());
-        put_away(exchange, exchange.inbox ? Ending::kAnswered : Ending::kAborted);
+        bool answered = exchange.inbox || exchange.delivered;
+        put_away(exchange, answered ? Ending::kAnswered : Ending::kAborted);
     } else {
         if (!whole) {
             link->connection.break_reply();

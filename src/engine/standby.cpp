@@ -19,6 +19,8 @@ constexpr int kCalmLooks = 16;        // fast looks without an event before it l
 constexpr int64_t kDormantMs = 1000;  // without a request before it sleeps until there is one
 constexpr int64_t kLongMs = 1;        // an application that takes longer needs a standby
 constexpr int64_t kBoxedMsMax = 5;    // for an answer, should no pilot come by
+constexpr int64_t kPollAllMs =
+    100;  // so soon the poller knows of whose request runs beside a pilot
 constexpr int kPoliteTries = 3;
 constexpr int kOfferMs = 2;  // between two tries to hand over what waits here
 
@@ -85,6 +87,7 @@ void Engine::run_standby() {
         if (now_ms_ - changed_ms_ >= kLongMs || now_ms_ - boxed_ms_ > kBoxedMsMax) flush_outbox();
         offer_ready(false);
         notice_stop();
+        if (busy_ != 0 && now_ms_ - polled_ms_ >= kPollAllMs) poll_all();
         if (busy_ != 0 && !has_pilot_ && now_ms_ - changed_ms_ > kLongMs) {
             fly_standby(lock);
             eventful = true;

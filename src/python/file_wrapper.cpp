@@ -1,5 +1,7 @@
 #include "python/file_wrapper.hpp"
 
+#include <initializer_list>
+
 #include "os/files.hpp"
 #include "python/state.hpp"
 #include "python/types.hpp"
@@ -72,6 +74,55 @@ int64_t number_from(PyObject* object, const char* method) {
     return value;
 }
 
+// Whether `object` is exactly of one of these types of a module that is loaded already.
+bool is_exactly(PyObject* object, const char* module, std::initializer_list<const char*> types) {
+    Ref name(PyUnicode_FromString(module));
+    Ref found(name ? PyImport_GetModule(name.get()) : nullptr);
+    bool is = false;
+    for (const char* type : types) {
+        if (!found || is) break;
+        Ref wanted(PyObject_GetAttrString(found.get(), type));
+        is = wanted.get() == reinterpret_cast<PyObject*>(Py_TYPE(object));
+    }
+    PyErr_Clear();
+    return is;
+}
+
+// A function that was put into the object itself is called in place of its type's.
+bool is_patched(PyObject* object) {
+    Ref own(PyObject_GetAttrString(object, "__dict__"));
+    bool patched = false;
+    for (const char* name : {"read", "tell", "fileno", "readable", "flush"})
+        patched |= own && PyDict_GetItemString(own.get(), name) != nullptr;
+    PyErr_Clear();
+    return patched;
+}
+
+bool is_readable(PyObject* file) {
+    Ref readable(PyObject_CallMethod(file, "readable", nullptr));
+    PyErr_Clear();
+    return readable.get() == Py_True;
+}
+
+// The file whose descriptor holds exactly what read() of `object` gives; none for all others:
+// decompressors, members of archives, subclasses, and whatever has a fileno() of its own making.
+Ref plain_file(PyObject* object) {
+    Ref file = Ref::borrow(object);
+    if (is_exactly(object, "tempfile", {"_TemporaryFileWrapper"}))
+        file.reset(PyObject_GetAttrString(object, "file"));
+    if (!file || is_patched(file.get())) return Ref();
+    if (is_exactly(file.get(), "_io", {"BufferedReader", "BufferedRandom"})) {
+        Ref raw(PyObject_GetAttrString(file.get(), "raw"));
+        if (!raw || is_patched(raw.get()) || !is_exactly(raw.get(), "_io", {"FileIO"}))
+            return Ref();
+        Ref flushed(PyObject_CallMethod(file.get(), "flush", nullptr));  // of a BufferedRandom
+        if (!flushed) return Ref();
+    } else if (!is_exactly(file.get(), "_io", {"FileIO"})) {
+        return Ref();
+    }
+    return is_readable(file.get()) ? std::move(file) : Ref();
+}
+
 PyMemberDef members[] = {
     {"close", T_OBJECT_EX, offsetof(FileWrapperObject, close), READONLY, "the file's close()"},
     {"filelike", T_OBJECT, offsetof(FileWrapperObject, file), READONLY, "the wrapped object"},
@@ -99,16 +150,18 @@ PyType_Spec spec = {"monoceros._core.FileWrapper", sizeof(FileWrapperObject), 0,
 
 FileRange file_range(const FileWrapperObject* wrapper) {
     FileRange range;
-    int64_t fd = number_from(wrapper->file, "fileno");
+    Ref file = plain_file(wrapper->file);
+    PyErr_Clear();
+    if (!file) return range;
+    int64_t fd = number_from(file.get(), "fileno");
     int64_t size = fd < 0 ? -1 : os::regular_file_size(static_cast<int>(fd));
-    if (size < 0) return range;
     // The object's own position, not the descriptor's: a buffered reader is ahead of it.
-    int64_t position = number_from(wrapper->file, "tell");
-    if (position < 0) return range;
+    int64_t position = number_from(file.get(), "tell");
+    // At its end, or of /proc, whose files have no size: there is nothing to send, but to read.
+    if (position < 0 || size <= position) return range;
     range.fd = os::duplicate(static_cast<int>(fd)).release();
     range.offset = static_cast<uint64_t>(position);
-    int64_t rest = size - position;
-    range.length = rest > 0 ? static_cast<uint64_t>(rest) : 0;
+    range.length = static_cast<uint64_t>(size - position);
     return range;
 }
 

@@ -1,5 +1,6 @@
 // FileWrapper: wsgi.file_wrapper (PEP 3333, "Optional Platform-Specific File Handling").
-// Iterating it reads blocks; returned by the application as it is, it is sent with sendfile(2).
+// Iterating it reads blocks; returned by the application as it is, it is sent with sendfile(2)
+// where that is the same: of io's own files, and tempfile's around them.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@ struct FileWrapperObject {
 };
 
 struct FileRange {
-    int fd = -1;  // a duplicate that the caller owns; -1: not a regular file, iterate instead
+    int fd = -1;  // a duplicate that the caller owns; -1: not a plain file, iterate instead
     uint64_t offset = 0;
     uint64_t length = 0;
 };

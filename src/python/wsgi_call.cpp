@@ -66,7 +66,10 @@ bool WsgiCall::send_iterable(session::Exchange& exchange, PyObject* result) {
             return end_body(exchange);
         }
         if (!check_bytes(item.get()) || !require_head(exchange)) return false;
-        if (PyBytes_GET_SIZE(item.get()) == 0) continue;  // PEP 3333: no head before a byte
+        if (PyBytes_GET_SIZE(item.get()) == 0) {  // PEP 3333: no head before a byte
+            if (client_left(objects_.write())) return true;
+            continue;
+        }
         if (!send_piece(objects_.write(), item.get(), -1, false)) return false;
         if (!wait_for_room()) return false;
         if (objects_.write()->gone) return true;
@@ -150,7 +153,8 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
     bool go_on = done || fail(exchange);
     SavedError ending;  // SystemExit on its way out
     if (callbacks_.after != nullptr && environ) call_after(exchange, environ.get());
-    bool whole = done || !exchange.response.begun();
+    bool left = objects_.write() != nullptr && objects_.write()->gone;
+    bool whole = !left && (done || !exchange.response.begun());
     note_mismatch(exchange);
     objects_.detach();
     if (!whole || !engine_.try_finish(exchange)) {
@@ -198,7 +202,9 @@ void WsgiCall::note_mismatch(const session::Exchange& exchange) {
         what = "gave " + std::to_string(owed) +
                " bytes less than its Content-Length; the connection is closed";
     } else if (exchange.response.dropped() && !exchange.response.no_body()) {
-        what = "gave more bytes than its Content-Length; they were dropped";
+        what = exchange.response.has_length()
+                   ? "gave more bytes than its Content-Length; they were dropped"
+                   : "gave bytes behind its end; they were dropped";
     } else if (exchange.response.dropped() && !exchange.head.head_method) {
         what = "gave a body with a status that has none; it was dropped";
     } else {

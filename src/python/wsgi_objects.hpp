@@ -19,8 +19,9 @@ struct WriteObject {
     PyObject_HEAD vectorcallfunc vectorcall;
     engine::Engine* engine;
     session::Exchange* exchange;
-    WsgiCall* call;  // that answers exchange
-    bool gone;       // the client has left
+    WsgiCall* call;   // that answers exchange
+    bool gone;        // the client has left
+    int64_t mute_ms;  // since when nothing was written though the client has sent FIN; 0: it was
 };
 
 struct StartResponseObject {
@@ -52,6 +53,9 @@ bool read_span_ms(PyObject* seconds, int64_t& span_ms);
 // Sends `piece` (bytes), keeping a reference to it as long as the engine needs it. False only with
 // an exception set; a client that has gone shows in write->gone.
 bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool last);
+
+// For an application that gives empty pieces only: whether its client has left. True: write->gone.
+bool client_left(WriteObject* write);
 
 // The objects of one slot.
 class CallObjects {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/clock.hpp"
 #include "python/engine_parts.hpp"
 #include "python/request_times.hpp"
 #include "python/types.hpp"
@@ -11,6 +12,8 @@
 namespace mono::python {
 
 using http::HeadFault;
+
+constexpr int64_t kHalfCloseMs = 1'000;
 
 bool latin1_view(PyObject* text, const char* what, std::string_view& view) {
     if (!PyUnicode_Check(text)) {
@@ -31,6 +34,7 @@ bool latin1_view(PyObject* text, const char* what, std::string_view& view) {
 
 bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool last) {
     engine::Piece wire;
+    write->mute_ms = 0;
     if (piece != nullptr)
         wire.bytes = {PyBytes_AS_STRING(piece), static_cast<size_t>(PyBytes_GET_SIZE(piece))};
     if (wire.bytes.size() > session::kCopiedBodyBytesMax) {
@@ -47,6 +51,19 @@ bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool 
     if (write->engine->needs_attention()) release_owners(*write->engine);
     if (wire.owner != nullptr && status != engine::WriteStatus::kKept) Py_DECREF(piece);
     if (status == engine::WriteStatus::kGone) write->gone = true;
+    return true;
+}
+
+// After a FIN a client may still read, so it gets a moment in which something is written to it.
+bool client_left(WriteObject* write) {
+    engine::Presence presence = write->engine->presence(*write->exchange);
+    if (presence == engine::Presence::kHere) return write->gone;
+    if (presence == engine::Presence::kSentFin) {
+        int64_t now_ms = base::monotonic_ms();
+        if (write->mute_ms == 0) write->mute_ms = now_ms;
+        if (now_ms - write->mute_ms < kHalfCloseMs) return write->gone;
+    }
+    write->gone = true;
     return true;
 }
 
@@ -165,9 +182,10 @@ PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
         PyErr_SetString(PyExc_RuntimeError, "write() was called after the request's end");
         return nullptr;
     }
-    if (PyBytes_GET_SIZE(args[0]) == 0) Py_RETURN_NONE;
-    if (!send_piece(write, args[0], -1, false) || !write->call->wait_for_room()) return nullptr;
-    if (write->gone) {
+    bool empty = PyBytes_GET_SIZE(args[0]) == 0;
+    bool given = empty || (send_piece(write, args[0], -1, false) && write->call->wait_for_room());
+    if (!given) return nullptr;
+    if (empty ? client_left(write) : write->gone) {
         PyErr_SetString(PyExc_ConnectionResetError, "the client has closed the connection");
         return nullptr;
     }
@@ -336,6 +354,7 @@ bool CallObjects::attach(engine::Engine& engine, session::Exchange& exchange, Ws
     object->exchange = &exchange;
     object->call = &call;
     object->gone = false;
+    object->mute_ms = 0;
     auto* input = reinterpret_cast<InputObject*>(input_.get());
     input->exchange = &exchange;
     input->offset = 0;

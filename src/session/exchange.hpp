@@ -75,6 +75,7 @@ struct Exchange {
     bool body_complete = true;
     bool wants_room = false;  // the runner waits until the output is low again
     bool handed_out = false;
+    bool delivered = false;      // the client left, but the kernel had all of the response
     bool continue_sent = false;  // 100 Continue
 
     std::string_view request_id() const { return id.view(); }
@@ -107,7 +108,7 @@ struct Exchange {
         thread = 0;
         link = nullptr;
         next = nullptr;
-        handed_out = continue_sent = false;
+        handed_out = delivered = continue_sent = false;
     }
 };
 

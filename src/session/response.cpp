@@ -57,8 +57,9 @@ size_t Response::write_head(const ResponseContext& context, char* out) const {
 
 Response::Frame Response::frame(uint64_t piece_length, bool last) {
     Frame frame;
+    const bool over = no_body_ || ended_;
     ended_ |= last;
-    if (no_body_) {
+    if (over) {
         dropped_ |= piece_length != 0;
         return frame;
     }

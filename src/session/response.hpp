@@ -40,7 +40,7 @@ class Response {
         uint64_t body_length = 0;  // of the piece, after truncation
         std::string_view suffix;   // static
     };
-    // `piece_length` may be 0. `last` ends the body.
+    // `piece_length` may be 0. `last` ends the body: what is given behind it is dropped.
     Frame frame(uint64_t piece_length, bool last);
 
     // Valid after begin(): what the connection does when the response is complete.
@@ -55,8 +55,12 @@ class Response {
     uint64_t owed() const { return framing_ == Framing::kLength && !no_body_ ? left_ : 0; }
     // The client can tell that the body is whole: nothing is owed, the last chunk was made.
     bool complete() const { return owed() == 0 && (framing_ != Framing::kChunked || ended_); }
-    // The application gave bytes that had to be dropped (no body allowed, or beyond the length).
+    // All that the client was promised has been framed, whatever the application still does.
+    bool whole() const { return exhausted() || (begun_ && ended_ && owed() == 0); }
+    // The application gave bytes that had to be dropped: no body allowed, beyond the length, or
+    // behind the end.
     bool dropped() const { return dropped_; }
+    bool has_length() const { return framing_ == Framing::kLength; }
     uint64_t body_bytes() const { return body_bytes_; }
     void forbid_keep_alive() { keep_alive_ = false; }
 

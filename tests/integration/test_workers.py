@@ -61,6 +61,12 @@ from test_processes import (  # noqa: F401
 from test_slow_clients import (  # noqa: F401
     test_everybody_at_once,
 )
+from test_wsgi_files import test_what_is_read_is_sent  # noqa: F401
+from test_wsgi_response import (  # noqa: F401
+    test_close_of_a_mute_iterable_after_the_client_left,
+    test_write_behind_the_end,
+    token,
+)
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="it is about our own workers")
 
@@ -99,6 +105,11 @@ def _server(kind: str, factory: pytest.TempPathFactory, *args: str) -> Server:
 def probe(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with _server(kind, tmp_path_factory) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def files(probe: Server) -> Server:
+    return probe
 
 
 @pytest.fixture(scope="module")

@@ -75,6 +75,31 @@ def test_block_size(files: Server, block: str) -> None:
     assert body_of(files, f"kind=memory&seek=99000&block={block}") == CONTENT[99000:]
 
 
+@pytest.mark.parametrize("length", ["", f"&length={FILE_BYTES}"])
+@pytest.mark.parametrize("file", ["gzip", "bz2", "lzma", "zip", "liar", "spooled", "rolled"])
+@pytest.mark.beyond("sends whatever fileno() names", strict=False)
+def test_what_is_read_is_sent(files: Server, file: str, length: str) -> None:
+    assert body_of(files, f"kind={file}{length}") == CONTENT
+
+
+@pytest.mark.parametrize("kind", ["backwards", "buffered-backwards", "patched"])
+@pytest.mark.beyond("sends whatever fileno() names", strict=False)
+def test_a_read_of_ones_own_counts(files: Server, kind: str) -> None:
+    assert body_of(files, f"kind={kind}&block={FILE_BYTES}&length={FILE_BYTES}") == CONTENT[::-1]
+
+
+@pytest.mark.beyond("goes by the OS offset, past what Python has buffered", strict=False)
+def test_temporary_files(files: Server) -> None:
+    assert body_of(files, "kind=temporary") == CONTENT
+    assert body_of(files, "kind=named-temporary") == CONTENT
+    assert body_of(files, "kind=temporary-from-77") == CONTENT[77:]
+
+
+@pytest.mark.beyond("takes it for empty", strict=False)
+def test_file_that_has_no_size(files: Server) -> None:
+    assert b" /proc " in body_of(files, "kind=proc")
+
+
 def test_pipe(files: Server) -> None:
     assert body_of(files, "kind=pipe") == b"through a pipe"
 

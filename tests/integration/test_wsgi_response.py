@@ -311,6 +311,29 @@ def test_close_after_the_client_left(probe: Server, token: str) -> None:
     wait_closed(probe, token)
 
 
+@pytest.mark.parametrize("how", ["later", "from-start", "write"])
+@pytest.mark.beyond("goes on for ever", strict=False, run=False)
+def test_close_of_a_mute_iterable_after_the_client_left(
+    probe: Server, token: str, how: str
+) -> None:
+    """It writes nothing, and so is never told that nobody listens."""
+    with Client(probe.address) as client:
+        client.send(request(f"/mute?how={how}&token={token}"))
+        if how != "from-start":
+            client.until(b"one")
+    wait_closed(probe, token)
+    assert f"how={how}&token={token}" not in probe.log()  # no error: clients leave
+
+
+@pytest.mark.beyond("writes behind the last chunk", strict=False)
+def test_write_behind_the_end(probe: Server, token: str) -> None:
+    with Client(probe.address) as client:
+        for _ in range(2):
+            assert client.ask(f"/late-write?token={token}").body == b"one two"
+        assert client.ask("/hello").body == b"hello"
+    probe.wait_log("gave bytes behind its end; they were dropped", 2)
+
+
 def test_close_when_the_length_is_reached(probe: Server, token: str) -> None:
     fetch(probe.address, f"/length?say=4&give=4&token={token}")
     wait_closed(probe, token)

@@ -76,6 +76,43 @@ def close_raises(environ: Environ, start_response: StartResponse) -> Iterable[by
     return Bad([b"fine"], token)
 
 
+def mute(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """One piece (none with ?how=from-start), then empty ones, or empty write()s, for ever."""
+    wanted = query(environ)
+
+    def items() -> Iterator[bytes]:
+        if wanted["how"] != "from-start":
+            yield b"one"
+        while True:
+            time.sleep(0.01)
+            if wanted["how"] == "write":
+                write(b"")
+            yield b""
+
+    def writing() -> Iterator[bytes]:
+        try:
+            for item in items():
+                write(item)
+            yield b"never"
+        finally:
+            note("closed", f"{wanted['token']} 0")
+
+    write = start_response("200 OK", TEXT)
+    return writing() if wanted["how"] == "write" else Watched(items(), wanted["token"])
+
+
+def late_write(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Goes on writing in close(), when its answer is over."""
+    write = start_response("200 OK", TEXT)
+
+    class Late(Watched):
+        def close(self) -> None:
+            write(b"late")
+            super().close()
+
+    return Late([b"one ", b"two"], query(environ)["token"])
+
+
 class Text(str):
     """Not bytes either."""
 
@@ -270,6 +307,8 @@ ROUTES: dict[str, Handler] = {
     "/watched": watched,
     "/close-raises": close_raises,
     "/iterable": iterable,
+    "/late-write": late_write,
+    "/mute": mute,
     "/lazy": lazy,
     "/shrinking": shrinking,
     "/twice": twice,
