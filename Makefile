@@ -9,6 +9,8 @@ WORKERS ?= 2
 ARGS ?=
 FUZZ_SECONDS ?= 600
 TSAN_REPEAT ?= 20
+# Which programs of `make real-software`: a pytest expression.
+SOFTWARE ?=
 JOBS ?= $(shell nproc)
 # Python tests wait more than they work.
 TEST_PROCESSES ?= 3
@@ -31,7 +33,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt fuzz docs clean setup test-pythons soak-lifecycle autobahn tsan
-.PHONY: $(TEST_STAGES) tidy
+.PHONY: $(TEST_STAGES) tidy real-software
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | \
@@ -72,6 +74,10 @@ tsan:  ## C++ tests of what threads and processes share, under ThreadSanitizer
 	    build/tsan/src/$$folder/$${folder}_test --gtest_brief=1 || exit 1; done
 	@build/tsan/src/engine/engine_test --gtest_brief=1 --gtest_repeat=$(TSAN_REPEAT) \
 	    --gtest_filter='Threads.*:Standby.*:Drain.*'
+
+real-software: setup  ## Real programs (Flask-SocketIO, MLflow ...) on monoceros, HUP and TERM under load
+	@tools/setup.sh packages software
+	@MONO_SOFTWARE=1 $(BIN)/python -m pytest tests/software -k '$(SOFTWARE)'
 
 autobahn: setup  ## WebSocket conformance: autobahntestsuite against our servers (Python 2.7)
 	@tools/autobahn.sh

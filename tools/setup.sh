@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets a fresh Debian 12 machine up, one step a call; the Makefile calls what it needs:
-#   tools/setup.sh packages build|test|fuzz   system packages: looks, then apt-get where permitted
+#   tools/setup.sh packages build|test|fuzz|software   system packages: looks, then apt-get where permitted
 #   tools/setup.sh venv                  makes $VENV with the first suitable Python
 #   tools/setup.sh install               builds monoceros and installs it into $VENV
 #   tools/setup.sh requirements          what the tests need, into $VENV
@@ -65,6 +65,10 @@ missing_packages() {
     has haproxy || [ -x /usr/sbin/haproxy ] || echo haproxy
     has ps || echo procps
     has wrk || echo wrk
+    if [ "$1" = software ]; then
+        has redis-server || echo redis-server
+        ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || echo postgresql
+    fi
     [ "$1" = fuzz ] && has clang++ || return 0
     version=$(clang++ -dumpversion)  # libFuzzer's own library is a package of its own
     [ -e "$(clang++ -print-file-name=libclang_rt.fuzzer-x86_64.a)" ] ||
@@ -124,5 +128,5 @@ requirements() {
 case "${1:-}" in
     packages) packages "${2:-build}" ;;
     venv | install | requirements) "$1" ;;
-    *) fail "usage: tools/setup.sh packages build|test|fuzz, venv, install or requirements" ;;
+    *) fail "usage: tools/setup.sh packages build|test|fuzz|software, venv, install or requirements" ;;
 esac

@@ -80,6 +80,23 @@ def test_term_with_a_long_stream(serve: StartServer, loop: str) -> None:
     assert (server.directory / "shutdown").exists()
 
 
+def test_what_was_left_running_is_cancelled_and_awaited(serve: StartServer, loop: str) -> None:
+    server = serve("asgi_background:app", "--asgi-lifespan", "off", *ASGI, loop)
+    assert fetch(server.address, "/").body == b"hello"
+    assert server.stop() == 0
+    assert "task ended" in server.output()
+    assert "generator ended" in server.output()
+    assert "was destroyed" not in server.log()
+
+
+def test_a_task_that_refuses_to_end_is_named(serve: StartServer, loop: str) -> None:
+    server = serve("asgi_background:app", "--asgi-lifespan", "off", *ASGI, loop)
+    assert fetch(server.address, "/stuck").body == b"hello"
+    assert server.stop() == 0
+    assert "task ended" in server.output()
+    assert "did not end when it was cancelled" in server.log()
+
+
 def test_graceful_timeout(serve: StartServer, loop: str) -> None:
     server = serve(APP, *ASGI, loop, "--graceful-timeout", "1")
     with Client(server.address) as client:

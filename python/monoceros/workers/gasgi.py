@@ -114,8 +114,23 @@ class ASGIWorker(EngineWorker):
         try:
             self.loop.run_until_complete(self._serve())
         finally:
-            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-            self.loop.close()
+            self._close_loop()
+
+    def _close_loop(self) -> None:
+        """As asyncio.run ends: tasks that the application has left running are cancelled and
+        awaited, so that what they have in `finally` runs."""
+        left = asyncio.all_tasks(self.loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self.loop.run_until_complete(asyncio.wait(left, timeout=QUICK_SECONDS))
+        for task in left:
+            if not task.done():
+                self.log.warning("A task did not end when it was cancelled: %r", task)
+            elif not task.cancelled() and task.exception() is not None:
+                self.log.error("A task failed when it was cancelled: %r", task.exception())
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
 
     async def _serve(self) -> None:
         self._awake = asyncio.Event()

@@ -1,0 +1,5 @@
+"""A function of functions-framework."""
+
+
+def hello(request):
+    return "function"
