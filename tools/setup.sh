@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets a fresh Debian 12 machine up, one step a call; the Makefile calls what it needs:
-#   tools/setup.sh packages build|test|fuzz|software   system packages: looks, then apt-get where permitted
+#   tools/setup.sh packages build|test|fuzz|software   system packages, by apt-get where permitted
 #   tools/setup.sh venv                  makes $VENV with the first suitable Python
 #   tools/setup.sh install               builds monoceros and installs it into $VENV
 #   tools/setup.sh requirements          what the tests need, into $VENV
@@ -128,5 +128,5 @@ requirements() {
 case "${1:-}" in
     packages) packages "${2:-build}" ;;
     venv | install | requirements) "$1" ;;
-    *) fail "usage: tools/setup.sh packages build|test|fuzz|software, venv, install or requirements" ;;
+    *) fail "usage: setup.sh packages build|test|fuzz|software, venv, install or requirements" ;;
 esac

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from environment import environ_of
 from harness import free_port, wait_for
@@ -18,9 +19,9 @@ POSTGRES_BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"))), Pat
 
 
 @contextlib.contextmanager
-def process(command: list[str], log: Path, **options: object) -> Iterator[None]:
+def process(command: list[str], log: Path, **options: Any) -> Iterator[None]:
     with log.open("wb") as out:
-        child = subprocess.Popen(command, stdout=out, stderr=out, **options)  # type: ignore[call-overload]
+        child = subprocess.Popen(command, stdout=out, stderr=out, **options)
     try:
         yield
     finally:
