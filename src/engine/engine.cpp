@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/clock.hpp"
+#include "os/heap.hpp"
 #include "os/process.hpp"
 
 namespace mono::engine {
@@ -35,6 +36,7 @@ Engine::Engine(Options options)
       scratch_(new char[session::kReceiveBytes]),
       owner_pid_(os::process_id()),
       owner_thread_(os::current_thread()) {
+    os::bound_heap();
     look_at_clock();
     if (options_.connections_max == 0) options_.connections_max = connections_by_rlimit();
     // Half of the descriptors are the connections' alone.

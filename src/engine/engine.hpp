@@ -330,6 +330,12 @@ class Engine {
 
     void note_event(session::Exchange* exchange, EventKind kind);
 
+    // standby.cpp: memory of connections that are gone
+    bool trim_due() const {
+        return links_peak_ >= kTrimmedFrom && links_.size() <= links_peak_ / 2;
+    }
+    void trim(Lock& lock);
+
     // engine_spill.cpp
     void crowd(Link& link);
     bool store_crowded(Lock& lock);
@@ -407,6 +413,9 @@ class Engine {
     std::vector<base::Released> released_;
     std::vector<void*> released_owners_;
     std::vector<Link*> held_;
+    static constexpr uint32_t kTrimmedFrom = 64;
+    uint32_t links_peak_ = 0;  // since the heap was trimmed
+    int64_t trimmed_ms_ = 0;
     std::deque<uint64_t> crowded_;   // keys of links with too much output in memory, in turn
     std::unique_ptr<char[]> slice_;  // of output on its way to a file; whoever stores
     int64_t unstored_said_ms_ = INT64_MIN / 2;

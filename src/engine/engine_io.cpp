@@ -101,6 +101,7 @@ void Engine::add_connection(os::Fd fd, const os::PeerAddress& peer, size_t liste
     info.listener = static_cast<uint16_t>(listener);
     info.trusted = options_.limits.trust.forwarded_allow_ips.contains(peer.host);
     Link& link = links_.add(context_, std::move(fd), std::move(info), now_ms_);
+    links_peak_ = std::max(links_peak_, links_.size());
     ++connections_accepted_;
     ++unpolled_;
     rearm(link);  // who never sends a byte has a deadline too
@@ -433,6 +434,7 @@ void Engine::forget_link(Link& link) {
     wheel_.cancel(link);
     if (!link.polled) --unpolled_;
     links_.remove(link);
+    if (trim_due() && standby_.joinable()) hurry_standby();
 }
 
 void Engine::forget_released() {

@@ -26,6 +26,7 @@ void Engine::turn(Turn& turn, uint32_t room) {
     for (session::Exchange* exchange; room != 0 && (exchange = pop_ready()) != nullptr; --room)
         turn.ready.push_back(exchange);
     store_crowded(lock);
+    trim(lock);
     poll_all();  // their clients may leave meanwhile
     watch_listeners();
     turn.events.swap(events_);

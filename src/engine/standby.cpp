@@ -8,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
+#include "os/heap.hpp"
 #include "os/signal_mask.hpp"
 
 namespace mono::engine {
@@ -22,7 +23,8 @@ constexpr int64_t kBoxedMsMax = 5;    // for an answer, should no pilot come by
 constexpr int64_t kPollAllMs =
     100;  // so soon the poller knows of whose request runs beside a pilot
 constexpr int kPoliteTries = 3;
-constexpr int kOfferMs = 2;  // between two tries to hand over what waits here
+constexpr int64_t kTrimMs = 1'000;  // between two times
+constexpr int kOfferMs = 2;         // between two tries to hand over what waits here
 
 }  // namespace
 
@@ -68,7 +70,7 @@ void Engine::wait_standby(Lock& lock) {
 Engine::StandbyPace Engine::next_pace(bool eventful, int64_t active_ms, int& calm_looks) const {
     calm_looks = eventful ? 0 : calm_looks + 1;
     if (calm_looks < kCalmLooks) return StandbyPace::kFast;
-    bool asleep = busy_ == 0 && now_ms_ - active_ms > kDormantMs;
+    bool asleep = !trim_due() && busy_ == 0 && now_ms_ - active_ms > kDormantMs;
     return asleep ? StandbyPace::kDormant : StandbyPace::kSlow;
 }
 
@@ -92,6 +94,7 @@ void Engine::run_standby() {
             fly_standby(lock);
             eventful = true;
         }
+        trim(lock);
         standby_pace_ = next_pace(eventful, active_ms, calm_looks);
         seen = epoch_;
     }
@@ -103,6 +106,18 @@ void Engine::notice_stop() {
     const board::Slot& mine = options_.board->slot(options_.board_slot);
     const bool for_good = options_.board->header().stopping.load(std::memory_order_relaxed) != 0;
     if (for_good || mine.leaving.load(std::memory_order_relaxed) != 0) begin_drain(for_good);
+}
+
+// When half of a crowd has left, what it took goes back to the system. Not while connections merely
+// come and go.
+void Engine::trim(Lock& lock) {
+    if (!trim_due() || now_ms_ - trimmed_ms_ < kTrimMs) return;
+    links_peak_ = links_.size();
+    trimmed_ms_ = now_ms_;
+    lock.unlock();
+    os::trim_heap();
+    lock.lock();
+    look_at_clock();
 }
 
 // In the seat until a slot changes hands. The wait is poll(2) on the epoll descriptor, which takes

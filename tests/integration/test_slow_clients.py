@@ -16,7 +16,7 @@ import pytest
 
 from client import Client, Gone, connect, fetch, request
 from conftest import StartServer
-from harness import Server, rss_mib
+from harness import Server, rss_mib, wait_for
 
 CROWD = 1000
 STALLED = 20
@@ -168,3 +168,22 @@ def test_clients_that_come_and_go(serve: StartServer) -> None:
         assert fetch(server.address, "/hello").body == b"hello"
     assert_healthy(server, 0)
     assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--threads", "16"), ("-k", "gevent")])
+@pytest.mark.beyond("memory of a burst stays", strict=False)
+def test_the_memory_of_a_burst_is_given_back(
+    serve: StartServer, arguments: tuple[str, ...]
+) -> None:
+    """Whatever thread has read: bodies that never became whole leave nothing behind."""
+    server = serve("probe:app", *arguments)
+    (worker,) = server.worker_pids()
+    with Client(server.address) as client:
+        client.ask("/hello")
+    before = rss_mib(worker)
+    almost = request("/digest", "POST", body=b"b" * 60_000)[:-1]
+    with contextlib.ExitStack() as stack:
+        for _ in range(500):
+            stack.enter_context(connect(server.address)).sendall(almost)
+        wait_for(lambda: rss_mib(worker) - before > 25, "the bodies")
+    wait_for(lambda: rss_mib(worker) - before < 8, "the memory")
