@@ -122,13 +122,30 @@ def ready_made(pattern: str, found: dict[str, Any]) -> str:
     }
     fields.update((name, shown(name)) for name in LEGS)
     if pattern == "json":
-        return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+        texts = {k: _as_utf8(v) if isinstance(v, str) else v for k, v in fields.items()}
+        line = json.dumps(texts, separators=(",", ":"), ensure_ascii=False)
+        return "".join(f"\\u{ord(c):04X}" if _shapes_the_line(ord(c)) else c for c in line)
     return " ".join(f"{name}={_logfmt(value)}" for name, value in fields.items())
 
 
-def _logfmt(value: Any) -> str:
-    import json
+# As src/log/escape.cpp has it: controls, separators, turns of direction, and lone surrogates.
+SHAPING = ((0x7F, 0x9F), (0x2028, 0x202E), (0x2066, 0x2069), (0xD800, 0xDFFF))
 
-    text = "-" if value is None else str(value)
-    plain = text.isprintable() and not any(c in text for c in ' ="\\')
-    return text if plain else json.dumps(text, ensure_ascii=False)
+
+def _shapes_the_line(code: int) -> bool:
+    return code >= 0x7F and any(low <= code <= high for low, high in SHAPING)
+
+
+# WSGI's strings are bytes as latin-1; what is no UTF-8 stays that.
+def _as_utf8(text: str) -> str:
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def _logfmt(value: Any) -> str:
+    from monoceros.glogging import escape
+
+    shown = escape("-" if value is None else str(value))
+    return shown if shown and not set(" =\\") & set(shown) else f'"{shown}"'

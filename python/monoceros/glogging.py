@@ -76,7 +76,7 @@ def loggers() -> list[logging.Logger]:
     return [logging.getLogger(name) for name in logging.root.manager.loggerDict]
 
 
-def _escape(value: str) -> str:
+def escape(value: str) -> str:
     """Clients choose these texts: they must not shape the line. As src/log/escape does it."""
     if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
         return value
@@ -96,7 +96,7 @@ class SafeAtoms(dict[str, "Any"]):
     def __init__(self, atoms: dict[str, Any]) -> None:
         super().__init__()
         for key, value in atoms.items():
-            self[key] = _escape(value) if isinstance(value, str) else value
+            self[key] = escape(value) if isinstance(value, str) else value
 
     def __getitem__(self, key: str) -> Any:
         if key.startswith("{"):

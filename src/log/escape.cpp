@@ -56,6 +56,25 @@ void append_json_special(char byte, std::string& out) {
     append_hex("\\u00", byte, out);
 }
 
+char32_t decode(std::string_view sequence) {
+    auto code =
+        static_cast<char32_t>(static_cast<uint8_t>(sequence[0]) & (0x7F >> sequence.size()));
+    for (char byte : sequence.substr(1)) code = code << 6 | (static_cast<uint8_t>(byte) & 0x3F);
+    return code;
+}
+
+// Characters that are valid and still shape the line on a terminal or in a viewer: C1 controls
+// (U+009B begins a sequence), line and paragraph separators, and what turns the direction.
+bool shapes_the_line(char32_t code) {
+    return (code >= 0x80 && code <= 0x9F) || (code >= 0x2028 && code <= 0x202E) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
+void append_code(char32_t code, std::string& out) {
+    out.append("\\u");
+    for (int shift = 12; shift >= 0; shift -= 4) out.push_back(kDigits[(code >> shift) & 15]);
+}
+
 bool is_bare_logfmt(std::string_view text) {
     if (text.empty()) return false;
     for (char byte : text) {
@@ -106,7 +125,13 @@ void append_json(std::string_view text, std::string& out) {
         if (text.empty()) break;
         const size_t sequence = utf8_sequence_length(text);
         if (sequence > 1) {
-            out.append(text.data(), sequence);
+            const std::string_view character = text.substr(0, sequence);
+            const char32_t code = decode(character);
+            if (shapes_the_line(code)) {
+                append_code(code, out);
+            } else {
+                out.append(character);
+            }
             text.remove_prefix(sequence);
         } else {
             append_json_special(text[0], out);

@@ -11,7 +11,8 @@ namespace mono::log {
 // For text between or without quotes: '"' and '\' get a backslash, the rest becomes \xHH.
 void append_plain(std::string_view text, std::string& out);
 
-// A JSON string with its quotes (RFC 8259 section 7). Valid UTF-8 stays as it is; a byte that is
+// A JSON string with its quotes (RFC 8259 section 7). Valid UTF-8 stays as it is, but for controls
+// and separators, which become \uHHHH; a byte that is
 // not part of a valid sequence is taken as latin-1, as WSGI does, and becomes \u00HH.
 void append_json(std::string_view text, std::string& out);
 

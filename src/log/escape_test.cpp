@@ -61,6 +61,16 @@ TEST(Escape, JsonTakesInvalidUtf8AsLatin1) {
     EXPECT_EQ(json("\xe2\x82"), "\"\\u00E2\\u0082\"");  // cut short
 }
 
+TEST(Escape, JsonEscapesWhatShapesTheLine) {
+    EXPECT_EQ(json("\xc2\x9b"
+                   "2J"),
+              "\"\\u009B2J\"");  // CSI
+    EXPECT_EQ(json("\xc2\x80\xc2\x85\xc2\x9f\xc2\xa0"), "\"\\u0080\\u0085\\u009F\xc2\xa0\"");
+    EXPECT_EQ(json("\xe2\x80\xa8\xe2\x80\xa9"), "\"\\u2028\\u2029\"");
+    EXPECT_EQ(json("\xe2\x80\xae\xe2\x81\xa6"), "\"\\u202E\\u2066\"");
+    EXPECT_EQ(json("\xe2\x80\xa7\xe2\x80\xaf\x7f"), "\"\xe2\x80\xa7\xe2\x80\xaf\\u007F\"");
+}
+
 TEST(Escape, Utf8SequenceLengths) {
     EXPECT_EQ(utf8_sequence_length("a"), 1U);
     EXPECT_EQ(utf8_sequence_length("\xc2\x80"), 2U);

@@ -279,7 +279,26 @@ def test_ready_made_formats(tmp_path: Path) -> None:
     (tmp_path / "access.log").unlink()
     line = access_line(tmp_path, "logfmt")
     assert " target=/x?y " in line
-    assert ' referer=- user_agent="a\\"b\\n" ' in line
+    assert ' referer=- user_agent="a\\"b\\x0A" ' in line
+
+
+def test_ready_made_json_holds_nothing_that_shapes_the_line(tmp_path: Path) -> None:
+    """As the C++ core's: C1 controls, separators, turns of direction, DEL, lone surrogates."""
+    agent = "caf\u00e9 \u009b \u007f \u2028 \u2029 \u202e \u2066 \ud800 \U0001f984"
+    path = tmp_path / "access.log"
+    cfg = configured(accesslog=str(path), access_log_format="json")
+    Logger(cfg).access(Response(), Request(), {**ENVIRON, "HTTP_USER_AGENT": agent}, TIME)
+    line = path.read_text()
+    assert "\\u009B \\u007F \\u2028 \\u2029 \\u202E \\u2066 \\uD800 \U0001f984" in line
+    assert json.loads(line)["user_agent"] == agent
+
+
+def test_ready_made_json_shows_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    cfg = configured(accesslog=str(path), access_log_format="json")
+    agent = "caf\u00e9".encode().decode("latin-1")
+    Logger(cfg).access(Response(), Request(), {**ENVIRON, "HTTP_USER_AGENT": agent}, TIME)
+    assert json.loads(path.read_text())["user_agent"] == "caf\u00e9"
 
 
 def test_safe_atoms() -> None:
