@@ -16,6 +16,7 @@ from monoceros import (
     __version__,
     _core,
     compat,
+    forked,
     obituary,
     offspring,
     overdue,
@@ -165,7 +166,7 @@ class Arbiter:
         if self.cfg.is_default(name):
             return
         try:
-            getattr(self.cfg, name)(*args)
+            forked.within(getattr(self.cfg, name), *args)
         except Exception:
             if not self._running:
                 raise
@@ -192,6 +193,7 @@ class Arbiter:
         self._hook("on_starting", self)
         self.init_signals()
         self._listen()
+        self.keep_from_children()
         self.say_where()
         self.log.info("Using worker: %s", self.cfg.worker_class_str)
         systemd.sd_notify("STATUS=Listening, workers are starting", self.log)
@@ -225,6 +227,11 @@ class Arbiter:
         signal.set_wakeup_fd(self.PIPE[1], warn_on_full_buffer=False)
         for number in self.SIGNALS:
             signal.signal(number, _noted)
+
+    def keep_from_children(self) -> None:
+        """Hooks, and threads of a preloaded application, may fork."""
+        mine = [*self.LISTENERS, *self.PIPE, *self.relay.ends()]
+        forked.keep(self.scoreboard, mine, self.SIGNALS)
 
     def _listen(self) -> None:
         fds: list[int] = []
@@ -446,7 +453,7 @@ class Arbiter:
         # written to the pipe that it shares with the master.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, [*self.SIGNALS, signal.SIGABRT])
         try:
-            pid = os.fork()
+            pid = forked.fork()
         except OSError as error:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._do(self.supervisor.fork_failed(slot, str(error)))
@@ -496,6 +503,7 @@ class Arbiter:
         self.log.reopen_files()
         if self.cfg.address != old_addresses and not self.systemd and not self.cfg.reuse_port:
             self.rollout.change_listeners()
+            self.keep_from_children()
         self._hook("on_reload", self)
         self.change_pidfile()
         util._setproctitle(f"master [{self.proc_name}]")

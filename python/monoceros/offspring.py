@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import _core, sock, util
+from monoceros import _core, forked, sock, util
 from monoceros.errors import AppImportError
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ def live(arbiter: Arbiter, worker: Worker, mask: Any) -> NoReturn:
         if os.getppid() != worker.ppid:
             sys.exit(0)
         arbiter.forget_being_master()
-        _serve(arbiter, worker)
+        forked.within(_serve, arbiter, worker)
     except SystemExit:
         raise
     except BaseException:
@@ -78,12 +78,19 @@ def _serve(arbiter: Arbiter, worker: Worker) -> None:
         arbiter.log.info("Booting worker with pid: %s", worker.pid)
         if arbiter.cfg.reuse_port:
             worker.sockets = sock.create_sockets(arbiter.cfg, arbiter.log)
-        arbiter.cfg.post_fork(arbiter, worker)
+        _keep_from_children(arbiter, worker)
+        forked.within(arbiter.cfg.post_fork, arbiter, worker)
         worker.init_process()
     except Exception as error:
         if not worker.alive and (exit_ := _exit_behind(error)):
             raise exit_ from None
         _boot_failed(arbiter, worker, error)
+
+
+def _keep_from_children(arbiter: Arbiter, worker: Worker) -> None:
+    """What worker classes add to, as soon as they have more: Worker.keep_from_children."""
+    ends = [arbiter.PIPE[1], *arbiter.relay.ends(), worker.black_box]
+    forked.keep(arbiter.scoreboard, [*worker.sockets, *ends], arbiter.SIGNALS)
 
 
 def _exit_behind(error: BaseException | None) -> SystemExit | None:

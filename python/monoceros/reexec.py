@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import systemd
+from monoceros import forked, systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def fork_new_master(arbiter: Arbiter) -> int:
     """The process id of a child that becomes the new master; 0: it could not be forked."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, arbiter.SIGNALS)
     try:
-        pid = os.fork()
+        pid = forked.fork()
     except OSError as error:
         arbiter.log.error("The new master cannot be started: %s", error)
         pid = 0

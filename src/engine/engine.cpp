@@ -44,6 +44,8 @@ Engine::Engine(Options options)
     body_spills_.limit({files_max, options_.limits.spilled_bytes_max});
     spills_.limit({files_max, 0});
     if (!ok()) return;
+    if (!os::join_forks(*this))
+        journal_.add(Severity::kError, "No memory to look after processes that are forked");
     if (!poller_.add_reader(wakeup_.reader(), kWakeupKey, false))
         journal_.add(Severity::kError, "epoll_ctl failed for the wake-up pipe");
     watch_relay();
@@ -56,8 +58,9 @@ Engine::Engine(Options options)
 }
 
 Engine::~Engine() {
+    os::part_from_forks(*this);
     // In a child that the application forked there is no standby, and nothing here is ours.
-    if (os::process_id() != owner_pid_) {
+    if (foreign_ || os::process_id() != owner_pid_) {
         if (standby_.joinable()) standby_.detach();
         if (watch_.joinable()) watch_.detach();
         [[maybe_unused]] Waits* left = waits_.release();
@@ -85,6 +88,7 @@ void Engine::look_at_clock() {
 }
 
 session::Exchange* Engine::pop_ready() {
+    if (foreign_ || insurance_.paid()) return nullptr;
     // What waits for any worker may have waited longer than what waits for this one.
     // Who leaves its siblings behind leaves it to them.
     if (relay_.pending() && busy_ < options_.slots && (!draining_ || for_good_)) accept_relayed();
@@ -136,7 +140,7 @@ session::Exchange* Engine::take(int timeout_ms, uint64_t wakes) {
 session::Exchange* Engine::wait_for_request(Lock& lock, int timeout_ms, uint64_t wakes) {
     int64_t end_ms = timeout_ms < 0 ? INT64_MAX : base::monotonic_ms() + timeout_ms;
     bool last_round = false;
-    while (true) {
+    while (!foreign_) {
         if (look_due()) look(lock);
         if (session::Exchange* exchange = pop_ready()) return exchange;
         if (last_round || wakes_ != wakes || attention_.load(std::memory_order_relaxed)) break;
@@ -276,7 +280,7 @@ uint32_t Engine::connections() {
 }
 
 void Engine::flush_access_log() {
-    if (options_.access_log == nullptr) return;
+    if (options_.access_log == nullptr || foreign_) return;
     options_.access_log->flush();
     if (now_ms_ - drops_said_ms_ >= kDropsSayMs) say_drops();
 }
@@ -293,14 +297,14 @@ void Engine::say_drops() {
 
 void Engine::close_access_log() {
     Lock lock(mutex_);
-    if (options_.access_log == nullptr) return;
+    if (options_.access_log == nullptr || foreign_) return;
     options_.access_log->close();
     say_drops();
 }
 
 void Engine::reopen_access_log() {
     Lock lock(mutex_);
-    if (options_.access_log == nullptr) return;
+    if (options_.access_log == nullptr || foreign_) return;
     options_.access_log->flush();
     int error = 0;
     if (options_.access_log->reopen(error)) return;

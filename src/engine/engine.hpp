@@ -31,6 +31,7 @@
 #include "engine/relay.hpp"
 #include "engine/spill_file.hpp"
 #include "log/access_log.hpp"
+#include "os/fork_hook.hpp"
 #include "os/poller.hpp"
 #include "os/socket.hpp"
 #include "os/wakeup.hpp"
@@ -93,7 +94,7 @@ enum class WriteStatus : uint8_t {
 // What is known of the client of a running request. After its FIN it may still be reading.
 enum class Presence : uint8_t { kHere, kSentFin, kGone };
 
-class Engine {
+class Engine final : private os::ForkParty {
   public:
     explicit Engine(Options options);
     ~Engine();
@@ -161,7 +162,10 @@ class Engine {
 
     // From now on clients are answered even if this process crashes (insurance.hpp).
     void insure() { insurance_.install(); }
-    void pay_insurance(bool late) const { insurance_.pay(late); }
+    void pay_insurance(bool late) { insurance_.pay(late); }
+
+    // This process is a child that the application forked: nothing here is its own.
+    bool foreign() const { return foreign_; }
 
     // Any thread, any signal handler.
     void wake() { wakeup_.ring(); }
@@ -298,6 +302,12 @@ class Engine {
     Handover hand_over(Link& link);
     bool accept_relayed();
 
+    // engine_fork.cpp
+    void before_fork() override;
+    void after_fork_in_parent() override;
+    void after_fork_in_child() override;
+    void forget_everything();
+
     // engine_deadlines.cpp
     void arm_request(session::Exchange& exchange);
     void expire_requests();
@@ -323,6 +333,7 @@ class Engine {
     WriteStatus keep(Link& link, const Wire& wire, size_t sent, void* owner);
     session::ResponseContext response_context();
     void add_own_fields(session::Exchange& exchange);
+    static void guard_end(const session::Exchange& exchange);
     void note_refusal(Link& link);
     void note_finished(Link& link, bool whole);
     void log_access(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes);
@@ -366,7 +377,7 @@ class Engine {
     Recorder recorder_;
     Relay relay_;
     Outbox outbox_;
-    Insurance insurance_{recorder_, relay_, outbox_};
+    Insurance insurance_{recorder_, relay_, outbox_, options_.limits};
     LinkTable links_;
     std::vector<int> listeners_;
 
@@ -378,6 +389,9 @@ class Engine {
         std::condition_variable room;           // writers that wait for a slow reader
     };
     std::unique_ptr<Waits> waits_ = std::make_unique<Waits>();
+    bool fork_locked_ = false;               // by the thread that forks
+    std::atomic<bool> has_children_{false};  // a child may hold connections of ours
+    bool foreign_ = false;                   // written where there is one thread
 
     session::Exchange* ready_head_ = nullptr;
     session::Exchange* ready_tail_ = nullptr;

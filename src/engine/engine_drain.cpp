@@ -114,6 +114,7 @@ void Engine::close_sockets() {
 // The time is nearly over: what has not reached the application is refused.
 void Engine::hurry() {
     hurry_at_ms_ = 0;
+    if (insurance_.paid()) return;
     if (closing_at_ms_ != 0) close_listeners();
     while (for_good_ && relay_.open() && accept_relayed()) {
     }

@@ -306,6 +306,7 @@ bool Engine::advance(Link& link) {
         close_link(link);
         return false;
     }
+    if (std::exchange(link.delimited, false)) os::reset_on_close(link.fd.get(), false);
     note_finished(link, true);
     if (!connection.persists() && !link.eof) {
         // Closing with unread input would be a reset, which takes the answer with it
@@ -410,8 +411,12 @@ void Engine::close_link(Link& link) {
         exchange->delivered =
             exchange->response.whole() && link.connection.out.empty() && !link.boxed;
         // The application was not done: without a length, only a reset tells the client so.
-        if (exchange->response.close_delimited() && !exchange->delivered)
-            os::reset_on_close(link.fd.get());
+        if (exchange->response.close_delimited()) {
+            if (exchange->delivered)
+                os::reset_on_close(link.fd.get(), false);
+            else
+                os::reset(link.fd.get());
+        }
         release_handed_out(link);
     } else if (exchange != nullptr && (link.connection.phase() == Phase::kReady ||
                                        link.connection.phase() == Phase::kStream)) {
@@ -420,9 +425,11 @@ void Engine::close_link(Link& link) {
     } else if (exchange != nullptr && link.connection.phase() == Phase::kFlush) {
         // The end of a close-delimited answer is a FIN: cut short, it must not look whole.
         bool cut = link.connection.broken_reply() || link.boxed || !link.connection.out.empty();
-        if (cut && exchange->response.close_delimited()) os::reset_on_close(link.fd.get());
+        if (cut && exchange->response.close_delimited()) os::reset(link.fd.get());
         note_finished(link, !cut);
     }
+    // The last close() of a connection sends the FIN, and here it may not be the last.
+    if (has_children_ && !link.given_away) os::shutdown_both(link.fd.get());
     if (link.boxed) outbox_.drop(link);
     link.connection.out.clear(released_);
     forget_link(link);

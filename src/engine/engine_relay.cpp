@@ -12,7 +12,8 @@ using session::Next;
 // longest. `long_wait`: what runs here takes long, so all that waits goes there; else only as much
 // as siblings have slots now, for this worker's next slot is as near as the pair.
 void Engine::offer_ready(bool long_wait) {
-    if (!relay_.open() || busy_ < options_.slots || ready_head_ == nullptr) return;
+    if (!relay_.open() || insurance_.paid() || busy_ < options_.slots || ready_head_ == nullptr)
+        return;
     bool all = long_wait && options_.board->has_open_sibling(options_.board_slot);
     uint32_t room = all ? UINT32_MAX : options_.board->free_slots(options_.board_slot);
     Exchange* exchange = ready_head_;
@@ -27,9 +28,7 @@ void Engine::offer_ready(bool long_wait) {
 
 Handover Engine::hand_over(Link& link) {
     Exchange& exchange = *link.connection.exchange();
-    // With folded fields or a 100 Continue on its way, a connection stays where it is.
-    bool plain = link.connection.out.empty() && !options_.limits.head.permit_obsolete_folding;
-    if (!plain || link.eof) return Handover::kUnfit;
+    if (!may_move(link, options_.limits) || link.eof) return Handover::kUnfit;
     Handover handover = relay_.send(exchange, link.fd.get(), link.connection.pipelined());
     if (handover != Handover::kDone) return handover;
     unqueue(&exchange);

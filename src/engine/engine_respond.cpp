@@ -78,6 +78,16 @@ void Engine::begin_response(Exchange& exchange, const session::ResponseContext& 
     requests_.cancel(exchange.timer);
 }
 
+// An answer that ends with its connection must not look whole when this process ends in its midst,
+// be it by SIGKILL: until the last byte has left, any close() is a reset.
+void Engine::guard_end(const Exchange& exchange) {
+    Link* link = static_cast<Link*>(exchange.link);
+    if (link == nullptr || !exchange.response.close_delimited() || exchange.response.no_body())
+        return;
+    link->delimited = true;
+    os::reset_on_close(link->fd.get(), true);
+}
+
 char* Engine::outgoing(size_t bytes) {
     outgoing_.clear();
     return outgoing_.reserve(bytes);
@@ -98,6 +108,7 @@ void Engine::fill_wire(Exchange& exchange, const Piece& piece, int64_t known_len
     bool boxed = wire.whole && copied && may_box(exchange);
     char* begin = boxed ? outbox_.reserve(room) : nullptr;
     wire.boxed = begin != nullptr;
+    if (first && !wire.boxed) guard_end(exchange);
     if (!wire.boxed) begin = outgoing(room);
     char* at = begin;
     if (first) at += response.write_head(context, at);
@@ -221,6 +232,7 @@ WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint
     session::Response::Frame frame = response.frame(length, true);
     Link* link = static_cast<Link*>(exchange.link);
     if (link == nullptr) return WriteStatus::kGone;
+    if (first) guard_end(exchange);
     char* begin = outgoing(response.head_size_max(context) + sizeof frame.prefix);
     size_t head = first ? response.write_head(context, begin) : 0;
     std::copy_n(frame.prefix, frame.prefix_length, begin + head);
@@ -304,6 +316,7 @@ void Engine::abandon(Exchange& exchange) {
 }
 
 void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
+    if (foreign_) return;
     --busy_;
     ++epoch_;
     look_at_clock();

@@ -14,6 +14,7 @@ constexpr int kRoundsMax = 4;  // then the loop's other callbacks get their turn
 
 void Engine::turn(Turn& turn, uint32_t room) {
     Lock lock(mutex_);
+    if (foreign_) return;
     std::array<epoll_event, 128> events;
     in_turn_ = true;
     watch_listeners();

@@ -51,12 +51,14 @@ Text page_of(const Flight& flight, bool late) {
 }
 
 // Unread input would turn the end of the process into a reset, which takes the answer with it.
-void answer(int fd, std::string_view page) {
-    os::send_bytes(fd, page.data(), page.size());
+// False: the kernel has not taken it all.
+bool answer(int fd, std::string_view page) {
+    const os::IoResult sent = os::send_bytes(fd, page.data(), page.size());
     os::shutdown_write(fd);
     char rest[4096];
     for (int i = 0; i < 64 && os::receive(fd, rest).status == os::IoStatus::kDone; ++i) {
     }
+    return sent.bytes == page.size();
 }
 
 }  // namespace
@@ -68,11 +70,33 @@ void Insurance::install() {
         [](void* self, bool asked) { static_cast<Insurance*>(self)->pay(asked); }, this);
 }
 
-void Insurance::pay(bool late) const {
+// With what came behind it: a sibling that began to read in the middle of the next request would
+// take its body for one. The bytes stand still while a request is queued, as its own do.
+bool Insurance::hand_on(const session::Exchange& exchange, Link& link) const {
+    link.given_away =
+        may_move(link, limits_) &&
+        relay_.send(exchange, link.fd.get(), link.connection.pipelined()) == Handover::kDone;
+    return link.given_away;
+}
+
+// Our page instead of the application's answer. False: half an interim response (1xx) stands
+// before it, and the page would be taken for the rest.
+bool Insurance::end_waiting(const session::Exchange& exchange, const Flight& flight,
+                            bool late) const {
+    const Link* link = static_cast<const Link*>(exchange.link);
+    if (link == nullptr || link->connection.out.empty())
+        return answer(flight.fd, page_of(flight, late).view());
+    os::reset(flight.fd);
+    return false;
+}
+
+void Insurance::pay(bool late) {
+    paid_.store(true);
     board::Slot& slot = recorder_.slot();
     outbox_.take_all([&](int fd, std::string_view bytes, session::Exchange& exchange) {
-        answer(fd, bytes);
-        slot.ledger.answered.fetch_add(1);
+        bool whole = answer(fd, bytes);
+        if (!whole && exchange.response.close_delimited()) os::reset(fd);
+        (whole ? slot.ledger.answered : slot.ledger.aborted).fetch_add(1);
         exchange.counted = false;
     });
     uint32_t used = std::min(board::kFlightsMax, slot.flights_used.load());
@@ -80,15 +104,17 @@ void Insurance::pay(bool late) const {
         Flight& flight = slot.flights[i];
         FlightPhase phase = flight.phase.load(std::memory_order_acquire);
         session::Exchange* exchange = recorder_.exchange(i);
-        if (flight.fd < 0 || exchange == nullptr) continue;
-        if (phase == FlightPhase::kQueued &&
-            relay_.send(*exchange, flight.fd, {}) == Handover::kDone) {
+        bool waits = phase == FlightPhase::kQueued || phase == FlightPhase::kRunning;
+        if (flight.fd < 0 || exchange == nullptr || !waits) continue;
+        auto* link = static_cast<Link*>(exchange->link);
+        if (phase == FlightPhase::kQueued && link != nullptr && hand_on(*exchange, *link)) {
             slot.ledger.accepted.fetch_sub(1);
-        } else if (phase == FlightPhase::kQueued || phase == FlightPhase::kRunning) {
-            answer(flight.fd, page_of(flight, late).view());
-            slot.ledger.refused.fetch_add(1);
-            exchange->counted = false;  // the process may live on for its last steps
+        } else {
+            bool told = end_waiting(*exchange, flight, late);
+            (told ? slot.ledger.refused : slot.ledger.aborted).fetch_add(1);
         }
+        // Handed on or answered: the process may live on for its last steps, and is done with it.
+        exchange->counted = false;
     }
 }
 

@@ -40,6 +40,30 @@ TEST(Insurance, WaitingClientsAreAnsweredAndQueuedRequestsHandedOn) {
     EXPECT_EQ(server->totals().aborted, 0u) << "counted twice";
 }
 
+// A sibling that read on in the middle of the next request would take its body for a request.
+TEST(Insurance, WhatCameBehindAQueuedRequestGoesWithIt) {
+    Siblings siblings;
+    Server server(siblings.options(0));
+    Client queued = kept_alive(server);
+    session::Exchange* running = nullptr;
+    Client waiting = busy(server, running, "/running");
+    const std::string rest =
+        "POST /next HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\nGET /evil ";
+    ASSERT_TRUE(queued.send("GET /queued HTTP/1.1\r\nHost: a\r\n\r\n" + rest));
+    ASSERT_TRUE(eventually([&] { return server->totals().accepted == 3; }));
+    server->pay_insurance(false);
+    Relay relay(siblings.relay(), &siblings.board().header().parcels);
+    std::optional<Parcel> parcel = relay.receive();
+    ASSERT_TRUE(parcel.has_value());
+    EXPECT_EQ(parcel->pipelined, rest);
+    EXPECT_EQ(server.turn(50), nullptr) << "begun here as well";
+    server->abandon(*running);
+    server.destroy();
+    const board::Ledger& ledger = siblings.board().slot(0).ledger;
+    EXPECT_EQ(ledger.accepted, ledger.answered + ledger.refused + ledger.aborted);
+    EXPECT_EQ(queued.end(), Client::End::kOpen) << "the sibling has it";
+}
+
 TEST(Insurance, AnswersThatHaveBegunAreLeftAlone) {
     Siblings siblings;
     Server server(siblings.options(0));

@@ -10,8 +10,10 @@
 #include <optional>
 #include <string_view>
 
+#include "engine/link.hpp"
 #include "os/fd.hpp"
 #include "session/exchange.hpp"
+#include "session/limits.hpp"
 
 namespace mono::engine {
 
@@ -42,6 +44,12 @@ enum class Handover : uint8_t {
     kUnfit,  // this one cannot go
     kFull,   // none can, before somebody has taken the last ones
 };
+
+// With folded fields (changed in place) or a 100 Continue on its way, a connection stays where it
+// is.
+inline bool may_move(const Link& link, const session::Limits& limits) {
+    return link.connection.out.empty() && !limits.head.permit_obsolete_folding;
+}
 
 class Relay {
   public:

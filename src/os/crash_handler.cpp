@@ -74,6 +74,18 @@ void remove_crash_handler(const void* context) {
     if (words_context.load() == context) last_words.store(nullptr);
 }
 
+void forget_crash_handler() {
+    last_words.store(nullptr);
+    noted_sender.store(nullptr);
+    struct sigaction plain {};
+    plain.sa_handler = SIG_DFL;
+    for (size_t i = 0; i < kDeadly.size(); ++i) {
+        before_deadly[i] = plain;
+        sigaction(kDeadly[i], &plain, nullptr);
+    }
+    for (struct sigaction& before : before_noted) before = plain;
+}
+
 void note_signal_senders(std::atomic<uint32_t>* sender) {
     noted_sender.store(sender);
     struct sigaction action {};

@@ -17,6 +17,10 @@ void install_crash_handler(LastWords words, void* context);
 // Of this context only: another one may have been installed since.
 void remove_crash_handler(const void* context);
 
+// In a forked child (fork_hook.hpp): no last words, nobody is noted, nobody else is called, and the
+// deadly signals have their defaults.
+void forget_crash_handler();
+
 // Notes in `sender` which process sent TERM, INT or QUIT (and, with a crash handler, ABRT), unless
 // it was the parent; the handlers that are installed are called as before. `sender` lives as long
 // as the process.

@@ -2,6 +2,8 @@
 
 #include <poll.h>
 
+#include "os/files.hpp"
+
 namespace mono::os {
 
 namespace {
@@ -36,6 +38,11 @@ bool Poller::add_reader(int fd, uint64_t key, bool exclusive) {
 }
 
 void Poller::remove(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+void Poller::renew() {
+    const Fd fresh(epoll_create1(EPOLL_CLOEXEC));
+    if (!replace(epoll_.get(), fresh)) epoll_.reset();
+}
 
 int Poller::wait(std::span<epoll_event> events, int timeout_ms) {
     return epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);

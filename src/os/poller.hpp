@@ -26,6 +26,10 @@ class Poller {
     [[nodiscard]] bool add_reader(int fd, uint64_t key, bool exclusive);
     void remove(int fd);
 
+    // In a forked child: an empty set of its own under the same number. What is done to the
+    // descriptor of the parent's set would be done to the parent's.
+    void renew();
+
     // Returns the number of events; 0 at the timeout; -1 when a signal interrupted it.
     int wait(std::span<epoll_event> events, int timeout_ms);
 

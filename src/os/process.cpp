@@ -23,6 +23,8 @@ int parent_death_signal() {
 
 void set_thread_name(const char* name) { ::prctl(PR_SET_NAME, name, 0, 0, 0); }
 
+void exit_process(int code) { ::_exit(code); }
+
 int process_id() { return ::getpid(); }
 
 uint64_t current_thread() { return static_cast<uint64_t>(pthread_self()); }

@@ -23,6 +23,9 @@ uint64_t random_number();
 uint64_t current_thread();
 void signal_thread(uint64_t thread, int number);
 
+// At once: no destructor, no atexit function, no buffer is flushed.
+[[noreturn]] void exit_process(int code);
+
 // The short name that ps -o comm and top show; at most 15 bytes are kept.
 void set_thread_name(const char* name);
 

@@ -130,9 +130,19 @@ IoResult send_file(int fd, int file, uint64_t offset, uint64_t length) {
 
 void shutdown_write(int fd) { ::shutdown(fd, SHUT_WR); }
 
-void reset_on_close(int fd) {
-    linger abort_now{1, 0};
+void shutdown_both(int fd) { ::shutdown(fd, SHUT_RDWR); }
+
+void reset_on_close(int fd, bool reset) {
+    linger abort_now{reset ? 1 : 0, 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof abort_now);
+}
+
+void reset(int fd) {
+    reset_on_close(fd, true);
+    // Dissolves the association (connect(2)): tcp_disconnect sends the RST.
+    sockaddr nobody{};
+    nobody.sa_family = AF_UNSPEC;
+    ::connect(fd, &nobody, sizeof nobody);
 }
 
 }  // namespace mono::os

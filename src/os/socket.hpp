@@ -63,7 +63,12 @@ IoResult send_bytes(int fd, const char* bytes, size_t length);
 // From a file, without touching its offset.
 IoResult send_file(int fd, int file, uint64_t offset, uint64_t length);
 void shutdown_write(int fd);
-// The next close() sends RST instead of FIN: the peer must not take the answer for complete.
-void reset_on_close(int fd);
+// FIN now, whoever else holds the connection.
+void shutdown_both(int fd);
+// From now on close(), and so the end of the process however it comes, sends RST instead of FIN:
+// the peer shall not take the answer for whole. TCP only.
+void reset_on_close(int fd, bool reset);
+// RST now, whoever else holds the connection. TCP only.
+void reset(int fd);
 
 }  // namespace mono::os

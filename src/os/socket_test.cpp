@@ -141,7 +141,7 @@ TEST(Socket, ReceivesBytesThenNothingThenTheEnd) {
 
 TEST(Socket, AResetIsBrokenInBothDirections) {
     TcpPair pair;
-    reset_on_close(pair.theirs.get());
+    reset_on_close(pair.theirs.get(), true);
     pair.theirs.reset();
     ASSERT_TRUE(wait_for(pair.ours(), POLLIN));
     char into[8];
@@ -187,7 +187,7 @@ TEST(Socket, SendingAFileToNobodyRaisesNoSignal) {
     TcpPair pair;
     Fd file(memfd_create("test", 0));
     ASSERT_EQ(ftruncate(file.get(), 1 << 20), 0);
-    reset_on_close(pair.theirs.get());
+    reset_on_close(pair.theirs.get(), true);
     pair.theirs.reset();
     ASSERT_TRUE(wait_for(pair.ours(), POLLIN));
     char into[1];

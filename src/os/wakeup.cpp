@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include "os/files.hpp"
+
 namespace mono::os {
 
 Wakeup::Wakeup() {
@@ -19,6 +21,12 @@ void ring(int fd) {
 }
 
 void Wakeup::ring() { os::ring(writer_.get()); }
+
+void Wakeup::renew() {
+    const Wakeup fresh;
+    if (!replace(reader_.get(), fresh.reader_)) reader_.reset();
+    if (!replace(writer_.get(), fresh.writer_)) writer_.reset();
+}
 
 void Wakeup::drain() {
     char bytes[256];

@@ -17,6 +17,8 @@ class Wakeup {
     int writer() const { return writer_.get(); }
     void ring();
     void drain();
+    // In a forked child: a pipe of its own under the same numbers.
+    void renew();
 
   private:
     Fd reader_;

@@ -167,7 +167,11 @@ void free_engine(PyObject* self) {
     PyTypeObject* type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     EngineParts* parts = parts_of(self);
-    if (parts != nullptr && parts->engine) {
+    if (parts != nullptr && parts->engine && parts->engine->foreign()) {
+        // In a forked child: lines that wait in the access log are the parent's to write, and
+        // its threads, which hold parts of this, are not here.
+        parts = nullptr;
+    } else if (parts != nullptr && parts->engine) {
         WithoutGil without;  // joins the standby thread
         parts->engine.reset();
     }

@@ -3,6 +3,7 @@
 // body has arrived, or the client has left; it shall do no more than schedule something.
 #include "python/asgi_channel.hpp"
 #include "python/engine_parts.hpp"
+#include "python/forked_child.hpp"
 #include "python/types.hpp"
 
 namespace mono::python {
@@ -68,6 +69,7 @@ PyObject* send(PyObject* self, PyObject* message) {
 PyObject* close_channel(PyObject* self, PyObject* failed) {
     AsgiChannel* channel = channel_of(self);
     if (channel == nullptr) return nullptr;
+    if (engine_parts(exchange_of(self)->engine)->engine->foreign()) leave_forked_child();
     return PyBool_FromLong(channel->close(PyObject_IsTrue(failed) == 1));
 }
 

@@ -1,6 +1,10 @@
 // Functions about processes that Python's os module lacks.
+#include <vector>
+
 #include "base/clock.hpp"
+#include "os/fork_hook.hpp"
 #include "os/process.hpp"
+#include "python/scoreboard_type.hpp"
 #include "python/types.hpp"
 
 namespace mono::python {
@@ -16,12 +20,58 @@ PyObject* set_parent_death_signal(PyObject*, PyObject* argument) {
     Py_RETURN_NONE;
 }
 
+bool read_numbers(PyObject* sequence, std::vector<int>& numbers) {
+    Ref items(PySequence_Fast(sequence, "numbers must be a sequence"));
+    for (Py_ssize_t i = 0; items && i < PySequence_Fast_GET_SIZE(items.get()); ++i)
+        numbers.push_back(
+            static_cast<int>(PyLong_AsLong(PySequence_Fast_GET_ITEM(items.get(), i))));
+    return PyErr_Occurred() == nullptr;
+}
+
+PyObject* keep_from_children(PyObject*, PyObject* args) {
+    PyObject* board;
+    PyObject* sequences[3];
+    if (!PyArg_ParseTuple(args, "OOOO", &board, &sequences[0], &sequences[1], &sequences[2]))
+        return nullptr;
+    std::vector<int> descriptors;
+    std::vector<int> epolls;
+    std::vector<int> signals;
+    if (!read_numbers(sequences[0], descriptors) || !read_numbers(sequences[1], epolls) ||
+        !read_numbers(sequences[2], signals))
+        return nullptr;
+    const os::SharedMemory* memory = board == Py_None ? nullptr : memory_of(board);
+    if (board != Py_None && memory == nullptr) return nullptr;
+    os::Belongings mine{descriptors, epolls, signals, nullptr, 0};
+    if (memory != nullptr) {
+        mine.memory = memory->data();
+        mine.memory_bytes = memory->bytes();
+    }
+    if (!os::keep_from_children(mine)) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+PyObject* begin_own_fork(PyObject*, PyObject*) {
+    os::begin_own_fork();
+    Py_RETURN_NONE;
+}
+
+PyObject* end_own_fork(PyObject*, PyObject*) {
+    os::end_own_fork();
+    Py_RETURN_NONE;
+}
+
 PyObject* monotonic_ms(PyObject*, PyObject*) { return PyLong_FromLongLong(base::monotonic_ms()); }
 
 PyMethodDef functions[] = {
     {"set_parent_death_signal", set_parent_death_signal, METH_O,
      "set_parent_death_signal(signal): sent to this process when its parent dies; 0: none.\n"
      "A change of uid or gid clears it."},
+    {"keep_from_children", keep_from_children, METH_VARARGS,
+     "keep_from_children(scoreboard, descriptors, epolls, signals): what processes that are "
+     "forked\n"
+     "from this one shall not share. Replaces what was named before."},
+    {"begin_own_fork", begin_own_fork, METH_NOARGS, "Until end_own_fork() children get it all."},
+    {"end_own_fork", end_own_fork, METH_NOARGS, "In the parent and in the child."},
     {"monotonic_ms", monotonic_ms, METH_NOARGS, "The clock of heartbeats and deadlines."},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -240,6 +240,10 @@ const board::Scoreboard* scoreboard_of(PyObject* object) {
     return &self_of(object)->board;
 }
 
+const os::SharedMemory* memory_of(PyObject* object) {
+    return scoreboard_of(object) == nullptr ? nullptr : &self_of(object)->memory;
+}
+
 board::Slot* scoreboard_slot(PyObject* object, Py_ssize_t index) {
     const board::Scoreboard* board = scoreboard_of(object);
     if (board == nullptr) return nullptr;

@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "python/errors.hpp"
 #include "python/file_wrapper.hpp"
+#include "python/forked_child.hpp"
 
 namespace mono::python {
 namespace {
@@ -147,6 +148,7 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
         if (callbacks_.before == nullptr || before)
             done = respond(application, exchange, environ.get());
     }
+    if (engine_.foreign()) leave_forked_child();
     // An interruption that was asked for and has not come yet would strike who is next.
     if (engine_.leave_application(exchange) && handle_ == nullptr)
         PyThreadState_SetAsyncExc(exchange.thread, nullptr);

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from monoceros import _core, util
+from monoceros import _core, forked, util
 from monoceros.workers.workertmp import WorkerTmp
 
 TYPE_CHECKING = False
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from monoceros.sock import BaseSocket
 else:
     import _signal as signal  # signal itself imports enum and more
+
+
+OVERDUE = signal.SIGRTMIN + 5  # the engine to the main thread: requests are overdue
 
 
 class Worker:
@@ -135,11 +138,12 @@ class Worker:
         self.wait_fds = [*self.sockets, self.PIPE[0]]
         self.init_signals()
         self.open_black_box()
+        self.keep_from_children()
         self._make_reloader()
         self.load_wsgi()
         if self.reloader:
             self.reloader.start()
-        self.cfg.post_worker_init(self)
+        forked.within(self.cfg.post_worker_init, self)
         self.booted = True
         self.run()
 
@@ -153,6 +157,25 @@ class Worker:
         if faulthandler.is_enabled():
             faulthandler.disable()
         faulthandler.enable(file=self.black_box, all_threads=True)
+
+    def keep_from_children(self) -> None:
+        """Of this process's own; again when there is more."""
+        own = [*self.PIPE, self._master_fd, *self.relay, self.black_box]
+        signals = (number for number in self.SIGNALS if number != signal.SIGCHLD)
+        forked.keep(
+            self.scoreboard,
+            [*self.sockets, *own],
+            [*signals, OVERDUE],
+            self.epolls(),
+            self.in_forked_child,
+        )
+
+    def epolls(self) -> list[int]:
+        """The epoll sets of event loops that run here."""
+        return []
+
+    def in_forked_child(self) -> None:
+        """In a child that the application has forked, first of all."""
 
     def stacks(self) -> str:
         """Where this worker's threads are, and its tasks in workers that have some."""
@@ -200,7 +223,7 @@ class Worker:
     def load_wsgi(self) -> None:
         """Loads the application; with reload, a syntax error becomes the answer to requests."""
         try:
-            self.wsgi = self.app.wsgi()
+            self.wsgi = forked.within(self.app.wsgi)
         except SyntaxError as error:
             if not self.cfg.reload:
                 raise

@@ -11,8 +11,9 @@ import os
 import signal
 import sys
 import time
+from _thread import get_ident
 
-from monoceros import _core
+from monoceros import _core, forked
 from monoceros.errors import RequestTimeout
 from monoceros.workers import FOREIGN_WORKERS
 from monoceros.workers.lifespan import Lifespan, LifespanFailure
@@ -56,6 +57,14 @@ class ASGIWorker(EngineWorker):
     def take_over(self) -> None:
         """Instead of init_process's beginning: another worker's process has become ours."""
         self._open_loop()
+        self.keep_from_children()
+
+    def epolls(self) -> list[int]:
+        return forked.epoll_of(self.loop)
+
+    def in_forked_child(self) -> None:
+        if self.loop.is_running() and get_ident() == self._thread:
+            forked.end_loop(self.loop)
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
@@ -81,6 +90,7 @@ class ASGIWorker(EngineWorker):
         self.slots = self.cfg.worker_connections if limited else SLOTS_MAX
         self.loop = self._make_loop()
         asyncio.set_event_loop(self.loop)
+        self._thread = get_ident()
 
     def _make_loop(self) -> asyncio.AbstractEventLoop:
         if self.cfg.asgi_loop != "asyncio":
@@ -234,9 +244,11 @@ class ASGIWorker(EngineWorker):
         except _core.ClientDisconnected:
             self.log.debug("The client left: %s", _name(scope))
         except Exception as error:
+            forked.leave_if_forked(self.pid, error)
             name = scope.get("method", "WEBSOCKET")
             self._handle_error(error, name, scope["path"], exchange.request_id)
-        except (SystemExit, KeyboardInterrupt):
+        except (SystemExit, KeyboardInterrupt) as error:
+            forked.leave_if_forked(self.pid, error)
             self.log.info("The application asked worker %s to leave", self.pid)
             self.alive = False
         finally:

@@ -7,17 +7,21 @@ is loaded, as gunicorn does it.
 
 from __future__ import annotations
 
+import gc
+from _thread import get_ident as get_thread_ident
+
 try:
     import gevent
     from gevent import event, monkey
-    from gevent.hub import get_hub
+    from gevent._hub_local import get_hub_if_exists as _get_hub
+    from gevent.hub import RawGreenlet, get_hub
     from gevent.util import format_run_info
 except ImportError:
     raise RuntimeError(
         "The gevent worker needs gevent 24.10.1 or later: pip install gevent"
     ) from None
 
-from monoceros import _core
+from monoceros import _core, forked
 from monoceros.errors import RequestTimeout
 from monoceros.workers.runner import EngineWorker
 
@@ -43,6 +47,27 @@ class GeventWorker(EngineWorker):
         _core.keep_stack_chunks()
         self.slots = self.cfg.worker_connections
         super().init_process()
+
+    def epolls(self) -> list[int]:
+        return [get_hub().loop.fileno()]
+
+    def in_forked_child(self) -> None:
+        """Greenlets end with a fork, as threads do: those that wait are the parent's requests, and
+        its worker. Only this one goes on, with a hub of its own."""
+        hub = _get_hub()
+        current = gevent.getcurrent()
+        if hub is None or hub.thread_ident != get_thread_ident():
+            return  # a thread of a pool
+        hub.loop.reinit()
+        if current is hub:
+            hub.loop.run_callback(forked.leave)
+            return
+        gc.freeze()  # nobody's greenlet is collected, which would run it to its end
+        if hub.parent is not current:
+            current.parent = RawGreenlet(lambda *_: forked.leave(), hub.parent)
+            hub.parent = current
+        hub._threadpool = hub._resolver = None
+        hub.destroy(destroy_loop=True)
 
     def run(self) -> None:
         self._awake = event.Event()

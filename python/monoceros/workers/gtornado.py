@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import time
+import weakref
+from _thread import get_ident
 
 try:
     import tornado
@@ -21,7 +24,7 @@ try:
 except ImportError:
     raise RuntimeError("The tornado worker needs tornado 6 or later: pip install tornado") from None
 
-from monoceros import compat
+from monoceros import compat, forked
 from monoceros.workers.base import Worker
 
 TYPE_CHECKING = False
@@ -60,7 +63,21 @@ class TornadoWorker(Worker):
         # Before the application is loaded: it may ask for IOLoop.current().
         asyncio.set_event_loop(asyncio.new_event_loop())
         self.ioloop = IOLoop.current()
+        self._thread = get_ident()
         super().init_process()
+
+    # ---- forks of the application (docs/adr/0018)
+
+    def epolls(self) -> list[int]:
+        return forked.epoll_of(asyncio.get_event_loop_policy().get_event_loop())
+
+    def in_forked_child(self) -> None:
+        server = getattr(self, "server", None)
+        for stream in [] if server is None else list(server.streams):
+            stream.socket.close()  # not IOStream.close(): its loop is the parent's
+        loop = self.ioloop.asyncio_loop  # type: ignore[attr-defined]
+        if loop.is_running() and get_ident() == self._thread:
+            forked.end_loop(loop)
 
     # ---- life
 
@@ -106,6 +123,10 @@ class TornadoWorker(Worker):
             self.leave()
 
     def _guarded(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        """In a child that the application forked there is no way back to tornado."""
+        return forked.within(self._answered, environ, start_response)  # type: ignore[no-any-return]
+
+    def _answered(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         """The WSGI application. tornado would log an exception and leave the client waiting; it
         collects the whole answer in any case, so that 500 can take its place."""
         try:
@@ -115,7 +136,8 @@ class TornadoWorker(Worker):
             finally:
                 if hasattr(result, "close"):
                     result.close()
-        except Exception:
+        except Exception as error:
+            forked.leave_if_forked(self.pid, error)
             self.log.exception("Error handling request %s", environ["PATH_INFO"])
             start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
             return [b"Internal Server Error"]
@@ -148,8 +170,14 @@ class Server(HTTPServer):
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         super().initialize(*args, **kwargs)
+        self.streams: weakref.WeakSet[Any] = weakref.WeakSet()
         self.idle: set[Any] = set()
         self.busy: set[Any] = set()
+
+    def handle_stream(self, stream: Any, address: Any) -> None:
+        self.streams.add(stream)
+        stream.close_fd = Closer(stream)
+        super().handle_stream(stream, address)
 
     def start_request(self, server_conn: Any, request_conn: Any) -> HTTPMessageDelegate:
         """The connection waits for a request: the first, or the one after an answer."""
@@ -168,6 +196,23 @@ class Server(HTTPServer):
         for connection in list(self.idle):
             await connection.close()
         return not self.busy and not self.idle
+
+
+class Closer:
+    """IOStream.close_fd: the FIN goes out even where a child holds the connection too."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __call__(self) -> None:
+        sock = self.stream.socket
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the peer has closed it, or it was reset
+            sock.close()
+            self.stream.socket = None
 
 
 class Watched(HTTPMessageDelegate):

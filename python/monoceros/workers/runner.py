@@ -9,7 +9,7 @@ import time
 
 from monoceros import _core, compat
 from monoceros.errors import RequestTimeout
-from monoceros.workers.base import Worker
+from monoceros.workers.base import OVERDUE, Worker
 from monoceros.workers.error_stream import ErrorStream
 
 TYPE_CHECKING = False
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 DEBUG = 10  # logging.DEBUG, without importing logging
 # Of the log: by method, not by level, for loggers that count or override them.
 JOURNAL_METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
-OVERDUE = signal.SIGRTMIN + 5  # the engine to the main thread: requests are overdue
 SERVE_MS_MAX = 1000  # how long one call into the core may last: the heart beats in between
 
 
