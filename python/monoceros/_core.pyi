@@ -55,6 +55,7 @@ class Engine:
         nested: bool = False,
         stream_bodies: bool = False,
         place: tuple[Scoreboard, int, int, int, int, int] | None = None,
+        runner_fd: int = -1,
     ) -> Engine: ...
     @property
     def wakeup_fd(self) -> int: ...

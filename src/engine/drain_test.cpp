@@ -217,5 +217,23 @@ TEST(Drain, WaitsForAnApplicationWithoutAClient) {
     EXPECT_TRUE(server->drained());
 }
 
+// A worker that has nothing left stays for its siblings' requests, and sleeps meanwhile.
+TEST(Drain, AWaitForSiblingsIsNoSpin) {
+    Siblings siblings;
+    Server server(siblings.options(0));
+    siblings.board().slot(1).slots = 1;
+    siblings.board().slot(1).busy = 2;
+    server->drain(true);
+    int64_t end_ms = base::monotonic_ms() + 700;  // past drain_delay, the idle time and the FIN
+    while (base::monotonic_ms() < end_ms) server.turn(50);
+    int turns = 0;
+    for (end_ms = base::monotonic_ms() + 300; base::monotonic_ms() < end_ms; ++turns)
+        server.turn(100);
+    EXPECT_LE(turns, 10);
+    EXPECT_FALSE(server->drained());
+    siblings.board().slot(1).busy = 1;
+    EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
+}
+
 }  // namespace
 }  // namespace mono::engine

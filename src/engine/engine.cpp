@@ -47,7 +47,7 @@ Engine::Engine(Options options)
     if (!os::join_forks(*this))
         journal_.add(Severity::kError, "No memory to look after processes that are forked");
     if (!poller_.add_reader(wakeup_.reader(), kWakeupKey, false))
-        journal_.add(Severity::kError, "epoll_ctl failed for the wake-up pipe");
+        say(Severity::kError, "epoll_ctl failed for the wake-up pipe");
     watch_relay();
     publish_load();
     if (!options_.nested) {
@@ -143,8 +143,8 @@ session::Exchange* Engine::wait_for_request(Lock& lock, int timeout_ms, uint64_t
     while (!foreign_) {
         if (look_due()) look(lock);
         if (session::Exchange* exchange = pop_ready()) return exchange;
-        if (last_round || wakes_ != wakes || attention_.load(std::memory_order_relaxed)) break;
-        if (drain_complete()) break;
+        if (last_round || wakes_ != wakes || hear_attention()) break;
+        if (drain_complete() && !siblings_wait()) break;
         int64_t left_ms = timeout_ms < 0 ? -1 : std::max<int64_t>(0, end_ms - base::monotonic_ms());
         if (has_pilot_) {
             ++waiting_takers_;
@@ -247,14 +247,26 @@ void Engine::watch_listeners() {
 
 std::vector<JournalEntry> Engine::take_journal() {
     Lock lock(mutex_);
-    attention_.store(!released_owners_.empty(), std::memory_order_relaxed);
-    return journal_.take();
+    std::vector<JournalEntry> entries = journal_.take();
+    note_attention();
+    return entries;
 }
 
 std::vector<void*> Engine::take_released() {
     Lock lock(mutex_);
-    attention_.store(!journal_.empty(), std::memory_order_relaxed);
-    return std::exchange(released_owners_, {});
+    std::vector<void*> owners = std::exchange(released_owners_, {});
+    note_attention();
+    return owners;
+}
+
+// The level sends one thread out of take(), not all of them one after the other: the rest goes on
+// in the seat until somebody has acted.
+bool Engine::hear_attention() { return needs_attention() && !std::exchange(heard_, true); }
+
+void Engine::note_attention() {
+    bool says = options_.runner_fd < 0 && !journal_.empty();
+    attention_.store(says || !released_owners_.empty(), std::memory_order_relaxed);
+    heard_ = false;
 }
 
 void Engine::log(Severity severity, std::string text) {
@@ -263,8 +275,13 @@ void Engine::log(Severity severity, std::string text) {
 }
 
 void Engine::say(Severity severity, std::string text) {
+    bool first = journal_.empty();
     journal_.add(severity, std::move(text));
-    attention_.store(true, std::memory_order_relaxed);
+    if (options_.runner_fd < 0) {
+        attention_.store(true, std::memory_order_relaxed);
+    } else if (first) {
+        os::ring(options_.runner_fd);
+    }
 }
 
 board::Totals Engine::totals() { return recorder_.totals(); }
@@ -308,10 +325,9 @@ void Engine::reopen_access_log() {
     options_.access_log->flush();
     int error = 0;
     if (options_.access_log->reopen(error)) return;
-    journal_.add(Severity::kError, std::string("Cannot reopen the access log, going on with the "
-                                               "old file: ") +
-                                       std::strerror(error));
-    attention_.store(true, std::memory_order_relaxed);
+    say(Severity::kError,
+        std::string("Cannot reopen the access log, going on with the old file: ") +
+            std::strerror(error));
 }
 
 }  // namespace mono::engine

@@ -53,9 +53,11 @@ struct Options {
     bool stream_bodies = false;                // requests are handed out at their heads
     const board::Scoreboard* board = nullptr;  // outlives the engine; nullptr: nobody looks
     uint32_t board_slot = 0;
-    RelayEnds relay;             // to and from siblings; only with a board
-    int overdue_signal = 0;      // to the thread that made the engine: visit_overdue(); 0: none
-    int master_fd = -1;          // a byte wakes the master
+    RelayEnds relay;         // to and from siblings; only with a board
+    int overdue_signal = 0;  // to the thread that made the engine: visit_overdue(); 0: none
+    int master_fd = -1;      // a byte wakes the master
+    // A byte wakes whoever calls take_journal() and warmup_status(); -1: who comes out of take().
+    int runner_fd = -1;
     std::string server;          // value of the Server field
     bool server_timing = false;  // answers tell how long they took
     log::AccessLog* access_log = nullptr;
@@ -109,8 +111,8 @@ class Engine final : private os::ForkParty {
     // time for take() to look at the kernel.
     session::Exchange* try_take();
     // Waits for one. nullptr: the time is over, wake() rang since `wakes` was read, a signal came,
-    // the journal or the released owners want attention, or a drain is complete. Call without the
-    // GIL.
+    // a drain is complete, or needs_attention(), which one thread hears and the others need not.
+    // Call without the GIL.
     session::Exchange* take(int timeout_ms, uint64_t wakes);
     // How often wake() was heard: read it before looking at the flag that wake() is rung for.
     uint64_t wakes() const { return wakes_.load(std::memory_order_acquire); }
@@ -201,6 +203,8 @@ class Engine final : private os::ForkParty {
     // The application is done: from now on it is not interrupted any more. True: it was.
     bool leave_application(session::Exchange& exchange);
 
+    // There are released owners or, without a runner_fd, entries in the journal. A level: whoever
+    // sees it takes them.
     bool needs_attention() const { return attention_.load(std::memory_order_relaxed); }
     std::vector<JournalEntry> take_journal();
     std::vector<void*> take_released();
@@ -234,6 +238,8 @@ class Engine final : private os::ForkParty {
     void expire_links();
     void watch_listeners();
     void look_at_clock();
+    bool hear_attention();
+    void note_attention();
     void say(Severity severity, std::string text);
     void flush_access_log();
     void say_drops();
@@ -296,6 +302,7 @@ class Engine final : private os::ForkParty {
     bool only_sockets_left();
     void close_sockets();
     bool drain_complete() const;
+    bool siblings_wait() const;
 
     // engine_relay.cpp
     void offer_ready(bool long_wait);
@@ -422,7 +429,8 @@ class Engine final : private os::ForkParty {
     bool standby_quit_ = false;
 
     std::atomic<uint64_t> wakes_{0};
-    std::atomic<bool> attention_{false};  // journal_ or released_owners_ is not empty
+    std::atomic<bool> attention_{false};  // as needs_attention() says
+    bool heard_ = false;                  // a thread has left take() for it
     Journal journal_;
     std::vector<base::Released> released_;
     std::vector<void*> released_owners_;

@@ -132,12 +132,16 @@ bool Engine::drain_complete() const {
            ready_head_ == nullptr;
 }
 
+// In a stop of the whole server an idle worker stays while others have requests waiting.
+bool Engine::siblings_wait() const {
+    return for_good_ && relay_.open() && options_.board->waiting(options_.board_slot);
+}
+
 bool Engine::drained() {
     Lock lock(mutex_);
     if (drained_) return true;
     if (!drain_complete()) return false;
-    // In a stop of the whole server an idle worker stays while others have requests waiting.
-    if (for_good_ && relay_.open() && options_.board->waiting(options_.board_slot)) return false;
+    if (siblings_wait()) return false;
     for_good_ = false;
     publish_load();
     // In sequence with the look at the others below: of two that leave at once, one sees both.

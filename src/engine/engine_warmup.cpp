@@ -39,7 +39,9 @@ void Engine::read_warmup() {
     warmup_.reset();
     warmup_status_ = status;
     resume_listeners();
-    wakeup_.ring();  // the runner says that it is ready
+    // The runner says that it is ready.
+    if (options_.runner_fd < 0) return wakeup_.ring();
+    os::ring(options_.runner_fd);
 }
 
 int Engine::warmup_status() {

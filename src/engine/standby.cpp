@@ -142,6 +142,7 @@ void Engine::fly_standby(Lock& lock) {
         bool readable = os::wait_readable(poller_.fd(), standby_kick_.reader(), wait);
         lock.lock();
         if (epoch_ != epoch || has_pilot_ || standby_quit_) break;
+        if (!readable) standby_kick_.drain();
         process(events.data(), readable ? poller_.wait(events, 0) : 0);
         if (ready_head_ != nullptr && busy_ < options_.slots) waits_->ready_or_seat.notify_one();
     }

@@ -5,6 +5,43 @@
 namespace mono::engine {
 namespace {
 
+// Threads that answer and never look at what the engine wants to have taken.
+class Deaf {
+  public:
+    Deaf(Engine& engine, int count, std::string body) : engine_(engine), body_(std::move(body)) {
+        for (int i = 0; i < count; ++i) threads_.emplace_back([this] { serve(); });
+    }
+    ~Deaf() {
+        stop_ = true;
+        engine_.wake();
+        for (std::thread& thread : threads_) thread.join();
+    }
+    Deaf(const Deaf&) = delete;
+    Deaf& operator=(const Deaf&) = delete;
+    int empty_handed() const { return empty_handed_; }
+
+  private:
+    void serve() {
+        while (!stop_) {
+            session::Exchange* exchange = engine_.take(10'000, engine_.wakes());
+            if (exchange == nullptr) {
+                ++empty_handed_;
+                continue;
+            }
+            set_head(*exchange);
+            const auto length = static_cast<int64_t>(body_.size());
+            engine_.write(*exchange, {body_, this}, length, true);
+            engine_.finish(*exchange);
+        }
+    }
+
+    Engine& engine_;
+    const std::string body_;
+    std::atomic<bool> stop_{false};
+    std::atomic<int> empty_handed_{0};
+    std::vector<std::thread> threads_;
+};
+
 TEST(Threads, FourThreadsAHundredConnections) {
     Options options;
     options.slots = 4;
@@ -90,6 +127,66 @@ TEST(Threads, EveryRequestIsCountedOnce) {
     EXPECT_LE(counters.answered + counters.aborted, 450u);
     EXPECT_LE(counters.answered, run);
     EXPECT_EQ(server->connections(), 0u);
+}
+
+// One thread hears that there is something to take; the others stay, and serve.
+TEST(Threads, AJournalThatNobodyTakesStallsNobody) {
+    Options options;
+    options.slots = 4;
+    Server server(std::move(options));
+    Deaf deaf(server.engine(), 4, "ok");
+    for (int i = 0; i < 10; ++i) {
+        Client wrong = server.client();
+        ASSERT_TRUE(wrong.send("BAD\r\n\r\n"));
+        ASSERT_TRUE(wrong.wait_for("HTTP/1.1 400 "));
+        Client client = server.client();
+        client.get("/");
+        ASSERT_EQ(client.response(), "ok");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_TRUE(server->needs_attention());
+    EXPECT_LE(deaf.empty_handed(), 1);
+    EXPECT_EQ(server->take_journal().size(), 10u);
+    EXPECT_FALSE(server->needs_attention());
+}
+
+TEST(Threads, OwnersThatNobodyTakesStallNobody) {
+    Options options;
+    options.slots = 4;
+    Server server(std::move(options), 16 * 1024);
+    const std::string body(200'000, 'x');
+    Deaf deaf(server.engine(), 4, body);
+    for (int i = 0; i < 10; ++i) {
+        Client client = server.client(16 * 1024);
+        client.get("/");
+        ASSERT_EQ(client.response(), body);
+    }
+    ASSERT_TRUE(eventually([&server] { return server->needs_attention(); }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_LE(deaf.empty_handed(), 1);
+    EXPECT_FALSE(server->take_released().empty());
+}
+
+// Who tells the journal need not be in take(): it is rung for once, and nobody else leaves.
+TEST(Threads, AJournalRingsOnceForWhoTellsIt) {
+    os::Wakeup teller;
+    Options options;
+    options.slots = 4;
+    options.runner_fd = teller.writer();
+    Server server(std::move(options));
+    Deaf deaf(server.engine(), 4, "ok");
+    for (const size_t entries : {3u, 2u}) {
+        for (size_t i = 0; i < entries; ++i) {
+            Client wrong = server.client();
+            ASSERT_TRUE(wrong.send("BAD\r\n\r\n"));
+            ASSERT_TRUE(wrong.wait_for("HTTP/1.1 400 "));
+        }
+        char rings[16];
+        EXPECT_EQ(read(teller.reader(), rings, sizeof rings), 1);
+        EXPECT_EQ(server->take_journal().size(), entries);
+    }
+    EXPECT_FALSE(server->needs_attention());
+    EXPECT_EQ(deaf.empty_handed(), 0);
 }
 
 TEST(Threads, WakeReachesEveryoneWhoWaits) {

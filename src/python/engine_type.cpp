@@ -66,18 +66,20 @@ struct Arguments {
     int nested = 0;
     int stream_bodies = 0;
     PyObject* place = Py_None;
+    int runner_fd = -1;
 };
 
 bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
-    static const char* kNames[] = {"settings",   "listeners",   "handle_error",  "before", "after",
-                                   "wait_room",  "script_name", "server",        "slots",  "shared",
-                                   "access_log", "nested",      "stream_bodies", "place",  nullptr};
-    return PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$OOOssIppppO", const_cast<char**>(kNames),
-                                       &parsed.settings, &parsed.listeners, &parsed.handle_error,
-                                       &parsed.before, &parsed.after, &parsed.wait_room,
-                                       &parsed.script_name, &parsed.server, &parsed.slots,
-                                       &parsed.shared, &parsed.access_log, &parsed.nested,
-                                       &parsed.stream_bodies, &parsed.place) != 0;
+    static const char* kNames[] = {"settings",      "listeners", "handle_error", "before",
+                                   "after",         "wait_room", "script_name",  "server",
+                                   "slots",         "shared",    "access_log",   "nested",
+                                   "stream_bodies", "place",     "runner_fd",    nullptr};
+    return PyArg_ParseTupleAndKeywords(
+               args, kwargs, "OOO|$OOOssIppppOi", const_cast<char**>(kNames), &parsed.settings,
+               &parsed.listeners, &parsed.handle_error, &parsed.before, &parsed.after,
+               &parsed.wait_room, &parsed.script_name, &parsed.server, &parsed.slots,
+               &parsed.shared, &parsed.access_log, &parsed.nested, &parsed.stream_bodies,
+               &parsed.place, &parsed.runner_fd) != 0;
 }
 
 // place: (Scoreboard, slot, relay's sender, relay's receiver, master's wake-up descriptor, signal
@@ -116,6 +118,7 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     options.websocket.ping_interval_ms = settings->ws_ping_interval * 1'000;
     options.websocket.ping_timeout_ms = settings->ws_ping_timeout * 1'000;
     options.stream_bodies = arguments.stream_bodies != 0;
+    options.runner_fd = arguments.runner_fd;
     if (!read_place(parts, arguments.place, options)) return false;
     parts.engine = std::make_unique<engine::Engine>(std::move(options));
     if (!parts.engine->ok()) {

@@ -10,11 +10,8 @@ import os
 import select
 import threading
 
+from monoceros.workers.base import Worker
 from monoceros.workers.runner import EngineWorker
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
 
 BEAT_SECONDS_MAX = 1.0
 
@@ -46,6 +43,13 @@ class ThreadWorker(EngineWorker):
         if readable:
             os.read(self.PIPE[0], 4096)
 
+    def runner_fd(self) -> int:
+        """Pool threads go on: the main thread tells."""
+        return self.PIPE[1]
+
+    def _wake_on_signals(self) -> None:
+        """The worker's pipe wakes the main thread, as set up before the application was loaded."""
+
     def _end(self, pool: list[threading.Thread], beat: float) -> None:
         assert self.engine is not None
         self.begin_drain()
@@ -59,7 +63,9 @@ class ThreadWorker(EngineWorker):
         assert self.engine is not None
         milliseconds = int(BEAT_SECONDS_MAX * 1000)
         try:
-            while self.alive or not self.engine.drained:
+            while not self.engine.drained:
+                if not self.alive:
+                    self.begin_drain()  # until then, serve_wsgi would return at once
                 left = self.requests_left() if self.alive else 0
                 if left:  # a share: all threads together shall not answer many more than allowed
                     left = max(1, left // self.slots)
@@ -71,14 +77,17 @@ class ThreadWorker(EngineWorker):
             self.log.info("The application asked worker %s to leave", self.pid)
             self.alive = False
         finally:
-            os.write(self.PIPE[1], b"1")
+            self._wake_main()
+
+    def _wake_main(self) -> None:
+        Worker._wake(self)
 
     def _wake_to_tell(self) -> None:
-        os.write(self.PIPE[1], b"1")
+        self._wake_main()
 
     def check_max_requests(self) -> None:
         was_alive = self.alive
         super().check_max_requests()
         if was_alive and not self.alive and self.engine is not None:
             self.engine.wake()
-            os.write(self.PIPE[1], b"1")
+            self._wake_main()

@@ -146,7 +146,13 @@ class EngineWorker(Worker):
             nested=self.nested,
             stream_bodies=self.stream_bodies,
             place=self._place(),
+            runner_fd=self.runner_fd(),
         )
+
+    def runner_fd(self) -> int:
+        """Where the engine writes a byte when it has something to tell to who does not drive it;
+        -1: serve_wsgi returns, or the next beat finds it."""
+        return -1
 
     def _place(self) -> tuple[_core.Scoreboard, int, int, int, int, int] | None:
         """Where the engine stands in its server; None without one."""
