@@ -340,12 +340,11 @@ class Arbiter:
                 return
             if pid == self.reexec_pid:
                 self.reexec_pid = 0
-            worker = self.WORKERS.get(pid)
             self._do(self.supervisor.exited(pid, status))
-            self.WORKERS.pop(pid, None)
             self._killed.discard(pid)
-            if worker is not None:
-                self._bury(worker)
+            left = self.WORKERS.pop(pid, None)
+            if left is not None:
+                self._bury(left)
 
     def _bury(self, worker: Worker) -> None:
         if worker.slot is not None:
@@ -417,6 +416,7 @@ class Arbiter:
             return
         self._hook("child_exit", self, worker)
         worker.tmp.close()
+        self._bury(worker)  # before its successor is forked, which would keep what it left
 
     def _do_reopen_logs(self) -> None:
         self.log.reopen_files()
@@ -470,6 +470,9 @@ class Arbiter:
         os.close(self.PIPE[0])
         if self._old_master_fd >= 0:
             os.close(self._old_master_fd)
+        for sibling in self.WORKERS.values():
+            if sibling.black_box >= 0:
+                os.close(sibling.black_box)
         self.WORKERS.clear()
         self._todo.clear()
         self.rollout.close_others()
