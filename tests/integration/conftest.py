@@ -59,8 +59,13 @@ def launch(tmp_path: Path) -> Iterator[StartServer]:
         return server.launch()
 
     yield start
-    for server in servers:
-        server.kill()
+    try:
+        for server in servers:
+            if server.code() is not None:
+                server.check_ended()
+    finally:
+        for server in servers:
+            server.kill()
 
 
 @pytest.fixture(scope="module")

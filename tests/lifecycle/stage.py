@@ -80,8 +80,13 @@ class Stage:
         trace: TracebackType | None,
     ) -> None:
         """No process outlives the block; after a failure it says what the servers said."""
-        for server in self.servers:
-            server.kill()
+        try:
+            for server in self.servers:
+                if error is None and server.code() is not None:
+                    server.check_ended()
+        finally:
+            for server in self.servers:
+                server.kill()
         if error is not None:
             print(f"--- {' '.join(self.servers[0].command)}\n{self.log()[-6000:]}")
 

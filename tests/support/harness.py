@@ -6,6 +6,12 @@ Shared by tests/integration, tests/compat and tests/lifecycle, which find this f
 MONO_SERVER names the module that is run with `python -m` (default monoceros). With gunicorn the
 same tests show what is common ground; keep-alive then needs its threaded worker. MONO_ARGS adds
 options to every command line, such as another worker class.
+
+Every test that has passed pays at its end for what must hold of any server (invariants.py). What a
+test provokes on purpose it announces: serve(..., expects=["ValueError: on purpose"]) or, at any
+time, server.announce("ZeroDivisionError"): log entries with these words may hold a traceback, or be
+critical. announce(busy=True): its application uses the CPU unasked; announce(descriptors=2): it
+opens as many and keeps them; announce(orphans=True): what it has forked outlives the server.
 """
 
 from __future__ import annotations
@@ -24,6 +30,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+import invariants
+from invariants import Announced
+
 T = TypeVar("T")
 
 SERVER = os.environ.get("MONO_SERVER", "monoceros")
@@ -35,6 +44,7 @@ BOOT_S_MAX = 30.0
 STOP_S_MAX = 15.0
 POLL_S = 0.02
 FILES_MAX = 12_000
+READY_S_MAX = 2.0  # for the descriptors at the start to be counted
 
 
 def wait_for(condition: Callable[[], T], what: str, timeout_s: float = 10.0) -> T:
@@ -117,7 +127,8 @@ def is_established(local_port: int, remote_port: int) -> bool:
 
 class Server:
     """One master with its workers. A context manager: leaving it stops the server with TERM and
-    demands exit code 0, unless the test stopped it itself; no process of it outlives the test."""
+    demands exit code 0, unless the test stopped it itself, and checks the invariants; no process
+    of it outlives the test."""
 
     def __init__(
         self,
@@ -130,8 +141,12 @@ class Server:
         cwd: Path = APPS,
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
+        expects: Sequence[str] = (),
     ) -> None:
-        """`directory` receives the logs; `sync` insists on one application slot a worker."""
+        """`directory` receives the logs; `sync` insists on one application slot a worker;
+        `expects`: see announce()."""
+        self.announced = Announced(words=list(expects))
+        self._at_start: dict[str, int] = {}  # descriptors of the master, and of a worker
         self.directory = directory
         self.workers = workers
         self.port = 0
@@ -179,11 +194,53 @@ class Server:
         self.launch()
         try:
             wait_for(self._booted, "the workers to boot", BOOT_S_MAX)
-            self.worker_pids()
+            pids = self.worker_pids()
+            self._count_descriptors(pids)
         except BaseException:
             self.kill()
             raise
         return self
+
+    def _count_descriptors(self, workers: list[int]) -> None:
+        """As soon as they serve; not at all where that takes long."""
+        with contextlib.suppress(AssertionError):
+            for pid in workers:
+                wait_for(lambda pid=pid: invariants.watches_listener(pid), "", READY_S_MAX)
+            self._at_start["worker"] = max(len(invariants.descriptors(pid)) for pid in workers)
+            self._at_start["master"] = len(invariants.descriptors(self.pid))
+
+    # Invariants
+
+    def announce(
+        self, *words: str, busy: bool = False, descriptors: int = 0, orphans: bool = False
+    ) -> None:
+        """What this test provokes: log entries with one of the words, and as named in the head of
+        this module."""
+        self.announced.words += words
+        self.announced.busy |= busy
+        self.announced.descriptors += descriptors
+        self.announced.orphans |= orphans
+
+    def check_running(self) -> None:
+        """What holds of a server that runs, once nobody asks it for anything."""
+        if IS_GUNICORN:
+            return
+        if not self.announced.busy:
+            invariants.check_rest(self.pid)
+        if self._at_start:
+            more = self.announced.descriptors
+            workers = children_of(self.pid)
+            invariants.check_descriptors(workers, self._at_start["worker"], more)
+            invariants.check_descriptors([self.pid], self._at_start["master"], more)
+
+    def check_ended(self) -> None:
+        """What holds of a server that has ended."""
+        if IS_GUNICORN:
+            return
+        if not self.announced.orphans:
+            invariants.check_no_orphans(self.pid)
+        invariants.check_ledger(self.log())
+        invariants.check_log(self.log(), self.announced.words)
 
     def _booted(self) -> bool:
         text = self.log()
@@ -231,8 +288,12 @@ class Server:
     ) -> None:
         try:
             if self.code() is None:
+                if error is None:
+                    self.check_running()
                 code = self.stop()
                 assert code == 0 or error is not None, f"exit code {code}:\n{self.log()}"
+            if error is None:
+                self.check_ended()
         finally:
             self.kill()
             if error is not None:
