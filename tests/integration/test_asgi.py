@@ -415,7 +415,7 @@ def test_departure(serve: StartServer, grace: int) -> None:
 
 
 def test_departure_in_the_middle_of_a_body(serve: StartServer) -> None:
-    server = serve(APP, "-k", "asgi")
+    server = serve(APP, "-k", "asgi", expects=["ConnectionError: the client left"])
     with Client(server.address) as client:
         client.send(request("/unread-until-told", "POST", {"Content-Length": "100"}) + b"x")
         noted(server, "waiting")
@@ -426,7 +426,7 @@ def test_departure_in_the_middle_of_a_body(serve: StartServer) -> None:
 
 def test_departures_before_anybody_looks(serve: StartServer) -> None:
     """Clients that leave, or break their body, while their request waits for its turn."""
-    server = serve(APP, "-k", "asgi")
+    server = serve(APP, "-k", "asgi", expects=["ConnectionError: the client left"])
     (pid,) = server.worker_pids()
     coded = request("/echo", "POST", {"Transfer-Encoding": "chunked"})
     for index in range(300):

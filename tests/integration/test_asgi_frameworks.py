@@ -54,6 +54,7 @@ def site(
     options = ["-k", "asgi", "--asgi-loop", loop, "--asgi-disconnect-grace-period", "60"]
     app = f"{module}_app:app"
     with Server(app, *options, directory=directory, env=env) as server:
+        server.announce("NotFoundException: 404")  # litestar tells of these too
         yield Site(name, server)
     assert (directory / f"ended-{name}").exists() == (name != "django")
     unexpected = server.log().replace(f"RuntimeError: boom in {name}", "")

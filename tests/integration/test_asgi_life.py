@@ -12,7 +12,7 @@ import pytest
 
 from client import Client, fetch, request
 from conftest import StartServer
-from harness import APPS, IS_GUNICORN, wait_for
+from harness import APPS, IS_GUNICORN, STUCK, wait_for
 from load import Load
 from test_asgi import APP, ASGI, noted
 
@@ -149,7 +149,7 @@ def test_stuck_loop_is_replaced(serve: StartServer, loop: str, tmp_path: Path) -
     """A loop that is stuck in Python calls no callback, but the hook is called."""
     conf = tmp_path / "conf.py"
     conf.write_text("def worker_abort(worker):\n    worker.log.info('aborted on purpose')\n")
-    server = serve(APP, *ASGI, loop, "--timeout", "2", "-c", str(conf))
+    server = serve(APP, *ASGI, loop, "--timeout", "2", "-c", str(conf), expects=STUCK)
     (pid,) = server.worker_pids()
     with Client(server.address) as client:
         client.send(request("/block?s=60"))
@@ -210,7 +210,7 @@ def test_explicit_class_is_kept_and_warned_of(serve: StartServer) -> None:
 
 
 def test_wsgi_application_is_warned_of(serve: StartServer) -> None:
-    server = serve("asgi_probe:plain_wsgi", "-k", "asgi")
+    server = serve("asgi_probe:plain_wsgi", "-k", "asgi", expects=["takes 2 positional arguments"])
     assert fetch(server.address, "/").status == 500
     assert "takes two arguments, as WSGI's do" in server.log()
 
@@ -221,6 +221,7 @@ def test_syntax_error_with_reload(serve: StartServer, tmp_path: Path) -> None:
     broken.write_text("async def app(:\n")
     path = {"PYTHONPATH": str(APPS)}
     server = serve("broken:app", "-k", "asgi", "--reload", cwd=tmp_path, env=path)
+    server.announce("SyntaxError: invalid syntax")
     answer = fetch(server.address, "/")
     assert (answer.status, answer.get("Content-Type")) == (500, "text/plain")
     assert b"SyntaxError" in answer.body

@@ -17,7 +17,7 @@ import pytest
 
 import third_party
 from conftest import StartServer
-from harness import APPS, IS_GUNICORN, Server, children_of, is_running, wait_for
+from harness import APPS, IS_GUNICORN, STUCK, Server, children_of, is_running, wait_for
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="it is about monoceros in gunicorn's place")
 
@@ -48,6 +48,7 @@ def test_foreign_workers_serve_reload_and_stop(
 ) -> None:
     app, text = WORKERS[worker]
     server = serve(app, "-k", worker, "--timeout", "3", workers=2, env=env)
+    server.announce(descriptors=2)  # gunicorn's own workers keep their siblings' heartbeat files
     before = set(server.worker_pids())
     answer = wait_for(lambda: _answer(server), "an answer")
     assert answer.startswith(text)
@@ -72,6 +73,7 @@ def _answer(server: Server) -> str:
 
 def test_a_stuck_foreign_worker_is_replaced(serve: StartServer, env: dict[str, str]) -> None:
     server = serve("asgi_hello:app", "-k", "own_uvicorn.OwnWorker", "--timeout", "2", env=env)
+    server.announce(*STUCK)
     wait_for(lambda: _answer(server), "an answer")
     (pid,) = server.worker_pids()
     os.kill(pid, signal.SIGSTOP)

@@ -12,7 +12,7 @@ import pytest
 
 from client import Client, patient
 from conftest import StartServer
-from harness import IS_GUNICORN, Server, wait_for
+from harness import IS_GUNICORN, STUCK, Server, wait_for
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="gunicorn does not explain")
 
@@ -73,7 +73,7 @@ def ignore_errors(server: Server, path: str) -> None:
 @pytest.mark.parametrize("way", ["sleep", "gil"])
 def test_a_stuck_worker(way: str, serve: StartServer) -> None:
     """`timeout`: the client gets 504 from the dying worker, the log every thread's stack."""
-    server = serve("stuck:app", "--timeout", "2", workers=1)
+    server = serve("stuck:app", "--timeout", "2", workers=1, expects=STUCK)
     answer = patient(server.address, f"/{way}?30")
     assert answer.status == 504
     assert "WORKER TIMEOUT" in server.log()
@@ -89,7 +89,8 @@ LOOPS = {"asked for": ("-k", "asgi"), "found": (), "found, threads": ("--threads
 @pytest.mark.parametrize("how", LOOPS)
 def test_a_stuck_event_loop(how: str, serve: StartServer) -> None:
     """The same whether an asgi worker was asked for, or the application turned out to need one."""
-    server = serve("stuck:asgi_app", *LOOPS[how], "--timeout", "1", workers=1)
+    options = (*LOOPS[how], "--timeout", "1")
+    server = serve("stuck:asgi_app", *options, workers=1, expects=STUCK)
     assert patient(server.address, "/block?600").status == 504
     event = last_event(server, "exited with code 1: its heartbeat stopped.")
     assert "GET /block?600 from 127.0.0.1" in event

@@ -109,6 +109,7 @@ def test_paste_with_loggers(launch: StartServer, tmp_path: Path) -> None:
 def test_a_missing_section(launch: StartServer, tmp_path: Path) -> None:
     (tmp_path / "dev.ini").write_text(INI.format(server=""))
     server = launch("ignored:app", "--paste", "dev.ini#nope", env=env(), cwd=tmp_path)
+    server.announce("No section 'nope'")
     assert server.wait() == 3
     assert "nope" in server.log()
 

@@ -15,7 +15,7 @@ import pytest
 
 from client import Client, Gone, fetch, request
 from conftest import StartServer
-from harness import IS_GUNICORN, Server, children_of, is_running, wait_for
+from harness import IS_GUNICORN, STUCK, Server, children_of, is_running, wait_for
 from load import Load
 
 
@@ -179,7 +179,7 @@ def test_usr1_reopens_the_error_log(launch: StartServer, tmp_path: Path) -> None
 
 
 def test_stuck_worker_is_replaced(serve: StartServer) -> None:
-    server = serve("probe:app", "--timeout", "1", sync=True)
+    server = serve("probe:app", "--timeout", "1", sync=True, expects=STUCK)
     (stuck,) = server.worker_pids()
     with in_flight(server, "/spin", "spinning") as client:
         started = time.monotonic()
@@ -290,7 +290,7 @@ def broken(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", BOOT_FAILURES)
 def test_boot_failure(launch: StartServer, broken: dict[str, str], name: str) -> None:
     app, code, words = BOOT_FAILURES[name]
-    server = launch(app, env=broken)
+    server = launch(app, env=broken, expects=["Exception in worker process"])
     assert server.wait() == code, server.log()
     assert re.search(words, server.log()), server.log()
     reason = "Worker failed to boot." if code == 3 else "App failed to load."
@@ -301,7 +301,7 @@ def test_boot_failure(launch: StartServer, broken: dict[str, str], name: str) ->
 @pytest.mark.parametrize("name", ["no-module", "no-attribute"])
 def test_boot_failure_of_several(launch: StartServer, name: str) -> None:
     app, code, _ = BOOT_FAILURES[name]
-    server = launch(app, workers=4)
+    server = launch(app, workers=4, expects=["Exception in worker process"])
     assert server.wait() == code, server.log()
     assert "Traceback" not in server.log().partition("Shutting down")[2]
 

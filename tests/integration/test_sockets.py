@@ -35,7 +35,7 @@ def test_unix_socket_replaces_a_stale_one(serve: StartServer, tmp_path: Path) ->
 def test_unix_socket_spares_a_file(launch: StartServer, tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("data")
-    server = launch(binds=[f"unix:{path}"])
+    server = launch(binds=[f"unix:{path}"], expects=["exists and is not a socket"])
     assert server.wait() == 1
     assert path.read_text() == "data"
 

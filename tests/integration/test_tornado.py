@@ -13,7 +13,7 @@ import pytest
 
 from client import Client, fetch, request
 from conftest import StartServer
-from harness import IS_GUNICORN, Server, wait_for
+from harness import IS_GUNICORN, STUCK, Server, wait_for
 from load import Load
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="it is about our own tornado worker")
@@ -158,7 +158,7 @@ def test_max_requests(serve: StartServer) -> None:
 
 
 def test_blocked_loop_is_noticed(serve: StartServer) -> None:
-    server = serve("probe:app", *TORNADO, "--timeout", "2")
+    server = serve("probe:app", *TORNADO, "--timeout", "2", expects=STUCK)
     (pid,) = server.worker_pids()
     with Client(server.address) as client:
         client.send(request("/spin"))

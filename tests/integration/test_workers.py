@@ -21,7 +21,7 @@ import pytest
 
 from client import Client, fetch, request
 from conftest import StartServer
-from harness import APPS, IS_GUNICORN, Server, wait_for
+from harness import APPS, IS_GUNICORN, STUCK, Server, wait_for
 from load import Load
 from test_frameworks import (  # noqa: F401
     FRAMEWORKS,
@@ -198,7 +198,7 @@ def test_max_requests(serve: StartServer) -> None:
 
 
 def test_stopped_worker_is_replaced(serve: StartServer) -> None:
-    server = serve("probe:app", "--timeout", "2")
+    server = serve("probe:app", "--timeout", "2", expects=STUCK)
     (pid,) = server.worker_pids()
     os.kill(pid, signal.SIGSTOP)
     server.wait_log(f"WORKER TIMEOUT (pid:{pid})", timeout_s=8)
@@ -298,6 +298,7 @@ def test_workers_times_threads_at_once(tmp_path: Path) -> None:
 
 def test_one_stuck_thread_holds_up_nobody(threaded: StartServer) -> None:
     server = threaded("--threads", "3", "--timeout", "2", "--graceful-timeout", "1")
+    server.announce(busy=True, descriptors=1)  # that thread, and its connection
     with Client(server.address) as stuck:
         stuck.send(request("/spin"))
         wait_for((server.directory / "spinning").exists, "the application")
@@ -351,6 +352,7 @@ def test_a_killed_greenlet_is_one_request_only(green: Server) -> None:
 def test_blocked_hub_is_noticed(tmp_path: Path) -> None:
     options = ("-k", "gevent", "--timeout", "2")
     with Server("cooperating:app", *options, directory=tmp_path / "green") as server:
+        server.announce(*STUCK)
         (pid,) = server.worker_pids()
         with Client(server.address) as client:
             client.send(request("/stuck"))

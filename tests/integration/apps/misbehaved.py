@@ -27,6 +27,6 @@ def app(environ: dict[str, Any], start_response: Callable[..., object]) -> list[
             time.sleep(60)
             os._exit(0)
     elif path == "/raise":
-        raise ValueError("on purpose")
+        raise ValueError("unannounced")
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
