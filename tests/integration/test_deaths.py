@@ -146,3 +146,14 @@ def test_a_queued_request_outlives_the_crash(serve: StartServer) -> None:
         held.join()
     assert answer.status == 200
     assert answer.body.split()[0] != first.split()[0]
+
+
+@pytest.mark.parametrize("path", ["/kill", "/segv", "/exit"])
+def test_an_answer_that_is_cut_does_not_look_whole(path: str, serve: StartServer) -> None:
+    """Without a length only a reset tells (HTTP/1.0), whatever ended the worker."""
+    server = serve("cut:app", workers=1)
+    with Client(server.address) as client:
+        client.send(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        client.until(b"half")
+        with pytest.raises(ConnectionResetError):
+            assert client.sock.recv(1) == b""
