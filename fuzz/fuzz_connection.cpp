@@ -100,7 +100,7 @@ class Peer {
         while (!closed_ && dispatched() && connection_.exchange()->streamed) {
             session::Exchange& exchange = *connection_.exchange();
             if (exchange.incoming.empty()) {
-                connection_.want_body();
+                connection_.want_body(now_ms_);
                 if (exchange.body_complete && !noted_) {
                     transcript_ += streamed_head_ + "data " + streamed_ + "\n";
                     noted_ = true;

@@ -34,6 +34,7 @@ KINDS = {
     "sendfile": "true or false",
     "text": "text",
     "texts": "list of texts",
+    "buffering": "text, or list of texts: `on`, `off` or bytes; `/PREFIX=` may stand before it",
     "csv": "text, items joined by commas",
     "networks": "text, addresses and networks joined by commas",
     "protocols": "text, items joined by commas",

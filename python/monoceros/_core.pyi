@@ -46,7 +46,7 @@ class Engine:
         handle_error: Callable[[BaseException, str, str, str], None],
         before: Callable[[dict[str, Any]], None] | None = None,
         after: Callable[[dict[str, Any], str, bytes, int, int], None] | None = None,
-        wait_room: Callable[[Exchange], None] | None = None,
+        wait: Callable[[Exchange], None] | None = None,
         script_name: str = "",
         server: str = "monoceros",
         slots: int = 1,

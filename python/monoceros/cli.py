@@ -95,7 +95,7 @@ def _quick_flag(argv: list[str], at: int, state: dict[str, Any]) -> int:
 
 
 def _keep(state: dict[str, Any], name: str, kind: str, value: str) -> bool:
-    if kind in ("texts", "files"):
+    if kind in ("texts", "files", "buffering"):
         state.setdefault(name, []).append(value)
         return True
     if kind in ("int", "octal") and name != "cert_reqs":

@@ -147,7 +147,7 @@ def _class_of(row: _core._Row) -> type[Setting]:
         body["action"] = "store_true"
     elif kind == "sendfile":
         body.update(action="store_const", const=False)
-    elif kind in ("texts", "files"):
+    elif kind in ("texts", "files", "buffering"):
         body["action"] = "append"
     if name == "proxy_protocol":
         body.update(nargs="?", const="auto")

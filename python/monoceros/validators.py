@@ -100,6 +100,16 @@ def check_texts(name: str, value: object) -> list[str]:
     return items
 
 
+def check_buffering(name: str, value: object) -> list[str]:
+    """Rules for all paths or for those with a prefix; one may stand alone, or be a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    rules: list[str] = []
+    for item in check_texts(name, value):
+        rules += _core.parse_setting(name, item)
+    return rules
+
+
 def check_csv(name: str, value: object) -> list[str]:
     """Text with commas; the same for lists of networks and of protocols."""
     if value is None:
@@ -255,6 +265,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "text": check_text,
     "enum": check_enum,
     "texts": check_texts,
+    "buffering": check_buffering,
     "csv": check_csv,
     "networks": check_csv,
     "protocols": check_csv,

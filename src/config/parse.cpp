@@ -97,17 +97,29 @@ Result<Value> parse_number(const Row& row, std::string_view text) {
     return Value(number.value());
 }
 
-Result<Value> parse_size(const Row& row, std::string_view text) {
+// Bytes, with K, M or G behind the number; -1 for what is not a size.
+int64_t read_size(std::string_view text) {
     constexpr std::string_view kUnits = "KMG";
     std::string_view digits = trim(text);
     const size_t unit = digits.empty() ? kUnits.npos : kUnits.find(digits.back() & ~0x20);
     const int shift = unit == kUnits.npos ? 0 : 10 * (static_cast<int>(unit) + 1);
     if (shift > 0) digits.remove_suffix(1);
     const auto number = parse_int(digits);
-    if (!number || number.value() < 0 || number.value() > INT64_MAX >> shift) {
-        return refuse(row, "a number of bytes such as 536870912 or 512M", text);
-    }
-    return Value(number.value() << shift);
+    if (!number || number.value() < 0 || number.value() > INT64_MAX >> shift) return -1;
+    return number.value() << shift;
+}
+
+Result<Value> parse_size(const Row& row, std::string_view text) {
+    const int64_t bytes = read_size(text);
+    if (bytes >= 0) return Value(bytes);
+    return refuse(row, "a number of bytes such as 536870912 or 512M", text);
+}
+
+Result<Value> parse_rule(const Row& row, std::string_view text) {
+    if (trim(text).empty()) return Value(Texts{});
+    const auto rule = parse_buffering(text);
+    if (!rule) return Failure{std::string(row.name) + " " + rule.sentence()};
+    return Value(Texts{std::string(trim(text))});
 }
 
 Result<Value> parse_share(const Row& row, std::string_view text) {
@@ -299,6 +311,25 @@ Result<std::string> parse_network(std::string_view text) {
     return address + "/" + std::to_string(bits);
 }
 
+// The path may hold a '=': its rule stands behind the last one.
+Result<BufferingRule> parse_buffering(std::string_view text) {
+    const std::string_view item = trim(text);
+    const size_t equals = item.rfind('=');
+    BufferingRule rule;
+    if (equals != item.npos) rule.prefix = trim(item.substr(0, equals));
+    const std::string word = lower(trim(item.substr(equals == item.npos ? 0 : equals + 1)));
+    const int64_t bytes = word == "off" ? 0 : read_size(word);
+    // A comma is more often a list than a path.
+    const bool path = rule.prefix.starts_with('/') && rule.prefix.find(',') == std::string::npos;
+    if ((equals != item.npos && !path) || (word != "on" && bytes < 0))
+        return Failure{
+            "must be on, off or a number of bytes such as 1M, for all paths or behind a "
+            "prefix as in /upload=off, not " +
+            quoted(text) + "."};
+    rule.stream_above = word == "on" ? kNeverStreamed : static_cast<uint64_t>(bytes);
+    return rule;
+}
+
 Result<BindAddress> parse_bind(std::string_view text, int64_t default_port) {
     BindAddress address;
     if (text.starts_with("unix:")) {
@@ -346,6 +377,8 @@ Result<Value> parse(const Row& row, std::string_view text) {
         case Kind::kTexts:
         case Kind::kFiles:
             return Value(text.empty() ? Texts{} : Texts{std::string(trimmed)});
+        case Kind::kBuffering:
+            return parse_rule(row, text);
         case Kind::kCsv:
             return Value(split_csv(text));
         case Kind::kNetworks:

@@ -40,6 +40,14 @@ struct BindAddress {
 };
 base::Result<BindAddress> parse_bind(std::string_view text, int64_t default_port);
 
+// request_buffering: [/PREFIX=]on|off|SIZE.
+struct BufferingRule {
+    std::string prefix;         // of the paths that it is for; "" = all
+    uint64_t stream_above = 0;  // larger bodies are handed out at their heads
+};
+constexpr uint64_t kNeverStreamed = UINT64_MAX;
+base::Result<BufferingRule> parse_buffering(std::string_view text);
+
 // The value of `row` that `text` stands for. Rows whose value is a Python object (classes, hooks,
 // users) give the text itself, without the blanks around it.
 base::Result<Value> parse(const Row& row, std::string_view text);

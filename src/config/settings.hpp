@@ -27,6 +27,7 @@ enum class Kind : uint8_t {
     kText,        // any text, or unset
     kEnum,        // one of the row's choices
     kTexts,       // a list; one text is a list of one; commas are not split
+    kBuffering,   // kTexts of parse_buffering()'s grammar
     kCsv,         // a list joined by commas
     kNetworks,    // kCsv of addresses, networks, or "*"
     kProtocols,   // kCsv of distinct choices
@@ -77,6 +78,7 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 #define MONO_TYPE_Text std::string
 #define MONO_TYPE_Enum std::string
 #define MONO_TYPE_Texts Texts
+#define MONO_TYPE_Buffering Texts
 #define MONO_TYPE_Csv Texts
 #define MONO_TYPE_Networks Texts
 #define MONO_TYPE_Protocols Texts

@@ -132,8 +132,7 @@ session::Exchange* Engine::try_take() {
 session::Exchange* Engine::take(int timeout_ms, uint64_t wakes) {
     Lock lock(mutex_);
     session::Exchange* exchange = wait_for_request(lock, timeout_ms, wakes);
-    // The seat never stays empty while somebody waits for it.
-    if (!has_pilot_ && waiting_takers_ != 0) waits_->ready_or_seat.notify_one();
+    pass_seat();
     return exchange;
 }
 

@@ -50,7 +50,7 @@ struct Options {
     // nothing waits.
     bool nested = false;
     session::WebSocketLimits websocket;
-    bool stream_bodies = false;                // requests are handed out at their heads
+    bool stream_bodies = false;  // at their heads, where Limits::buffering has no rule (ASGI)
     const board::Scoreboard* board = nullptr;  // outlives the engine; nullptr: nobody looks
     uint32_t board_slot = 0;
     RelayEnds relay;         // to and from siblings; only with a board
@@ -87,6 +87,15 @@ struct Turn {
     bool again = false;  // work was cut short: take another turn soon
 };
 
+// What comes behind the bytes that Engine::take_arrived() gave.
+enum class BodyState : uint8_t {
+    kMore,
+    kComplete,
+    kGone,     // the client has left in the middle of it
+    kRefused,  // the client was answered: `fault` is why
+    kOver,     // the request has ended
+};
+
 enum class WriteStatus : uint8_t {
     kDone,  // `bytes` were copied or sent: the owner is still the caller's
     kKept,  // the owner now belongs to the engine; it comes back through take_released()
@@ -121,7 +130,15 @@ class Engine final : private os::ForkParty {
     // least once a second for the deadlines. `room`: how many new requests the runner takes.
     void turn(Turn& turn, uint32_t room = UINT32_MAX);
     int fileno() const { return poller_.fd(); }
-    // Nested: the streamed body that has arrived; the caller leaves `taken` empty.
+    // engine_body.cpp: a streamed body (Exchange::streamed) while it arrives. The runner's thread:
+    std::shared_ptr<session::BodyLease> lease_body(session::Exchange& exchange);
+    // Any thread, without the GIL: until something is there to take, or nothing more will come.
+    // False: not yet; look after signals. A nested engine does not wait.
+    bool wait_body(const session::BodyLease& lease, int timeout_ms);
+    // What is there; the caller leaves `taken` empty. No system call is made.
+    BodyState take_arrived(const session::BodyLease& lease, base::Buffer& taken,
+                           http::Error& fault);
+    // Nested: both at once.
     void take_body(session::Exchange& exchange, base::Buffer& taken);
     // Bytes of output that the kernel has not taken yet.
     uint64_t unsent(const session::Exchange& exchange);
@@ -361,6 +378,12 @@ class Engine final : private os::ForkParty {
     void say_unstored();
     Link* wait_for_room(Lock& lock, session::Exchange& exchange);
 
+    // engine_body.cpp
+    void pull_body(session::Exchange& exchange);
+    void pass_seat();
+    void beat();
+    void note_body();
+
     // standby.cpp
     void run_standby();
     void fly_standby(Lock& lock);
@@ -394,6 +417,7 @@ class Engine final : private os::ForkParty {
     struct Waits {
         std::condition_variable ready_or_seat;  // threads in take() that are not the pilot
         std::condition_variable room;           // writers that wait for a slow reader
+        std::condition_variable body;           // readers that wait for a slow sender
     };
     std::unique_ptr<Waits> waits_ = std::make_unique<Waits>();
     bool fork_locked_ = false;               // by the thread that forks
@@ -414,8 +438,9 @@ class Engine final : private os::ForkParty {
     int64_t resume_at_ms_ = 0;   // listeners that ran out of descriptors
     int64_t descriptors_said_ms_ = INT64_MIN / 2;
     uint32_t waiting_takers_ = 0;
-    uint32_t unpolled_ = 0;  // links that are not in the poller
-    int64_t polled_ms_ = 0;  // when there were none of them
+    uint32_t waiting_readers_ = 0;  // on Waits::body
+    uint32_t unpolled_ = 0;         // links that are not in the poller
+    int64_t polled_ms_ = 0;         // when there were none of them
     bool has_pilot_ = false;
     bool listeners_paused_ = false;
     bool draining_ = false;

@@ -212,6 +212,7 @@ bool Engine::act(Link& link, Next next) {
             return flush_and_advance(link);
         case Next::kBody:
             note_event(link.connection.exchange(), EventKind::kBody);
+            note_body();
             rearm(link);
             return true;
         case Next::kDispatch:
@@ -395,6 +396,7 @@ void Engine::release_handed_out(Link& link) {
     exchange->link = nullptr;
     recorder_.lose_client(*exchange);
     note_event(exchange, EventKind::kGone);
+    note_body();
 }
 
 void Engine::note_event(session::Exchange* exchange, EventKind kind) {

@@ -228,6 +228,7 @@ WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint
     session::Response& response = exchange.response;
     session::ResponseContext context = response_context();
     bool first = !response.begun();
+    if (!exchange.body_complete) context.may_persist = false;
     if (first) begin_response(exchange, context, static_cast<int64_t>(length));
     session::Response::Frame frame = response.frame(length, true);
     Link* link = static_cast<Link*>(exchange.link);
@@ -324,6 +325,10 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
     exchange.finished_us = now_us_;
     if (standby_flying_) standby_kick_.ring();
     exchange.handed_out = false;
+    if (exchange.lease) {
+        exchange.end_lease();
+        note_body();
+    }
     requests_.cancel(exchange.timer);
     if (exchange.lateness != Exchange::Lateness::kNone) std::erase(overdue_, &exchange);
     std::erase_if(events_, [&](const Event& event) { return event.exchange == &exchange; });
@@ -367,7 +372,8 @@ void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body
     record.remote_addr = exchange.peer.host;
     record.status = status;
     record.body_bytes = body_bytes;
-    record.response_fields = exchange.response.head.fields();
+    // Of a refusal while the application runs, they are not; and its thread may be writing them.
+    if (!exchange.handed_out) record.response_fields = exchange.response.head.fields();
     record.duration_us = exchange.started_us == 0 ? 0 : base::monotonic_us() - exchange.started_us;
     record.finished_unix_us = int64_t{wall.tv_sec} * 1'000'000 + wall.tv_nsec / 1'000;
     record.pid = owner_pid_;

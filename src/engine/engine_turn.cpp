@@ -36,19 +36,6 @@ void Engine::turn(Turn& turn, uint32_t room) {
     flush_access_log();
 }
 
-void Engine::take_body(session::Exchange& exchange, base::Buffer& taken) {
-    Lock lock(mutex_);
-    std::swap(taken, exchange.incoming);
-    Link* link = static_cast<Link*>(exchange.link);
-    if (link == nullptr) return;
-    look_at_clock();
-    link->connection.body_taken(now_ms_);
-    if (taken.empty()) link->connection.want_body();
-    if (!link->connection.out.empty() && !link->blocked && !flush_and_advance(*link)) return;
-    rearm(*link);
-    if (link->readable && link->connection.wants_bytes()) read_link(*link);
-}
-
 uint64_t Engine::unsent(const session::Exchange& exchange) {
     Lock lock(mutex_);
     const Link* link = static_cast<const Link*>(exchange.link);

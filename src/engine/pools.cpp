@@ -14,11 +14,11 @@ session::Exchange* ExchangeStore::get() {
 }
 
 void ExchangeStore::put(session::Exchange* exchange) {
+    exchange->clear();
     if (kept_.size() >= kKeptMax) {
         delete exchange;
         return;
     }
-    exchange->clear();
     kept_.push_back(exchange);
 }
 

@@ -40,7 +40,8 @@ Handover Relay::send(const session::Exchange& exchange, int client,
     std::string_view head = exchange.bytes.view().substr(0, exchange.head.length);
     std::string_view body = exchange.body_view();
     size_t total = sizeof(PacketHead) + head.size() + body.size() + pipelined.size();
-    if (!open() || total > kPacketBytesMax || exchange.peer.host.size() > sizeof PacketHead::host)
+    if (!open() || exchange.streamed || total > kPacketBytesMax ||
+        exchange.peer.host.size() > sizeof PacketHead::host)
         return Handover::kUnfit;
     PacketHead packet{};
     packet.magic = kMagic;

@@ -1,8 +1,12 @@
 #include "python/asgi_channel.hpp"
 
+#include <algorithm>
+
 namespace mono::python {
 
 namespace {
+
+constexpr uint64_t kPieceBytes = 64 * 1024;  // of a whole body, in one message
 
 // Whether nobody waits for it any more; true with an exception set.
 bool is_done(const Ref& future) {
@@ -67,21 +71,46 @@ Ref AsgiChannel::disconnect_message() {
 Ref AsgiChannel::next_message() {
     if (body_received_ || exchange_ == nullptr)
         return gone() || complete_ ? disconnect_message() : Ref();
+    if (!exchange_->streamed) return next_piece();
     base::Buffer taken;
-    if (exchange_->streamed) parts_.engine->take_body(*exchange_, taken);
+    parts_.engine->take_body(*exchange_, taken);
     bool complete = exchange_->body_complete && exchange_->incoming.empty();
     if (taken.empty() && !complete) return gone() ? disconnect_message() : Ref();
-    const AsgiShared& shared = *parts_.asgi;
     body_received_ = complete;
-    Ref bytes(taken.empty()
-                  ? Py_NewRef(shared.empty_bytes.get())
-                  : PyBytes_FromStringAndSize(taken.data(), static_cast<Py_ssize_t>(taken.size())));
+    return body_message(
+        Ref(taken.empty()
+                ? Py_NewRef(parts_.asgi->empty_bytes.get())
+                : PyBytes_FromStringAndSize(taken.data(), static_cast<Py_ssize_t>(taken.size()))));
+}
+
+// Of a body that is here, in memory or in a file.
+Ref AsgiChannel::next_piece() {
+    const session::Body& body = exchange_->body;
+    const uint64_t size = std::min<uint64_t>(body.size() - body_offset_, kPieceBytes);
+    Ref bytes(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
+    uint64_t read = 0;
+    while (bytes && read != size) {
+        const int64_t got = body.read(exchange_->bytes.data(), body_offset_ + read,
+                                      {PyBytes_AS_STRING(bytes.get()) + read, size - read});
+        if (got <= 0) {
+            PyErr_SetString(PyExc_OSError, "the spilled request body cannot be read");
+            return Ref();
+        }
+        read += static_cast<uint64_t>(got);
+    }
+    body_offset_ += read;
+    body_received_ = body_offset_ == body.size();
+    return body_message(std::move(bytes));
+}
+
+Ref AsgiChannel::body_message(Ref bytes) {
+    const AsgiShared& shared = *parts_.asgi;
     Ref message(PyDict_New());
-    bool made =
-        message && bytes &&
-        PyDict_SetItem(message.get(), shared.type.get(), shared.http_request.get()) == 0 &&
-        PyDict_SetItem(message.get(), shared.body.get(), bytes.get()) == 0 &&
-        PyDict_SetItem(message.get(), shared.more_body.get(), complete ? Py_False : Py_True) == 0;
+    bool made = message && bytes &&
+                PyDict_SetItem(message.get(), shared.type.get(), shared.http_request.get()) == 0 &&
+                PyDict_SetItem(message.get(), shared.body.get(), bytes.get()) == 0 &&
+                PyDict_SetItem(message.get(), shared.more_body.get(),
+                               body_received_ ? Py_False : Py_True) == 0;
     return made ? std::move(message) : Ref();
 }
 

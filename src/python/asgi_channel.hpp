@@ -59,6 +59,8 @@ class AsgiChannel {
   protected:
     // What receive() can say now; empty without an exception: nothing yet.
     virtual Ref next_message();
+    Ref next_piece();
+    Ref body_message(Ref bytes);
     virtual bool finish(bool failed);
     Ref disconnect_message();
     Answer start(PyObject* message);
@@ -77,6 +79,7 @@ class AsgiChannel {
     session::Exchange* exchange_;  // nullptr: given back
     Waiters receiving_;
     Waiters sending_;
+    uint64_t body_offset_ = 0;    // of a whole body
     bool body_received_ = false;  // more_body False was given out
     bool started_ = false;        // http.response.start was accepted
     bool complete_ = false;       // the last body piece was accepted

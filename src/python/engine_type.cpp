@@ -57,7 +57,7 @@ struct Arguments {
     PyObject* handle_error = nullptr;
     PyObject* before = Py_None;
     PyObject* after = Py_None;
-    PyObject* wait_room = Py_None;
+    PyObject* wait = Py_None;
     const char* script_name = "";
     const char* server = "monoceros";
     unsigned slots = 1;
@@ -71,15 +71,15 @@ struct Arguments {
 
 bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
     static const char* kNames[] = {"settings",      "listeners", "handle_error", "before",
-                                   "after",         "wait_room", "script_name",  "server",
+                                   "after",         "wait",      "script_name",  "server",
                                    "slots",         "shared",    "access_log",   "nested",
                                    "stream_bodies", "place",     "runner_fd",    nullptr};
     return PyArg_ParseTupleAndKeywords(
                args, kwargs, "OOO|$OOOssIppppOi", const_cast<char**>(kNames), &parsed.settings,
-               &parsed.listeners, &parsed.handle_error, &parsed.before, &parsed.after,
-               &parsed.wait_room, &parsed.script_name, &parsed.server, &parsed.slots,
-               &parsed.shared, &parsed.access_log, &parsed.nested, &parsed.stream_bodies,
-               &parsed.place, &parsed.runner_fd) != 0;
+               &parsed.listeners, &parsed.handle_error, &parsed.before, &parsed.after, &parsed.wait,
+               &parsed.script_name, &parsed.server, &parsed.slots, &parsed.shared,
+               &parsed.access_log, &parsed.nested, &parsed.stream_bodies, &parsed.place,
+               &parsed.runner_fd) != 0;
 }
 
 // place: (Scoreboard, slot, relay's sender, relay's receiver, master's wake-up descriptor, signal
@@ -128,7 +128,7 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     parts.handle_error = Ref::borrow(arguments.handle_error);
     if (arguments.before != Py_None) parts.before = Ref::borrow(arguments.before);
     if (arguments.after != Py_None) parts.after = Ref::borrow(arguments.after);
-    if (arguments.wait_room != Py_None) parts.wait_room = Ref::borrow(arguments.wait_room);
+    if (arguments.wait != Py_None) parts.wait = Ref::borrow(arguments.wait);
     return parts.environs.init() && add_listeners(parts, arguments.listeners);
 }
 
@@ -150,7 +150,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(parts->handle_error.get());
     Py_VISIT(parts->before.get());
     Py_VISIT(parts->after.get());
-    Py_VISIT(parts->wait_room.get());
+    Py_VISIT(parts->wait.get());
     return parts->environs.traverse(visit, arg);
 }
 
@@ -160,7 +160,7 @@ int clear(PyObject* self) {
     parts->handle_error.reset();
     parts->before.reset();
     parts->after.reset();
-    parts->wait_room.reset();
+    parts->wait.reset();
     parts->spare_calls.clear();
     parts->environs.clear();
     return 0;

@@ -89,7 +89,7 @@ PyObject* run_wsgi(PyObject* self, PyObject* application) {
         parts.spare_calls.pop_back();
     }
     Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get(),
-                        parts.wait_room.get()};
+                        parts.wait.get()};
     WsgiCall call(*parts.engine, parts.environs, *objects, parts.state, callbacks, self);
     bool go_on = call.run(application, *object->exchange);
     object->exchange = nullptr;

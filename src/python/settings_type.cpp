@@ -102,6 +102,8 @@ const char* name_of(config::Kind kind) {
             return "enum";
         case config::Kind::kTexts:
             return "texts";
+        case config::Kind::kBuffering:
+            return "buffering";
         case config::Kind::kCsv:
             return "csv";
         case config::Kind::kNetworks:

@@ -33,12 +33,23 @@ bool WsgiCall::end_body(session::Exchange& exchange) {
 }
 
 bool WsgiCall::wait_for_room() {
-    if (callbacks_.wait_room == nullptr || handle_ == nullptr) return true;
+    if (callbacks_.wait == nullptr || handle_ == nullptr) return true;
     session::Exchange& exchange = *objects_.write()->exchange;
-    if (engine_.unsent(exchange) <= session::kOutputMemoryBytesMax) return true;
-    exchange.wants_room = true;
-    Ref waited(PyObject_CallOneArg(callbacks_.wait_room, handle_));
-    return static_cast<bool>(waited);
+    while (engine_.unsent(exchange) > session::kOutputMemoryBytesMax) {
+        exchange.wants_room = true;
+        Ref waited(PyObject_CallOneArg(callbacks_.wait, handle_));
+        if (!waited) return false;
+    }
+    return true;
+}
+
+void WsgiCall::stream_input(session::Exchange& exchange) {
+    BodyReader::Options options{engine_, state_.client_disconnected};
+    if (handle_ != nullptr) {
+        options.wait = callbacks_.wait;
+        options.handle = handle_;
+    }
+    objects_.stream_input(std::make_shared<BodyReader>(options, engine_.lease_body(exchange)));
 }
 
 // PEP 3333, "Handling the Content-Length Header": of one item the server knows the length.
@@ -139,8 +150,10 @@ bool WsgiCall::respond(PyObject* application, session::Exchange& exchange, PyObj
 bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
     Ref environ;
     bool done = false;
-    if (objects_.attach(engine_, exchange, *this))
+    if (objects_.attach(engine_, exchange, *this)) {
+        if (exchange.streamed) stream_input(exchange);
         environ = environs_.make(exchange, engine_.limits().script_name, objects_);
+    }
     if (environ) {
         Ref before;
         if (callbacks_.before != nullptr)
@@ -176,10 +189,12 @@ bool WsgiCall::fail(session::Exchange& exchange) {
     bool ends_worker =
         PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
     SavedError error;
-    bool client_left = objects_.write() != nullptr && objects_.write()->gone;
+    // Its body broke off, or was refused, which the engine has said.
+    bool cut = exchange.streamed && error.matches(state_.client_disconnected);
+    bool client_left = cut || (objects_.write() != nullptr && objects_.write()->gone);
     if (!exchange.response.begun()) {
         WithoutGil without;
-        engine_.write_error(exchange, 500, "");
+        engine_.write_error(exchange, cut ? 400 : 500, "");
     }
     if (!(client_left && error.matches(PyExc_OSError))) {
         std::string_view id = exchange.request_id();

@@ -14,7 +14,7 @@ struct Callbacks {
     PyObject* handle_error = nullptr;  // (exception, method, uri): logs with the traceback
     PyObject* before = nullptr;        // (environ): pre_request
     PyObject* after = nullptr;  // (environ, status, fields, body_bytes, duration_us): post_request
-    PyObject* wait_room = nullptr;  // (exchange): waits until the output is low again; nested only
+    PyObject* wait = nullptr;   // (exchange): until something has happened to it; nested only
 };
 
 class WsgiCall {
@@ -42,6 +42,7 @@ class WsgiCall {
     bool send_iterable(session::Exchange& exchange, PyObject* result);
     bool send_file(session::Exchange& exchange, PyObject* result, bool& sent);
     bool end_body(session::Exchange& exchange);
+    void stream_input(session::Exchange& exchange);
     bool require_head(const session::Exchange& exchange);
     bool close(PyObject* result);
     bool fail(session::Exchange& exchange);

@@ -1,5 +1,6 @@
-// wsgi.input: the body, complete before the application runs, from memory or from its spill file.
-// read(), readline(), readlines(), iteration by line (PEP 3333). Past the end: b"".
+// wsgi.input: the body, complete before the application runs, from memory or from its spill file;
+// or, where request_buffering says so, as it comes (body_reader.hpp). read(), readline(),
+// readlines(), iteration by line (PEP 3333). Past the end: b"".
 #include <algorithm>
 #include <cstring>
 
@@ -28,6 +29,9 @@ bool parse_size(PyObject* const* args, Py_ssize_t count, int64_t& size) {
     if (size == -1 && PyErr_Occurred()) return false;
     return true;
 }
+
+// Kept by the caller while it reads: the request may end meanwhile.
+std::shared_ptr<BodyReader> reader_of(PyObject* self) { return input_of(self)->reader; }
 
 uint64_t left(const InputObject* input) {
     return input->exchange == nullptr ? 0 : input->exchange->body.size() - input->offset;
@@ -90,7 +94,9 @@ int64_t line_length(const InputObject* input, uint64_t bound) {
     return static_cast<int64_t>(length);
 }
 
-PyObject* next_line(InputObject* input, int64_t size) {
+PyObject* next_line(PyObject* self, int64_t size) {
+    InputObject* input = input_of(self);
+    if (auto reader = reader_of(self)) return reader->read_line(size);
     uint64_t bound = left(input);
     if (size >= 0) bound = std::min<uint64_t>(bound, static_cast<uint64_t>(size));
     if (bound == 0) return PyBytes_FromStringAndSize(nullptr, 0);
@@ -103,6 +109,7 @@ PyObject* read(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     int64_t size;
     if (!parse_size(args, count, size)) return nullptr;
     Locked lock(self);
+    if (auto reader = reader_of(self)) return reader->read(size);
     uint64_t rest = left(input);
     if (size >= 0) rest = std::min<uint64_t>(rest, static_cast<uint64_t>(size));
     if (rest == 0) return PyBytes_FromStringAndSize(nullptr, 0);
@@ -113,7 +120,7 @@ PyObject* readline(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     int64_t size;
     if (!parse_size(args, count, size)) return nullptr;
     Locked lock(self);
-    return next_line(input_of(self), size);
+    return next_line(self, size);
 }
 
 // The hint is a hint: all lines come, as gunicorn gives them.
@@ -122,9 +129,11 @@ PyObject* readlines(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     if (!parse_size(args, count, hint)) return nullptr;
     Locked lock(self);
     Ref lines(PyList_New(0));
-    while (lines && left(input_of(self)) != 0) {
-        Ref line(next_line(input_of(self), -1));
-        if (!line || PyList_Append(lines.get(), line.get()) < 0) return nullptr;
+    while (lines) {
+        Ref line(next_line(self, -1));
+        if (!line) return nullptr;
+        if (PyBytes_GET_SIZE(line.get()) == 0) break;
+        if (PyList_Append(lines.get(), line.get()) < 0) return nullptr;
     }
     return lines.release();
 }
@@ -136,11 +145,13 @@ PyObject* iterate(PyObject* self) {
 
 PyObject* iterate_next(PyObject* self) {
     Locked lock(self);
-    return left(input_of(self)) == 0 ? nullptr : next_line(input_of(self), -1);
+    Ref line(next_line(self, -1));
+    return line && PyBytes_GET_SIZE(line.get()) != 0 ? line.release() : nullptr;
 }
 
 void free_input(PyObject* self) {
     PyTypeObject* type = Py_TYPE(self);
+    std::destroy_at(&input_of(self)->reader);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -168,6 +179,12 @@ PyType_Spec spec = {"monoceros._core.Input", sizeof(InputObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 }  // namespace
+
+PyObject* make_input(PyTypeObject* type) {
+    PyObject* self = type->tp_alloc(type, 0);
+    if (self != nullptr) std::construct_at(&input_of(self)->reader);
+    return self;
+}
 
 int add_input_type(PyObject* module) {
     PyObject* type = PyType_FromModuleAndSpec(module, &spec, nullptr);

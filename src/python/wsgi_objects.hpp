@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/engine.hpp"
+#include "python/body_reader.hpp"
 #include "python/ref.hpp"
 #include "python/state.hpp"
 
@@ -42,7 +43,9 @@ struct ClientSocketObject {
 struct InputObject {
     PyObject_HEAD session::Exchange* exchange;
     uint64_t offset;
+    std::shared_ptr<BodyReader> reader;  // of a body that streams in; else nullptr
 };
+PyObject* make_input(PyTypeObject* type);
 
 // Latin-1 text of a str without a copy; false with ValueError set when it has wider characters.
 bool latin1_view(PyObject* text, const char* what, std::string_view& view);
@@ -64,6 +67,8 @@ class CallObjects {
     // Ready for `exchange`; false with an exception set.
     bool attach(engine::Engine& engine, session::Exchange& exchange, WsgiCall& call);
     void detach();
+    // wsgi.input reads from there, until detach().
+    void stream_input(std::shared_ptr<BodyReader> reader);
 
     // A listener's environ with this slot's objects in it, which requests are copied from; empty
     // until it is kept, and again when the objects are new ones.

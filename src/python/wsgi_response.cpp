@@ -328,7 +328,7 @@ bool CallObjects::make(bool deadlines) {
     write_ = make_object<WriteObject>(state_->write, call_write);
     start_response_ = make_object<StartResponseObject>(state_->start_response, call_start_response);
     early_hints_ = make_object<EarlyHintsObject>(state_->early_hints, call_early_hints);
-    input_.reset(state_->input->tp_alloc(state_->input, 0));
+    input_.reset(make_input(state_->input));
     client_socket_.reset(state_->client_socket->tp_alloc(state_->client_socket, 0));
     times_.reset(state_->request_times->tp_alloc(state_->request_times, 0));
     if (write_ && deadlines)
@@ -366,6 +366,11 @@ void CallObjects::detach() {
     if (!write_) return;
     write()->exchange = nullptr;
     reinterpret_cast<InputObject*>(input_.get())->exchange = nullptr;
+    reinterpret_cast<InputObject*>(input_.get())->reader.reset();
+}
+
+void CallObjects::stream_input(std::shared_ptr<BodyReader> reader) {
+    reinterpret_cast<InputObject*>(input_.get())->reader = std::move(reader);
 }
 
 }  // namespace mono::python

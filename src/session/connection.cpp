@@ -165,18 +165,15 @@ Next Connection::begin_body(int64_t now_ms) {
     if (!chunked && exceeds_limit(0, length)) return refuse(Error::kBodyTooLarge, head_length);
     phase_ = Phase::kBody;
     body_began_ms_ = now_ms;
+    rest_began_ms_ = kNever;
     body_received_ = 0;
     set_body_deadline(now_ms);
     body_left_ = length;
     chunked_.reset();
     streamed_bytes_ = 0;
-    if (context_.stream_bodies) {
-        base::Buffer moved;
-        moved.append(rest);
-        exchange.bytes.truncate(head_length);
-        return begin_stream(moved.view(), now_ms);
-    }
     bool in_place = !chunked && length <= limits.body_memory_bytes_max;
+    bool whole = in_place && length <= rest.size();
+    if (!whole && streams()) return begin_stream(now_ms);
     if (!chunked && !in_place && !context_.spills.has_room(length))
         return refuse(Error::kStorageLimit, head_length);
     if (exchange.head.expect_continue && rest.empty()) {
@@ -270,59 +267,99 @@ Next Connection::feed_chunked(std::string_view bytes) {
     }
 }
 
+bool Connection::streams() const {
+    const http::RequestHead& head = exchange_->head;
+    uint64_t above = context_.limits.buffering.stream_above(
+        exchange_->text(head.path), context_.stream_bodies ? 0 : config::kNeverStreamed);
+    if (head.body == http::BodyKind::kChunked) return above != config::kNeverStreamed;
+    return head.content_length > above;
+}
+
 // The request goes out with what has arrived of its body.
-Next Connection::begin_stream(std::string_view rest, int64_t now_ms) {
+Next Connection::begin_stream(int64_t now_ms) {
+    Exchange& exchange = *exchange_;
+    base::Buffer rest;
+    rest.append(exchange.bytes.view().substr(exchange.head.length));
+    exchange.bytes.truncate(exchange.head.length);
+    exchange.bytes.shrink();
     phase_ = Phase::kStream;
-    exchange_->ready_us = context_.now_us;
-    exchange_->streamed = true;
-    exchange_->body_complete = false;
-    Next next = rest.empty() ? Next::kBody : feed_stream(rest, now_ms);
+    exchange.ready_us = context_.now_us;
+    exchange.streamed = true;
+    exchange.body_complete = false;
+    if (rest.empty()) {
+        if (awaits_continue()) rest_clock(now_ms);
+        return Next::kDispatch;
+    }
+    Next next = feed_stream(rest.view(), now_ms);
     return next == Next::kRefused || next == Next::kClose ? next : Next::kDispatch;
 }
 
-void Connection::want_body() {
-    Exchange& exchange = *exchange_;
-    bool ask = phase_ == Phase::kStream && exchange.head.expect_continue &&
-               !exchange.continue_sent && !exchange.response.begun() && exchange.incoming.empty();
-    if (!ask) return;
-    exchange.continue_sent = true;
-    out.append_copy("HTTP/1.1 100 Continue\r\n\r\n");
+// RFC 9110 section 10.1.1: who has begun to send waits no longer.
+bool Connection::awaits_continue() const {
+    return phase_ == Phase::kStream && exchange_->head.expect_continue &&
+           !exchange_->continue_sent && body_received_ == 0;
+}
+
+void Connection::want_body(int64_t now_ms) {
+    if (!awaits_continue() || !clock_rests()) return;
+    if (!exchange_->response.begun()) {
+        exchange_->continue_sent = true;
+        out.append_copy("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    run_clock(now_ms);
 }
 
 void Connection::body_taken(int64_t now_ms) {
-    if (phase_ == Phase::kStream) set_body_deadline(now_ms);
+    bool on = phase_ == Phase::kStream && clock_rests() && wants_bytes() && !awaits_continue();
+    if (on) run_clock(now_ms);
 }
 
-Next Connection::end_stream(std::string_view rest) {
+// The clock of a streamed body rests while it is the client that waits: for its 100 Continue, or
+// for the application to take what has come.
+void Connection::rest_clock(int64_t now_ms) {
+    if (!clock_rests()) rest_began_ms_ = now_ms;
+    deadline_ms_ = kNever;
+    if (!out.empty()) set_deadline(now_ms, context_.limits.send_ms_max);
+}
+
+void Connection::run_clock(int64_t now_ms) {
+    if (clock_rests()) body_began_ms_ += now_ms - rest_began_ms_;
+    rest_began_ms_ = kNever;
+    set_body_deadline(now_ms);
+}
+
+Next Connection::end_stream(std::string_view rest, int64_t now_ms) {
     pipelined_.append(rest);
     exchange_->body_complete = true;
     phase_ = Phase::kReady;
     deadline_ms_ = kNever;
+    if (!out.empty()) set_deadline(now_ms, context_.limits.send_ms_max);
     return Next::kBody;
 }
 
 Next Connection::feed_stream(std::string_view bytes, int64_t now_ms) {
     Exchange& exchange = *exchange_;
     body_received_ += bytes.size();
-    set_body_deadline(now_ms);
+    run_clock(now_ms);
     if (exchange.head.body == http::BodyKind::kLength) {
         std::string_view mine = bytes.substr(0, std::min<uint64_t>(bytes.size(), body_left_));
         exchange.incoming.append(mine);
         body_left_ -= mine.size();
-        if (!wants_bytes()) deadline_ms_ = kNever;  // now it is the application that is slow
-        return body_left_ == 0 ? end_stream(bytes.substr(mine.size())) : Next::kBody;
+        if (body_left_ == 0) return end_stream(bytes.substr(mine.size()), now_ms);
+        if (!wants_bytes()) rest_clock(now_ms);
+        return Next::kBody;
     }
     while (true) {
         http::ChunkedDecoder::Step step = chunked_.next(bytes);
         bytes.remove_prefix(step.consumed);
         if (step.event == http::ChunkedDecoder::Event::kFailed)
             return refuse(chunked_.error(), exchange.head.length + chunked_.error_offset());
-        if (step.event == http::ChunkedDecoder::Event::kEnd) return end_stream(bytes);
+        if (step.event == http::ChunkedDecoder::Event::kEnd) return end_stream(bytes, now_ms);
         streamed_bytes_ += step.data.size();
         if (exceeds_limit(streamed_bytes_, chunked_.chunk_left()))
             return refuse(Error::kBodyTooLarge, exchange.head.length);
         if (step.event == http::ChunkedDecoder::Event::kNeedMore) {
-            if (!wants_bytes()) deadline_ms_ = kNever;
+            if (!wants_bytes()) rest_clock(now_ms);
             return Next::kBody;
         }
         exchange.incoming.append(step.data);
@@ -337,6 +374,7 @@ Next Connection::ready() {
 }
 
 Next Connection::refuse(Error error, uint64_t offset) {
+    exchange_->body_fault = error;
     // Half an answer has left: an error page behind it would be taken for its body.
     if (exchange_->response.begun()) return Next::kClose;
     if (exchange_->id.empty()) identify();
@@ -352,6 +390,7 @@ Next Connection::refuse(Error error, uint64_t offset) {
 Next Connection::refuse_running(Error error, int64_t now_ms) {
     const http::ErrorInfo& info = http::describe(error);
     refusal_ = {error, 0};
+    exchange_->body_fault = error;
     out.append_copy(server_page(context_.limits, *exchange_, info.status, info.detail));
     unread_ = phase_ == Phase::kStream;
     phase_ = Phase::kFlush;
@@ -419,6 +458,8 @@ void Connection::progressed(int64_t now_ms) {
         deadline_ms_ = kNever;  // the application takes its time: that is not the client's fault
     } else if (phase_ == Phase::kFlush || phase_ == Phase::kReady) {
         set_deadline(now_ms, context_.limits.send_ms_max);
+    } else if (phase_ == Phase::kStream && clock_rests()) {
+        rest_clock(now_ms);
     }
 }
 

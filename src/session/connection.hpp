@@ -7,8 +7,9 @@
 //     ▼                          ▼                   ▼         │        ▼
 //   kClosed ◀── deadline, eof ── kLinger ◀───── refusal ◀──────┴──── kClosed
 //
-// With stream_bodies a request with a body goes kHead -> kStream (handed out, its body arrives into
-// Exchange::incoming) -> kReady when the body is complete, or kFlush when the application is done.
+// A request whose body is to be streamed (Limits::buffering) goes kHead -> kStream (handed out, its
+// body arrives into Exchange::incoming) -> kReady when the body is complete, or kFlush when the
+// application is done.
 //
 // Invariants: `out` is sent in order; exchange() is nullptr exactly in kIdle, kLinger and kClosed;
 // in kReady the application's thread owns the exchange and nothing here touches it.
@@ -43,7 +44,7 @@ struct ConnectionContext {
     SpillFactory& spills;
     http::RequestIdMaker& ids;
     const int64_t& now_us;       // monotonic, of the engine's current round
-    bool stream_bodies = false;  // hand requests out at their heads (ASGI)
+    bool stream_bodies = false;  // where Limits::buffering does not say otherwise (ASGI)
 };
 
 // Why a request was refused; the engine logs it (error log: rule and offset; access log: a line).
@@ -114,8 +115,8 @@ class Connection {
                (phase_ == Phase::kStream && exchange_->incoming.size() < kStreamHighBytes);
     }
     // The application waits for its body: asks for it if the client wants to be asked.
-    void want_body();
-    // The application took what was in incoming.
+    void want_body(int64_t now_ms);
+    // The application took what was in incoming, and the kernel has no more.
     void body_taken(int64_t now_ms);
     int64_t deadline_ms() const { return deadline_ms_; }  // kNever in phases without one
     Exchange* exchange() { return exchange_; }
@@ -149,9 +150,14 @@ class Connection {
     Next refuse_unstored();
     void set_body_deadline(int64_t now_ms);
     Next ready();
-    Next begin_stream(std::string_view rest, int64_t now_ms);
+    bool streams() const;
+    Next begin_stream(int64_t now_ms);
     Next feed_stream(std::string_view bytes, int64_t now_ms);
-    Next end_stream(std::string_view pipelined);
+    Next end_stream(std::string_view pipelined, int64_t now_ms);
+    bool awaits_continue() const;
+    bool clock_rests() const { return rest_began_ms_ != kNever; }
+    void rest_clock(int64_t now_ms);
+    void run_clock(int64_t now_ms);
     void identify();
     Next refuse(http::Error error, uint64_t offset);
     uint64_t body_offset() const;
@@ -166,10 +172,11 @@ class Connection {
     http::HeadParser parser_;
     http::ChunkedDecoder chunked_;
     Exchange* exchange_ = nullptr;
-    base::Buffer pipelined_;      // bytes behind the current request
-    uint64_t body_left_ = 0;      // of a Content-Length body
-    uint64_t body_received_ = 0;  // on the wire: chunks with their frames
-    int64_t body_began_ms_ = 0;
+    base::Buffer pipelined_;          // bytes behind the current request
+    uint64_t body_left_ = 0;          // of a Content-Length body
+    uint64_t body_received_ = 0;      // on the wire: chunks with their frames
+    int64_t body_began_ms_ = 0;       // later by how long the clock has rested
+    int64_t rest_began_ms_ = kNever;  // kNever: it runs
     int64_t deadline_ms_;
     uint64_t linger_bytes_ = 0;
     uint64_t streamed_bytes_ = 0;  // of a chunked streamed body

@@ -10,6 +10,7 @@
 namespace mono::session {
 namespace {
 
+constexpr int64_t kNever = Connection::kNever;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::string head_with(const std::string& fields) {
@@ -270,6 +271,82 @@ TEST_F(ConnectionBodyTest, ATimeoutTellsHowFarTheBodyCame) {
     ASSERT_EQ(connection.feed(with_length(90) + "abc", 0), Next::kRead);
     ASSERT_EQ(connection.expire(2'000), Next::kRefused);
     EXPECT_EQ(connection.refusal().offset, with_length(90).size() + 3);
+}
+
+TEST_F(ConnectionBodyTest, RulesSayWhichBodiesAreStreamed) {
+    limits.buffering = BufferingRules::parse({"20", "/on=on", "/off=off"}).value();
+    auto post = [](const std::string& path, const std::string& fields) {
+        return "POST " + path + " HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n";
+    };
+    const std::string coded = "Transfer-Encoding: chunked\r\n";
+    auto length = [](int bytes) { return "Content-Length: " + std::to_string(bytes) + "\r\n"; };
+    struct Case {
+        std::string head;
+        bool streamed;
+    };
+    for (const auto& [head, streamed] :
+         {Case{post("/", length(20)), false}, Case{post("/", length(21)), true},
+          Case{post("/", coded), true}, Case{post("/on", length(1'000)), false},
+          Case{post("/on", coded), false}, Case{post("/off/a", length(1)), true},
+          Case{post("/off?on", coded), true}, Case{post("/x/off", length(1)), false}}) {
+        Connection& connection = open();
+        EXPECT_EQ(connection.feed(head, 0), streamed ? Next::kDispatch : Next::kRead) << head;
+        EXPECT_EQ(connection.phase(), streamed ? Phase::kStream : Phase::kBody) << head;
+        EXPECT_EQ(connection.exchange()->streamed, streamed) << head;
+    }
+    open();  // nothing is left to come
+    EXPECT_EQ(feed(post("/off", length(3)) + "abc", 1'000), Next::kDispatch);
+}
+
+TEST_F(ConnectionBodyTest, TheClockOfAStreamRestsWhileItsSenderWaits) {
+    limits.buffering = BufferingRules::parse({"off"}).value();
+    limits.body_rate_min = 100'000;
+    Connection& connection = open();
+    Exchange* exchange = nullptr;
+    ASSERT_EQ(connection.feed(with_length(10'000'000), 0), Next::kDispatch);
+    exchange = connection.exchange();
+    EXPECT_EQ(connection.deadline_ms(), 2'000);
+    ASSERT_EQ(connection.feed(std::string(kStreamHighBytes, 'x'), 1'000), Next::kBody);
+    EXPECT_FALSE(connection.wants_bytes());
+    EXPECT_EQ(connection.deadline_ms(), kNever);
+    exchange->incoming.clear();
+    connection.body_taken(61'000);  // a minute in the application's hands
+    const int64_t earned_ms = kStreamHighBytes * 1'000 / 100'000;
+    EXPECT_EQ(connection.deadline_ms(), std::min<int64_t>(63'000, 60'000 + 2'000 + earned_ms));
+    connection.body_taken(62'000);  // the sender is not quicker because somebody looks
+    EXPECT_LE(connection.deadline_ms(), 63'000);
+    ASSERT_EQ(connection.expire(63'000), Next::kRefused);
+    EXPECT_EQ(exchange->body_fault, connection.refusal().error);
+}
+
+TEST_F(ConnectionBodyTest, AStreamAsksToContinueWhenItIsWanted) {
+    limits.buffering = BufferingRules::parse({"off"}).value();
+    Connection& connection = open();
+    ASSERT_EQ(connection.feed(head_with("Content-Length: 9\r\nExpect: 100-continue\r\n"), 0),
+              Next::kDispatch);
+    EXPECT_TRUE(connection.out.empty());
+    EXPECT_EQ(connection.deadline_ms(), kNever);
+    connection.body_taken(5'000);
+    EXPECT_EQ(connection.deadline_ms(), kNever);
+    connection.want_body(9'000);
+    EXPECT_EQ(drain(connection.out), kContinue);
+    EXPECT_EQ(connection.deadline_ms(), 11'000);
+    connection.want_body(10'000);
+    EXPECT_TRUE(connection.out.empty());
+    EXPECT_EQ(connection.deadline_ms(), 11'000);
+}
+
+TEST_F(ConnectionBodyTest, WhoReadsBehindItsAnswersHeadDoesNotWaitForEver) {
+    limits.buffering = BufferingRules::parse({"off"}).value();
+    Connection& connection = open();
+    ASSERT_EQ(connection.feed(head_with("Content-Length: 9\r\nExpect: 100-continue\r\n"), 0),
+              Next::kDispatch);
+    answer(connection, "early");
+    drain(connection.out);
+    connection.want_body(9'000);
+    EXPECT_TRUE(connection.out.empty());
+    EXPECT_EQ(connection.deadline_ms(), 11'000);
+    EXPECT_EQ(connection.expire(11'000), Next::kClose);
 }
 
 TEST_F(ConnectionBodyTest, BytesBehindABodyAreTheNextRequests) {

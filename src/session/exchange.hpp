@@ -13,6 +13,7 @@
 
 #include "base/buffer.hpp"
 #include "base/timer_wheel.hpp"
+#include "http/error.hpp"
 #include "http/message.hpp"
 #include "http/request_id.hpp"
 #include "http/trust.hpp"
@@ -30,6 +31,12 @@ struct PeerInfo {
 };
 
 struct Exchange;
+
+// What reads a streamed body beside the engine holds it, however long: `exchange` is nullptr once
+// the request is over. Under the engine's lock.
+struct BodyLease {
+    Exchange* exchange;
+};
 
 // Fires when the application has had the request for too long (engine_deadlines.cpp).
 struct RequestTimer : base::TimerNode {
@@ -73,7 +80,9 @@ struct Exchange {
     base::Buffer incoming;               // of a streamed body: arrived and not yet taken
     bool streamed = false;               // handed out before its body was complete
     bool body_complete = true;
-    bool wants_room = false;  // the runner waits until the output is low again
+    http::Error body_fault = http::Error::kNone;  // refused while it streamed
+    std::shared_ptr<BodyLease> lease;             // of who reads it
+    bool wants_room = false;                      // the runner waits until the output is low again
     bool handed_out = false;
     bool delivered = false;      // the client left, but the kernel had all of the response
     bool continue_sent = false;  // 100 Continue
@@ -89,6 +98,10 @@ struct Exchange {
     }
     std::string_view text(base::Slice slice) const { return slice.in(bytes.data()); }
     std::string_view body_view() const { return body.view(bytes.data()); }
+    void end_lease() {
+        if (lease) lease->exchange = nullptr;
+        lease.reset();
+    }
     void clear() {
         if (bytes.capacity() > 16 * 1024) bytes.release();
         bytes.clear();
@@ -99,6 +112,8 @@ struct Exchange {
         script_name = {};
         user = nullptr;
         incoming.release();
+        end_lease();
+        body_fault = http::Error::kNone;
         inbox.reset();
         streamed = wants_room = interrupted = leaving = false;
         body_complete = true;

@@ -52,6 +52,9 @@ base::Result<Limits> limits_from(const config::Settings& settings) {
     limits.trust.header_map = header_map(settings.header_map);
     limits.body_bytes_max = static_cast<uint64_t>(settings.limit_request_body);
     limits.body_memory_bytes_max = static_cast<uint64_t>(settings.client_body_buffer_size);
+    auto buffering = BufferingRules::parse(settings.request_buffering);
+    if (!buffering) return base::Failure{"request_buffering " + buffering.sentence()};
+    limits.buffering = std::move(buffering.value());
     limits.head_ms_max = settings.client_header_timeout * 1'000;
     limits.body_ms_max = settings.client_body_timeout * 1'000;
     limits.body_rate_min = static_cast<uint64_t>(settings.body_rate_min);

@@ -9,6 +9,7 @@
 #include "config/settings.hpp"
 #include "http/head_parser.hpp"
 #include "http/trust.hpp"
+#include "session/buffering.hpp"
 
 namespace mono::session {
 
@@ -32,6 +33,7 @@ struct Limits {
     http::TrustRules trust;
     uint64_t body_bytes_max = 0;  // 0 = unlimited
     uint64_t body_memory_bytes_max = 64 * 1024;
+    BufferingRules buffering;           // which bodies are not taken in before the application runs
     int64_t head_ms_max = 60'000;       // from the first byte of a head to its last
     int64_t body_ms_max = 60'000;       // between two reads of a body
     uint64_t body_rate_min = 500;       // bytes a second, of a body that takes longer; 0 = any

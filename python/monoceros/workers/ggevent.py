@@ -115,12 +115,11 @@ class GeventWorker(EngineWorker):
         if not self.alive:
             self._awake.set()
 
-    def wait_room(self, exchange: _core.Exchange) -> None:
-        """The reader is slow: this greenlet waits, others go on."""
-        room = event.Event()
-        exchange.waiter = room.set
-        while not exchange.gone and not room.wait(BEAT_SECONDS):
-            pass
+    def wait_event(self, exchange: _core.Exchange) -> None:
+        """The client is slow: this greenlet waits, others go on."""
+        happened = event.Event()
+        exchange.waiter = happened.set
+        happened.wait(BEAT_SECONDS)
         exchange.waiter = None
 
     def stacks(self) -> str:

@@ -44,6 +44,15 @@ class TornadoWorker(Worker):
     ioloop: IOLoop
 
     @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """In the master, at its start."""
+        if cfg.request_buffering:
+            log.warning(
+                "request_buffering has no effect on tornado workers: WSGI applications get whole "
+                "bodies, tornado's own handlers have stream_request_body."
+            )
+
+    @classmethod
     def setup(cls) -> None:
         """In the master: tornado's handlers name both servers."""
         plain = RequestHandler.clear

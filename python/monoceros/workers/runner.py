@@ -137,7 +137,7 @@ class EngineWorker(Worker):
             self._handle_error,
             before=self._before_request if before else None,
             after=self._after_request if after else None,
-            wait_room=self.wait_room if self.nested else None,
+            wait=self.wait_event if self.nested else None,
             script_name=os.environ.get("SCRIPT_NAME", ""),
             server=compat.server_names()[0],
             slots=self.slots,
@@ -181,8 +181,9 @@ class EngineWorker(Worker):
     def _has_statsd(self) -> bool:
         return bool(self.cfg.statsd_host)
 
-    def wait_room(self, exchange: _core.Exchange) -> None:
-        """Nested workers: returns when a slow reader has taken enough, or has left."""
+    def wait_event(self, exchange: _core.Exchange) -> None:
+        """Nested workers: returns when something has happened to the exchange (room for output,
+        more of its body, its client's leaving), or after a moment."""
         raise NotImplementedError
 
     def _wake_on_signals(self) -> None:
