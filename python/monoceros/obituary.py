@@ -43,7 +43,9 @@ def describe_flights(flights: list[tuple[Any, ...]]) -> str:
         return ""
     now_us = time.monotonic_ns() // 1000
     lines = [f"\nIt held {len(flights)} request{'s' if len(flights) > 1 else ''}:"]
-    for phase, request_id, method, target, client, began_us, dispatched_us, _ in flights[:TOLD_MAX]:
+    for phase, request_id, method, target, client, began_us, dispatched_us, *_ in flights[
+        :TOLD_MAX
+    ]:
         ran_us = now_us - (dispatched_us or began_us)
         lines.append(
             f"  {method} {target} from {client or 'unix'}, {PHASES[phase]} for {ran_us / 1e6:.1f} s"

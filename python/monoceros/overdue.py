@@ -14,29 +14,44 @@ if TYPE_CHECKING:
     from monoceros import _core
     from monoceros.workers.base import Worker
 
-PATIENCE_MS = 1000  # for the worker to tell by itself, with more detail
+COLLECTED, STUCK, TOLD = 1, 2, 3  # board::Story
+PATIENCE_MS = 10_000  # for a worker that has not said that it is stuck
 
 
 def tell(workers: Iterable[Worker], scoreboard: _core.Scoreboard, log: Any) -> int:
     """Logs what is to be told by now; milliseconds until the next look is due, -1: none is."""
     due_ms = -1
-    now_us = time.monotonic_ns() // 1000
     for worker in workers:
-        if worker.slot is None or not scoreboard.overdue(worker.slot):
-            continue
-        for _, request_id, method, target, client, _, began_us, late_us in scoreboard.flights(
-            worker.slot
-        ):
-            if not late_us:
-                continue
-            left_ms = PATIENCE_MS - (now_us - late_us) // 1000
-            if left_ms > 0:
+        if worker.slot is not None and scoreboard.overdue(worker.slot):
+            left_ms = _tell_of(worker, worker.slot, scoreboard, log)
+            if left_ms >= 0:
                 due_ms = left_ms if due_ms < 0 else min(due_ms, left_ms)
-            elif scoreboard.tell(worker.slot, request_id):
-                log.error(
-                    "Request timed out: %s %s (request id %s, client %s) has run for %.1f s in "
-                    "worker (pid:%s); it was answered with 504, and cannot be interrupted%s",
-                    method, target, request_id, client or "unix", (now_us - began_us) / 1e6,
-                    worker.pid, obituary.read_traces(worker.black_box),
-                )  # fmt: skip
+    return due_ms
+
+
+def _tell_of(worker: Worker, slot: int, scoreboard: _core.Scoreboard, log: Any) -> int:
+    """The stacks of the whole worker stand in the first event."""
+    due_ms = -1
+    stacks = ""
+    now_us = time.monotonic_ns() // 1000
+    for _, request_id, method, target, client, _, began_us, late_us, story in scoreboard.flights(
+        slot
+    ):
+        if not late_us or story == TOLD:
+            continue
+        left_ms = PATIENCE_MS - (now_us - late_us) // 1000
+        if left_ms > 0 and story != STUCK:
+            due_ms = left_ms if due_ms < 0 else min(due_ms, left_ms)
+            continue
+        stacks = stacks or obituary.read_traces(worker.black_box)  # the worker may empty it soon
+        if not scoreboard.tell(slot, request_id):
+            continue
+        log.error(
+            "Request timed out: %s %s (request id %s, client %s) has run for %.1f s in "
+            "worker (pid:%s); it was answered with 504, and %s%s",
+            method, target, request_id, client or "unix", (now_us - began_us) / 1e6, worker.pid,
+            "was interrupted in vain" if story == COLLECTED else "cannot be interrupted", stacks,
+        )  # fmt: skip
+        if stacks.startswith("\n"):
+            stacks = f"; the stacks of its worker are with request {request_id}"
     return due_ms

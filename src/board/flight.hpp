@@ -20,6 +20,15 @@ enum class FlightPhase : uint32_t {
     kResponding,  // the head of the answer is on its way
 };
 
+// Who tells the error log of a request whose time is over. Written by the worker's engine, and by
+// whoever tells: the first to make it kTold.
+enum class Story : uint32_t {
+    kNone,       // nobody knows of it yet
+    kCollected,  // the worker's Python does, and tells soon
+    kStuck,      // it has not come to run for a while: the master is to tell
+    kTold,
+};
+
 // Text of at most Size bytes, without a terminator.
 template <size_t Size>
 class FlightText {
@@ -42,7 +51,7 @@ struct alignas(128) Flight {
     int64_t began_us;                 // monotonic: the head was complete
     int64_t dispatched_us;            // monotonic: the application got it; 0: not yet
     std::atomic<int64_t> overdue_us;  // monotonic: request_timeout passed; 0: it has not
-    std::atomic<uint32_t> told;       // 1: the error log has the story of this overdue request
+    std::atomic<Story> story;         // of an overdue request
     FlightText<64> id;
     FlightText<45> client;  // empty: a unix peer
     FlightText<11> method;

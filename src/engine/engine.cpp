@@ -105,6 +105,7 @@ session::Exchange* Engine::pop_ready() {
 void Engine::hand_out(session::Exchange& exchange) {
     exchange.next = nullptr;
     exchange.handed_out = true;
+    exchange.thread = os::current_thread();
     exchange.dispatched_us = now_us_;
     ++busy_;
     ++epoch_;
@@ -215,7 +216,7 @@ int Engine::wait_ms(int timeout_ms) const {
     if (requests_wait >= 0 && (wait < 0 || requests_wait < wait)) wait = requests_wait;
     if (timeout_ms >= 0 && (wait < 0 || timeout_ms < wait)) wait = timeout_ms;
     bool lines_wait = options_.access_log != nullptr && options_.access_log->waiting();
-    if (resume_at_ms_ != 0 || draining_ || lines_wait)
+    if (resume_at_ms_ != 0 || draining_ || lines_wait || watches_overdue())
         wait = wait < 0 ? 100 : std::min<int64_t>(wait, 100);
     return static_cast<int>(std::min<int64_t>(wait, 60'000));
 }

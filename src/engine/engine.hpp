@@ -54,7 +54,8 @@ struct Options {
     const board::Scoreboard* board = nullptr;  // outlives the engine; nullptr: nobody looks
     uint32_t board_slot = 0;
     RelayEnds relay;         // to and from siblings; only with a board
-    int overdue_signal = 0;  // to the thread that made the engine: visit_overdue(); 0: none
+    int overdue_signal = 0;  // to the thread that made the engine: collect_overdue(); 0: none
+    int stuck_signal = 0;    // handled in a copy of this process when nobody does; 0: none
     int master_fd = -1;      // a byte wakes the master
     // A byte wakes whoever calls take_journal() and warmup_status(); -1: who comes out of take().
     int runner_fd = -1;
@@ -74,6 +75,7 @@ enum class EventKind : uint8_t {
     kBody,  // more in incoming, or its end
     kRoom,  // the output is low again (Exchange::wants_room was set)
     kGone,  // the client has left
+    kLate,  // its time is over: answered; whoever collects the overdue interrupts the application
 };
 struct Event {
     session::Exchange* exchange;
@@ -206,17 +208,35 @@ class Engine final : private os::ForkParty {
     // engine_deadlines.cpp. The application gets until `span_ms` from now. False: it is too late,
     // or there is no deadline. Any thread.
     bool extend(session::Exchange& exchange, int64_t span_ms);
-    // Calls visit(exchange) under the lock for each running request whose time is newly over and
-    // whose application can still be interrupted.
+    // Whether collect_overdue() has something to give out.
+    bool has_overdue();
+    // Calls visit(exchange, untold) under the lock for each request whose time is newly over; the
+    // next one rings again. Not untold: the master has told its story.
     template <class Visit>
-    void visit_overdue(Visit visit) {
+    void collect_overdue(Visit visit) {
         Lock lock(mutex_);
+        rings_ = 0;
+        stuck_ = false;
         for (session::Exchange* exchange : std::exchange(overdue_, {})) {
-            if (exchange->leaving) continue;
-            exchange->interrupted = true;
-            visit(*exchange);
+            visit(*exchange, recorder_.advance_story(*exchange, board::Story::kCollected));
+            if (exchange->entered && !exchange->leaving) uninterrupted_.push_back(exchange);
         }
     }
+    // Calls visit(exchange) under the lock for each collected one whose application still runs and
+    // was not interrupted; true: it is now.
+    template <class Visit>
+    void interrupt_overdue(Visit visit) {
+        Lock lock(mutex_);
+        std::erase_if(uninterrupted_, [&](session::Exchange* exchange) {
+            if (!exchange->leaving && !exchange->interrupted)
+                exchange->interrupted = visit(*exchange);
+            return exchange->leaving || exchange->interrupted;
+        });
+    }
+    // Whoever interrupts the application of this one may do it now, and only now.
+    bool interrupt(session::Exchange& exchange);
+    // The application begins. False: its time is over already, and it shall not.
+    bool enter_application(session::Exchange& exchange);
     // The application is done: from now on it is not interrupted any more. True: it was.
     bool leave_application(session::Exchange& exchange);
 
@@ -337,6 +357,11 @@ class Engine final : private os::ForkParty {
     void expire_requests();
     void make_overdue(session::Exchange& exchange);
     bool drop_queued(session::Exchange& exchange);
+    void ring_overdue();
+    bool watches_overdue() const { return !overdue_.empty() || !uninterrupted_.empty(); }
+    void watch_overdue(Lock& lock);
+    void give_up_on_python(Lock& lock);
+    void tell_untold(const session::Exchange& exchange);
     void run_watch();
     void start_watch();
 
@@ -468,7 +493,12 @@ class Engine final : private os::ForkParty {
     int64_t unstored_said_ms_ = INT64_MIN / 2;
     std::vector<Event> events_;  // nested: for the next turn
     bool in_turn_ = false;
-    std::vector<session::Exchange*> overdue_;  // running, and nobody has been told
+    std::vector<session::Exchange*> overdue_;        // running, and nobody has collected them
+    std::vector<session::Exchange*> uninterrupted_;  // collected, and their applications run on
+    uint32_t rings_ = 0;                             // for these, since the last collection
+    int64_t rung_ms_ = 0;                            // the last of them
+    int64_t uncollected_ms_ = 0;                     // since when overdue_ is not empty
+    bool stuck_ = false;                             // nobody collects: Python does not run
     uint64_t connections_accepted_ = 0;
     os::Fd warmup_;  // the client's end of the warm-up, while it lasts
     uint16_t warmup_status_ = 0;

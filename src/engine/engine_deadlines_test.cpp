@@ -15,20 +15,36 @@ Options hurried(int64_t request_ms, int64_t kill_ms = 0) {
 
 size_t overdue(Server& server) {
     size_t count = 0;
-    server->visit_overdue([&](session::Exchange&) { ++count; });
+    server->collect_overdue([&](session::Exchange&, bool) { ++count; });
     return count;
+}
+
+size_t interrupted(Server& server, bool now = true) {
+    size_t count = 0;
+    server->interrupt_overdue([&](session::Exchange&) {
+        ++count;
+        return now;
+    });
+    return count;
+}
+
+session::Exchange* entered(Server& server) {
+    session::Exchange* exchange = server.take();
+    return exchange != nullptr && server->enter_application(*exchange) ? exchange : nullptr;
 }
 
 TEST(Deadline, TheClientGetsItsAnswerWhileTheApplicationIsStuck) {
     Server server(hurried(100));
     Client client = server.client();
     client.get("/stuck");
-    session::Exchange* exchange = server.take();
+    session::Exchange* exchange = entered(server);
     ASSERT_NE(exchange, nullptr);
     ASSERT_TRUE(client.response().has_value());  // nobody drives the engine but its standby
     EXPECT_EQ(client.status(), 504);
     EXPECT_EQ(overdue(server), 1u);
     EXPECT_EQ(overdue(server), 0u) << "told twice";
+    EXPECT_EQ(interrupted(server), 1u);
+    EXPECT_EQ(interrupted(server), 0u) << "interrupted twice";
     EXPECT_EQ(server->totals().refused, 1u);
     // The application wakes up and answers: nobody hears it.
     set_head(*exchange);
@@ -152,19 +168,126 @@ TEST(Deadline, ABlockedLoopHasAWatch) {
 
 std::atomic<int> signals_seen{0};
 
-TEST(Deadline, TheThreadThatMadeTheEngineGetsASignal) {
+Options signalled(int64_t request_ms) {
     signals_seen = 0;
     struct sigaction action {};
     action.sa_handler = [](int) { ++signals_seen; };
-    ASSERT_EQ(sigaction(SIGRTMIN + 5, &action, nullptr), 0);
-    Options options = hurried(50);
+    EXPECT_EQ(sigaction(SIGRTMIN + 5, &action, nullptr), 0);
+    Options options = hurried(request_ms);
     options.overdue_signal = SIGRTMIN + 5;
+    return options;
+}
+
+TEST(Deadline, OneSignalForHoweverManyAreLate) {
+    Options options = signalled(150);
+    options.slots = 20;
     Server server(std::move(options));
+    std::vector<Client> clients;
+    std::vector<session::Exchange*> running;
+    for (int i = 0; i < 20; ++i) {
+        clients.push_back(server.client());
+        clients.back().get("/");
+    }
+    for (int i = 0; i < 20; ++i) {
+        running.push_back(entered(server));
+        ASSERT_NE(running.back(), nullptr);
+    }
+    for (Client& client : clients) EXPECT_TRUE(client.response().has_value());
+    EXPECT_TRUE(eventually([] { return signals_seen >= 1; }));
+    EXPECT_LE(signals_seen, 3) << "the first, and perhaps a reminder";
+    EXPECT_EQ(overdue(server), 20u);
+    EXPECT_EQ(interrupted(server), 20u);
+    signals_seen = 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(600));
+    EXPECT_EQ(signals_seen, 0) << "whoever collects and interrupts them ends that";
+    for (session::Exchange* exchange : running) server->abandon(*exchange);
+}
+
+TEST(Deadline, RingsAgainForWhomNobodyHasCollectedOrInterrupted) {
+    Server server(signalled(50));
+    Client client = server.client();
+    client.get("/");
+    session::Exchange* exchange = entered(server);
+    ASSERT_NE(exchange, nullptr);
+    EXPECT_TRUE(eventually([] { return signals_seen >= 2; }));
+    EXPECT_EQ(overdue(server), 1u);
+    EXPECT_EQ(interrupted(server, false), 1u) << "not now";
+    signals_seen = 0;
+    EXPECT_TRUE(eventually([] { return signals_seen >= 1; }));
+    EXPECT_TRUE(server->interrupt(*exchange));
+    EXPECT_FALSE(server->interrupt(*exchange));
+    EXPECT_TRUE(server->leave_application(*exchange));
+    server->abandon(*exchange);
+}
+
+TEST(Deadline, WhatHasNotBegunDoesNotBegin) {
+    Server server(hurried(50));
     Client client = server.client();
     client.get("/");
     session::Exchange* exchange = server.take();
     ASSERT_NE(exchange, nullptr);
-    EXPECT_TRUE(eventually([] { return signals_seen == 1; }));
+    ASSERT_TRUE(client.response().has_value());
+    EXPECT_FALSE(server->enter_application(*exchange));
+    EXPECT_EQ(overdue(server), 1u);
+    EXPECT_EQ(interrupted(server), 0u);
+    server->abandon(*exchange);
+}
+
+TEST(Deadline, WhatLeavesIsNotInterrupted) {
+    Server server(hurried(50));
+    Client client = server.client();
+    client.get("/");
+    session::Exchange* exchange = entered(server);
+    ASSERT_NE(exchange, nullptr);
+    ASSERT_TRUE(client.response().has_value());
+    EXPECT_EQ(overdue(server), 1u);
+    EXPECT_FALSE(server->leave_application(*exchange));
+    EXPECT_FALSE(server->interrupt(*exchange));
+    EXPECT_EQ(interrupted(server), 0u);
+    server->abandon(*exchange);
+}
+
+TEST(Deadline, WhatEndsUncollectedIsToldAllTheSame) {
+    Server server(hurried(50));
+    Client client = server.client();
+    client.get("/quick?enough");
+    session::Exchange* exchange = entered(server);
+    ASSERT_NE(exchange, nullptr);
+    ASSERT_TRUE(client.response().has_value());
+    server->abandon(*exchange);
+    std::vector<JournalEntry> journal = server->take_journal();
+    ASSERT_EQ(journal.size(), 1u);
+    EXPECT_NE(journal[0].text.find("Request timed out: GET /quick?enough (request id "),
+              std::string::npos);
+}
+
+TEST(Deadline, TheMasterIsToldWhenNobodyCollects) {
+    os::SharedMemory memory(board::Scoreboard::bytes(1));
+    board::Scoreboard board(memory.data(), 1);
+    board.clear(0);
+    os::SharedMemory counted(sizeof(std::atomic<int>));
+    static std::atomic<int>* copies = nullptr;
+    copies = static_cast<std::atomic<int>*>(counted.data());
+    struct sigaction action {};
+    action.sa_handler = [](int) { ++*copies; };
+    ASSERT_EQ(sigaction(SIGRTMIN + 6, &action, nullptr), 0);
+    Options options = signalled(50);
+    options.board = &board;
+    options.stuck_signal = SIGRTMIN + 6;
+    Server server(std::move(options));
+    Client client = server.client();
+    client.get("/");
+    session::Exchange* exchange = entered(server);
+    ASSERT_NE(exchange, nullptr);
+    const board::Flight& flight = board.slot(0).flights[0];
+    EXPECT_TRUE(eventually([&] { return flight.story == board::Story::kStuck; }));
+    EXPECT_EQ(copies->load(), 1) << "its stacks are there before the master hears of it";
+    size_t untold = 0;
+    server->collect_overdue([&](session::Exchange&, bool tell) { untold += tell ? 1 : 0; });
+    EXPECT_EQ(untold, 1u) << "the master has not told yet";
+    EXPECT_EQ(flight.story, board::Story::kCollected);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_EQ(copies->load(), 1);
     server->abandon(*exchange);
 }
 

@@ -395,7 +395,9 @@ void Engine::release_handed_out(Link& link) {
     link.connection.detach_exchange();
     exchange->link = nullptr;
     recorder_.lose_client(*exchange);
-    note_event(exchange, EventKind::kGone);
+    bool interrupted =
+        exchange->lateness != session::Exchange::Lateness::kNone && options_.overdue_signal != 0;
+    note_event(exchange, interrupted ? EventKind::kLate : EventKind::kGone);
     note_body();
 }
 

@@ -330,7 +330,10 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
         note_body();
     }
     requests_.cancel(exchange.timer);
-    if (exchange.lateness != Exchange::Lateness::kNone) std::erase(overdue_, &exchange);
+    if (exchange.lateness != Exchange::Lateness::kNone) {
+        if (std::erase(overdue_, &exchange) != 0) tell_untold(exchange);
+        std::erase(uninterrupted_, &exchange);
+    }
     std::erase_if(events_, [&](const Event& event) { return event.exchange == &exchange; });
     if (exchange.inbox) log_access(exchange, kSwitchingProtocols, exchange.inbox->sent_bytes);
     Link* link = static_cast<Link*>(exchange.link);

@@ -42,7 +42,7 @@ void Recorder::begin(Exchange& exchange, int fd) {
     record.began_us = exchange.started_us;
     record.dispatched_us = 0;
     record.overdue_us.store(0, kRelaxed);
-    record.told.store(0, kRelaxed);
+    record.story.store(board::Story::kNone, kRelaxed);
     record.id.set(exchange.request_id());
     record.client.set(exchange.peer.host);
     record.method.set(exchange.text(exchange.head.method));
@@ -69,6 +69,16 @@ void Recorder::overdue(Exchange& exchange, int64_t now_us, bool stuck) {
     Flight* record = flight(exchange);
     if (record == nullptr || stuck) return;
     record->overdue_us.store(now_us, std::memory_order_release);
+}
+
+bool Recorder::advance_story(const Exchange& exchange, board::Story to) {
+    Flight* record = flight(exchange);
+    if (record == nullptr) return true;
+    board::Story from = record->story.load(kRelaxed);
+    while (from != board::Story::kTold && from != to) {
+        if (record->story.compare_exchange_weak(from, to)) return true;
+    }
+    return false;
 }
 
 void Recorder::end(Exchange& exchange, Ending ending) {

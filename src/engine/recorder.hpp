@@ -30,6 +30,8 @@ class Recorder {
     void respond(const session::Exchange& exchange);
     // Its time is over (docs/adr/0013); `stuck`: even the time that ends the worker.
     void overdue(session::Exchange& exchange, int64_t now_us, bool stuck);
+    // False: it is there already, or the master has told the story.
+    bool advance_story(const session::Exchange& exchange, board::Story to);
     // The first ending counts, later ones are ignored.
     void end(session::Exchange& exchange, Ending ending);
     // Its client has gone or has got its answer: the descriptor is nobody's any more.

@@ -89,6 +89,7 @@ void Engine::run_standby() {
         if (now_ms_ - changed_ms_ >= kLongMs || now_ms_ - boxed_ms_ > kBoxedMsMax) flush_outbox();
         offer_ready(false);
         notice_stop();
+        watch_overdue(lock);
         if (busy_ != 0 && now_ms_ - polled_ms_ >= kPollAllMs) poll_all();
         if (busy_ != 0 && !has_pilot_ && now_ms_ - changed_ms_ > kLongMs) {
             fly_standby(lock);
@@ -134,6 +135,7 @@ void Engine::fly_standby(Lock& lock) {
         flush_access_log();
         offer_ready(true);
         notice_stop();
+        watch_overdue(lock);
         if (store_crowded(lock)) standby_kick_.drain();
         if (epoch_ != epoch || has_pilot_ || standby_quit_) break;
         int wait = ready_head_ != nullptr && relay_.open() ? kOfferMs : wait_ms(1'000);

@@ -44,6 +44,7 @@ inline EngineParts* engine_parts(PyObject* self) {
 PyObject* engine_turn(PyObject* self, PyObject* args);
 PyObject* engine_set_asgi(PyObject* self, PyObject* args);
 // engine_overdue.cpp
+PyObject* engine_collect_overdue(PyObject* self, PyObject*);
 PyObject* engine_interrupt_overdue(PyObject* self, PyObject* exception);
 // Drops the references that the engine is done with.
 void release_owners(engine::Engine& engine);

@@ -83,12 +83,13 @@ bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
 }
 
 // place: (Scoreboard, slot, relay's sender, relay's receiver, master's wake-up descriptor, signal
-// for overdue requests); None outside a server.
+// for overdue requests, signal for their stacks when nobody collects them); None outside a server.
 bool read_place(EngineParts& parts, PyObject* place, engine::Options& options) {
     if (place == Py_None) return true;
     PyObject* board;
-    if (!PyArg_ParseTuple(place, "OIiiii", &board, &options.board_slot, &options.relay.sender,
-                          &options.relay.receiver, &options.master_fd, &options.overdue_signal))
+    if (!PyArg_ParseTuple(place, "OIiiiii", &board, &options.board_slot, &options.relay.sender,
+                          &options.relay.receiver, &options.master_fd, &options.overdue_signal,
+                          &options.stuck_signal))
         return false;
     options.board = scoreboard_of(board);
     if (options.board == nullptr) return false;
@@ -196,7 +197,6 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
     int64_t begin_ms = base::monotonic_ms();
     int64_t end_ms = begin_ms + timeout_ms;
     long answered = 0;
-    const unsigned long thread = PyThread_get_thread_ident();
     while (true) {
         uint64_t wakes = parts.engine->wakes();
         if (parts.serving.load(std::memory_order_acquire) == Serving::kWoken) break;
@@ -207,7 +207,6 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
             exchange = parts.engine->take(static_cast<int>(left_ms > 0 ? left_ms : 0), wakes);
         }
         if (exchange == nullptr) break;
-        exchange->thread = thread;
         bool go_on = call.run(application, *exchange);
         ++answered;
         if (!go_on || PyErr_CheckSignals() < 0) return nullptr;
@@ -290,6 +289,9 @@ PyObject* get_drained(PyObject* self, void*) {
 PyObject* get_connections(PyObject* self, void*) {
     return PyLong_FromUnsignedLong(parts_of(self)->engine->connections());
 }
+PyObject* get_has_overdue(PyObject* self, void*) {
+    return PyBool_FromLong(parts_of(self)->engine->has_overdue());
+}
 PyObject* get_access_log_in_core(PyObject* self, void*) {
     return PyBool_FromLong(parts_of(self)->access_log != nullptr);
 }
@@ -322,9 +324,13 @@ PyMethodDef methods[] = {
     {"warm_up", warm_up, METH_O, "warm_up(path): asks the application before anybody else does."},
     {"insure", insure, METH_NOARGS,
      "From now on clients get an answer even if the process crashes. After other handlers."},
+    {"collect_overdue", engine_collect_overdue, METH_NOARGS,
+     "collect_overdue() -> ({thread: stack}, [(thread, Exchange or None, stage, id, method, "
+     "target, client, ms)]): the requests that are newly overdue and untold, and where each thread "
+     "is: [(code, line)], the innermost call first."},
     {"interrupt_overdue", engine_interrupt_overdue, METH_O,
-     "interrupt_overdue(exception) -> [(here, Exchange or None, id, method, target, client, ms)]: "
-     "the requests that are newly overdue; raises in their threads, but not in this one."},
+     "interrupt_overdue(exception) -> (here, [Exchange]): raises in the threads of collected "
+     "requests, but for this one. The others are the runner's to interrupt."},
     {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},
     {"counters", counters, METH_NOARGS, "(accepted, answered, refused, aborted)"},
     {"reopen_access_log", reopen_access_log, METH_NOARGS, "Opens the access log by its name."},
@@ -336,6 +342,7 @@ PyGetSetDef attributes[] = {
     {"wakeup_fd", get_wakeup_fd, nullptr, "for signal.set_wakeup_fd", nullptr},
     {"warmup_status", get_warmup_status, nullptr, "-1: not answered yet; 0: no answer", nullptr},
     {"drained", get_drained, nullptr, "drain() was called and no connection is left", nullptr},
+    {"has_overdue", get_has_overdue, nullptr, "collect_overdue() has something", nullptr},
     {"connections", get_connections, nullptr, "open connections", nullptr},
     {"access_log_in_core", get_access_log_in_core, nullptr, "C++ writes the access log", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},

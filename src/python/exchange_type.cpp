@@ -98,14 +98,36 @@ PyObject* run_wsgi(PyObject* self, PyObject* application) {
     Py_RETURN_NONE;
 }
 
-PyObject* extend_timeout(PyObject* self, PyObject* seconds) {
+session::Exchange* held_by(PyObject* self) {
     const ExchangeObject* object = exchange_of(self);
-    session::Exchange* exchange =
-        object->channel != nullptr ? object->channel->exchange() : object->exchange;
+    return object->channel != nullptr ? object->channel->exchange() : object->exchange;
+}
+
+engine::Engine& engine_of(PyObject* self) {
+    return *engine_parts(exchange_of(self)->engine)->engine;
+}
+
+PyObject* enter(PyObject* self, PyObject*) {
+    session::Exchange* exchange = held_by(self);
+    return PyBool_FromLong(exchange != nullptr && engine_of(self).enter_application(*exchange));
+}
+
+PyObject* leave(PyObject* self, PyObject*) {
+    session::Exchange* exchange = held_by(self);
+    return PyBool_FromLong(exchange != nullptr && engine_of(self).leave_application(*exchange));
+}
+
+PyObject* interrupt(PyObject* self, PyObject*) {
+    session::Exchange* exchange = held_by(self);
+    return PyBool_FromLong(exchange != nullptr && engine_of(self).interrupt(*exchange));
+}
+
+PyObject* extend_timeout(PyObject* self, PyObject* seconds) {
+    session::Exchange* exchange = held_by(self);
     int64_t span_ms = 0;
     if (!read_span_ms(seconds, span_ms)) return nullptr;
     if (exchange == nullptr) Py_RETURN_FALSE;
-    return PyBool_FromLong(engine_parts(object->engine)->engine->extend(*exchange, span_ms));
+    return PyBool_FromLong(engine_of(self).extend(*exchange, span_ms));
 }
 
 PyObject* get_gone(PyObject* self, void*) {
@@ -115,9 +137,7 @@ PyObject* get_gone(PyObject* self, void*) {
 }
 
 PyObject* get_request_id(PyObject* self, void*) {
-    const ExchangeObject* object = exchange_of(self);
-    const session::Exchange* exchange =
-        object->channel != nullptr ? object->channel->exchange() : object->exchange;
+    const session::Exchange* exchange = held_by(self);
     std::string_view id = exchange == nullptr ? "-" : exchange->request_id();
     return PyUnicode_FromStringAndSize(id.data(), static_cast<Py_ssize_t>(id.size()));
 }
@@ -178,6 +198,11 @@ PyMethodDef methods[] = {
     {"close", close_channel, METH_O,
      "close(failed) -> whether the response was complete: the application has ended."},
     {"run_wsgi", run_wsgi, METH_O, "run_wsgi(application): answers the request."},
+    {"enter", enter, METH_NOARGS, "enter() -> whether the application may begin; False: too late."},
+    {"leave", leave, METH_NOARGS,
+     "leave() -> whether the application was interrupted; it is not from now on."},
+    {"interrupt", interrupt, METH_NOARGS,
+     "interrupt() -> whether the application is to be interrupted: now, once, by the caller."},
     {"extend_timeout", extend_timeout, METH_O,
      "extend_timeout(seconds): gives this request until then; False: it is too late."},
     {nullptr, nullptr, 0, nullptr},

@@ -137,7 +137,8 @@ PyObject* note_senders(PyObject* self, PyObject* index) {
     Py_RETURN_NONE;
 }
 
-// flights(slot) -> [(phase, id, method, target, client, began_us, dispatched_us, overdue_us)]
+// flights(slot) -> [(phase, id, method, target, client, began_us, dispatched_us, overdue_us,
+// story)]
 PyObject* flights(PyObject* self, PyObject* index) {
     const board::Slot* slot = slot_argument(self, index);
     if (slot == nullptr) return nullptr;
@@ -148,12 +149,13 @@ PyObject* flights(PyObject* self, PyObject* index) {
         const board::FlightPhase phase = flight.phase.load(std::memory_order_acquire);
         if (phase == board::FlightPhase::kFree) continue;
         Ref item(Py_BuildValue(
-            "(iNNNNLLL)", static_cast<int>(phase), latin1_text(flight.id.view()).release(),
+            "(iNNNNLLLi)", static_cast<int>(phase), latin1_text(flight.id.view()).release(),
             latin1_text(flight.method.view()).release(),
             latin1_text(flight.target.view()).release(),
             latin1_text(flight.client.view()).release(), static_cast<long long>(flight.began_us),
             static_cast<long long>(flight.dispatched_us),
-            static_cast<long long>(flight.overdue_us.load(std::memory_order_relaxed))));
+            static_cast<long long>(flight.overdue_us.load(std::memory_order_relaxed)),
+            static_cast<int>(flight.story.load(std::memory_order_relaxed))));
         if (!item || PyList_Append(list.get(), item.get()) < 0) return nullptr;
     }
     return list.release();
@@ -184,7 +186,7 @@ PyObject* tell(PyObject* self, PyObject* args) {
         board::Flight& flight = slot->flights[i];
         if (flight.phase.load(std::memory_order_acquire) == board::FlightPhase::kFree) continue;
         if (flight.id.view() != std::string_view(id, static_cast<size_t>(length))) continue;
-        return PyBool_FromLong(flight.told.exchange(1) == 0);
+        return PyBool_FromLong(flight.story.exchange(board::Story::kTold) != board::Story::kTold);
     }
     Py_RETURN_TRUE;
 }
@@ -202,8 +204,8 @@ PyMethodDef methods[] = {
     {"note_senders", note_senders, METH_O,
      "note_senders(slot): in its worker, notes which process sends TERM, INT, QUIT or ABRT."},
     {"flights", flights, METH_O,
-     "flights(slot) -> [(phase, id, method, target, client, began_us, dispatched_us, overdue_us)]: "
-     "the requests that its worker holds, or held when it died."},
+     "flights(slot) -> [(phase, id, method, target, client, began_us, dispatched_us, overdue_us, "
+     "story)]: the requests that its worker holds, or held when it died."},
     {"told_by", told_by, METH_O, "Which process sent its worker a signal that ends it; 0: none."},
     {"overdue", overdue, METH_O, "How many of its requests are past request_timeout."},
     {"tell", tell, METH_VARARGS,

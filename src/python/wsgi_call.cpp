@@ -147,7 +147,22 @@ bool WsgiCall::respond(PyObject* application, session::Exchange& exchange, PyObj
     return close(result.get());
 }
 
+// An interruption that was asked for and has not come yet would strike who is next. An application
+// that goes on in spite of one ends here as well: who tells of it hears of that.
+void WsgiCall::leave(session::Exchange& exchange, bool done) {
+    if (!engine_.leave_application(exchange)) return;
+    if (handle_ == nullptr) PyThreadState_SetAsyncExc(exchange.thread, nullptr);
+    if (!done) return;
+    Ref told(PyObject_CallFunction(callbacks_.handle_error, "Osss", Py_None, "", "", ""));
+    if (!told) PyErr_WriteUnraisable(callbacks_.handle_error);
+}
+
 bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
+    if (!engine_.enter_application(exchange)) {
+        WithoutGil without;
+        engine_.finish(exchange);
+        return true;
+    }
     Ref environ;
     bool done = false;
     if (objects_.attach(engine_, exchange, *this)) {
@@ -162,9 +177,7 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
             done = respond(application, exchange, environ.get());
     }
     if (engine_.foreign()) leave_forked_child();
-    // An interruption that was asked for and has not come yet would strike who is next.
-    if (engine_.leave_application(exchange) && handle_ == nullptr)
-        PyThreadState_SetAsyncExc(exchange.thread, nullptr);
+    leave(exchange, done);
     bool go_on = done || fail(exchange);
     SavedError ending;  // SystemExit on its way out
     if (callbacks_.after != nullptr && environ) call_after(exchange, environ.get());

@@ -11,7 +11,7 @@ namespace mono::python {
 
 // What a worker gives its engine to call; Python callables or nullptr.
 struct Callbacks {
-    PyObject* handle_error = nullptr;  // (exception, method, uri): logs with the traceback
+    PyObject* handle_error = nullptr;  // (exception, method, uri, request id): logs it
     PyObject* before = nullptr;        // (environ): pre_request
     PyObject* after = nullptr;  // (environ, status, fields, body_bytes, duration_us): post_request
     PyObject* wait = nullptr;   // (exchange): until something has happened to it; nested only
@@ -45,6 +45,7 @@ class WsgiCall {
     void stream_input(session::Exchange& exchange);
     bool require_head(const session::Exchange& exchange);
     bool close(PyObject* result);
+    void leave(session::Exchange& exchange, bool done);
     bool fail(session::Exchange& exchange);
     void call_after(const session::Exchange& exchange, PyObject* environ);
     void note_mismatch(const session::Exchange& exchange);

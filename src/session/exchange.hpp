@@ -65,11 +65,12 @@ struct Exchange {
     int64_t dispatched_us = 0;  // the application got it
     int64_t finished_us = 0;    // the application gave it back
     RequestTimer timer{this};
-    uint64_t thread = 0;          // that runs the application (Python's identifier)
+    uint64_t thread = 0;          // that took it and, but for nested runners, runs the application
     uint16_t flight = kNoFlight;  // its record on the scoreboard (engine/recorder.hpp)
     Lateness lateness = Lateness::kNone;
     bool counted = false;      // taken in, and its ending not yet in the ledger
     bool recorded = false;     // in flight, as the scoreboard tells
+    bool entered = false;      // the application has begun, where there is a deadline
     bool interrupted = false;  // the application was told to stop
     bool leaving = false;      // the application is done: too late to interrupt it
     PeerInfo peer;             // a copy: the connection may die while the application runs
@@ -115,7 +116,7 @@ struct Exchange {
         end_lease();
         body_fault = http::Error::kNone;
         inbox.reset();
-        streamed = wants_room = interrupted = leaving = false;
+        streamed = wants_room = entered = interrupted = leaving = false;
         body_complete = true;
         id.clear();
         trace_id = {};

@@ -5,7 +5,7 @@ Shared by tests/integration, tests/compat and tests/lifecycle, which find this f
 
 MONO_SERVER names the module that is run with `python -m` (default monoceros). With gunicorn the
 same tests show what is common ground; keep-alive then needs its threaded worker. MONO_ARGS adds
-options to every command line, such as another worker class.
+options to every command line, such as another worker class. MONO_PYTHON is the interpreter.
 
 Every test that has passed pays at its end for what must hold of any server (invariants.py). What a
 test provokes on purpose it announces: serve(..., expects=["KeyError: 1"]) or, at any
@@ -39,6 +39,7 @@ T = TypeVar("T")
 SERVER = os.environ.get("MONO_SERVER", "monoceros")
 MORE_ARGS = shlex.split(os.environ.get("MONO_ARGS", ""))
 IS_GUNICORN = SERVER == "gunicorn"
+PYTHON = os.environ.get("MONO_PYTHON", sys.executable)
 HERE = Path(__file__).resolve().parent
 APPS = HERE.parent / "integration" / "apps"
 BOOT_S_MAX = 30.0
@@ -59,6 +60,12 @@ def wait_for(condition: Callable[[], T], what: str, timeout_s: float = 10.0) -> 
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout_s} s: {what}")
         time.sleep(POLL_S)
+
+
+def can_import(module: str) -> bool:
+    """Whether the server's interpreter has it."""
+    command = [PYTHON, "-c", f"import {module}"]
+    return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -158,7 +165,7 @@ class Server:
         self.binds = list(binds)
         self.error_log = directory / "stderr.log"
         self.access_log = directory / "stdout.log"
-        self.command = [sys.executable, "-m", SERVER, "--workers", str(workers)]
+        self.command = [PYTHON, "-m", SERVER, "--workers", str(workers)]
         for bind in self.binds:
             self.command += ["--bind", bind]
         if IS_GUNICORN:

@@ -177,12 +177,6 @@ class Worker:
     def in_forked_child(self) -> None:
         """In a child that the application has forked, first of all."""
 
-    def stacks(self) -> str:
-        """Where this worker's threads are, and its tasks in workers that have some."""
-        from monoceros import stacks
-
-        return stacks.of_threads() + self.waiting()
-
     def waiting(self) -> str:
         """Where what is no thread waits: tasks, greenlets. Only Python can tell."""
         return ""

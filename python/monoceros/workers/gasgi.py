@@ -13,7 +13,7 @@ import sys
 import time
 from _thread import get_ident
 
-from monoceros import _core, forked
+from monoceros import _core, forked, stacks
 from monoceros.errors import RequestTimeout
 from monoceros.workers import FOREIGN_WORKERS
 from monoceros.workers.lifespan import Lifespan, LifespanFailure
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from monoceros.sock import BaseSocket
+    from monoceros.stacks import Stack
     from monoceros.workers.asgi_hearing import Hearing
 
 BEAT_SECONDS = 1.0
@@ -226,7 +227,11 @@ class ASGIWorker(EngineWorker):
             task.cancel()
 
     async def _handle(self, exchange: _core.Exchange) -> None:
-        failed = True
+        if self._has_deadlines:
+            exchange.task = asyncio.current_task(self.loop)  # eager tasks have just begun
+            if not exchange.enter():
+                self._count(exchange, failed=True)
+                return
         scope = self._scope(exchange)
         send = exchange.send
         hearing = None
@@ -235,40 +240,62 @@ class ASGIWorker(EngineWorker):
                 hearing = self._listen(scope, send)
                 send = hearing.send
             await self.wsgi(scope, exchange.receive, send)
-            failed = False
-        except RequestTimeout:
+        except BaseException as error:
+            self._end(exchange, scope, hearing, error)
+        else:
+            self._end(exchange, scope, hearing, None)
+
+    def _end(
+        self,
+        exchange: _core.Exchange,
+        scope: dict[str, Any],
+        hearing: Hearing | None,
+        error: BaseException | None,
+    ) -> None:
+        if self._has_deadlines and exchange.leave():
             self.tell_overdue()
-        except asyncio.CancelledError:
+        if error is not None:
+            self._explain(exchange, scope, error)
+        failed = error is not None
+        gone = exchange.gone
+        if not self._count(exchange, failed, scope["type"] == "http") and not failed and not gone:
+            self.log.error("The application left %s without a complete response.", _name(scope))
+        if hearing is not None and self.heard[1]:
+            self._after_request(*hearing.outcome())
+
+    def _count(self, exchange: _core.Exchange, failed: bool, http: bool = True) -> bool:
+        """The exchange is done. Whether its response was complete."""
+        self._forget(exchange.task)
+        exchange.task = None
+        complete = exchange.close(failed)
+        if http:
+            self.nr += 1
+            self.check_max_requests()
+        if not self.alive:
+            self._awake.set()
+        return complete
+
+    def _explain(
+        self, exchange: _core.Exchange, scope: dict[str, Any], error: BaseException
+    ) -> None:
+        """What the application raised."""
+        if isinstance(error, asyncio.CancelledError):
             if not exchange.gone:
                 self.log.warning("A request was cancelled: %s", _name(scope))
-        except _core.ClientDisconnected:
+        elif isinstance(error, _core.ClientDisconnected):
             self.log.debug("The client left: %s", _name(scope))
-        except Exception as error:
-            forked.leave_if_forked(self.pid, error)
-            name = scope.get("method", "WEBSOCKET")
-            self._handle_error(error, name, scope["path"], exchange.request_id)
-        except (SystemExit, KeyboardInterrupt) as error:
+        elif isinstance(error, SystemExit | KeyboardInterrupt):
             forked.leave_if_forked(self.pid, error)
             self.log.info("The application asked worker %s to leave", self.pid)
             self.alive = False
-        finally:
-            self._forget(exchange.task)
-            exchange.task = None
-            gone = exchange.gone
-            if not exchange.close(failed) and not failed and not gone:
-                self.log.error("The application left %s without a complete response.", _name(scope))
-            if hearing is not None and self.heard[1]:
-                self._after_request(*hearing.outcome())
-            if scope["type"] == "http":
-                self.nr += 1
-                self.check_max_requests()
-            if not self.alive:
-                self._awake.set()
+        elif not isinstance(error, RequestTimeout | GeneratorExit):
+            forked.leave_if_forked(self.pid, error)
+            name = scope.get("method", "WEBSOCKET")
+            self._handle_error(error, name, scope["path"], exchange.request_id)
 
     def _scope(self, exchange: _core.Exchange) -> dict[str, Any]:
         scope = exchange.scope()
         if self._has_deadlines:
-            exchange.task = asyncio.current_task(self.loop)  # eager tasks have just begun
             scope["extensions"]["monoceros"]["extend_timeout"] = exchange.extend_timeout
         return scope
 
@@ -284,23 +311,32 @@ class ASGIWorker(EngineWorker):
     # ---- request deadlines
 
     def waiting(self) -> str:
-        from monoceros import stacks
+        return stacks.grouped(stacks.of_tasks(asyncio.all_tasks(self.loop)))
 
-        return stacks.of_tasks(asyncio.all_tasks(self.loop))
+    def is_running(self, exchange: _core.Exchange) -> bool:
+        return exchange.task is asyncio.current_task(self.loop)
 
-    def interrupt(self, exchange: _core.Exchange) -> bool:
-        task = exchange.task
-        if task is None:
-            return False
-        if task is asyncio.current_task(self.loop):
-            return True
-        self.loop.call_soon_threadsafe(task.cancel)
-        return False
+    def stack_of(self, exchange: _core.Exchange, frame: FrameType | None) -> Stack:
+        if self.is_running(exchange):
+            return stacks.of_frame(frame)
+        return stacks.of_coroutine(exchange.task.get_coro())
+
+    def others(self, late: list[_core.Exchange]) -> list[tuple[str, Stack]]:
+        theirs = {exchange.task for exchange in late}
+        return stacks.of_tasks(asyncio.all_tasks(self.loop) - theirs)
+
+    def interrupt_soon(self, exchanges: list[_core.Exchange]) -> None:
+        self.loop.call_soon_threadsafe(self._interrupt, exchanges)
+
+    def _interrupt(self, exchanges: list[_core.Exchange]) -> None:
+        for exchange in exchanges:
+            if exchange.interrupt():
+                exchange.task.cancel()
 
     def _wake_on_signals(self) -> None:
         """The loop has its own way."""
 
-    def _wake_to_tell(self) -> None:
+    def wake_to_tell(self) -> None:
         self.loop.call_soon_threadsafe(self._awake.set)
 
     # ---- signals: plain handlers until the loop runs, which then calls these between callbacks

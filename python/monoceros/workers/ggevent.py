@@ -21,7 +21,7 @@ except ImportError:
         "The gevent worker needs gevent 24.10.1 or later: pip install gevent"
     ) from None
 
-from monoceros import _core, forked
+from monoceros import _core, forked, stacks
 from monoceros.errors import RequestTimeout
 from monoceros.workers.runner import EngineWorker
 
@@ -29,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
+    from monoceros.stacks import Stack
 
 BEAT_SECONDS = 1.0
 
@@ -122,21 +123,40 @@ class GeventWorker(EngineWorker):
         happened.wait(BEAT_SECONDS)
         exchange.waiter = None
 
-    def stacks(self) -> str:
-        return "\n".join(format_run_info()) + "\n"
-
     def waiting(self) -> str:
         return "\n".join(format_run_info(thread_stacks=False)) + "\n"
 
-    def interrupt(self, exchange: _core.Exchange) -> bool:
-        greenlet = exchange.task
-        if greenlet is gevent.getcurrent():
-            return True
-        if greenlet is not None:
-            greenlet.kill(RequestTimeout, block=False)
-        return False
+    # ---- request deadlines
 
-    def _wake_to_tell(self) -> None:
+    def is_running(self, exchange: _core.Exchange) -> bool:
+        return exchange.task is gevent.getcurrent()
+
+    def stack_of(self, exchange: _core.Exchange, frame: FrameType | None) -> Stack:
+        running = self.is_running(exchange)
+        return stacks.of_frame(frame if running else exchange.task.gr_frame)
+
+    def others(self, late: list[_core.Exchange]) -> list[tuple[str, Stack]]:
+        theirs = {id(exchange.task) for exchange in late}
+        found: list[tuple[str, Stack]] = []
+        for one in gc.get_objects():
+            # By type(), because asking a proxy for its class could run anything.
+            if not issubclass(type(one), gevent.Greenlet) or id(one) in theirs:
+                continue
+            if len(found) == stacks.TASKS_MAX:
+                break
+            found.append((f"Greenlet {id(one):#x}", stacks.of_frame(one.gr_frame)))
+        return found
+
+    def interrupt_soon(self, exchanges: list[_core.Exchange]) -> None:
+        get_hub().loop.run_callback_threadsafe(self._interrupt, exchanges)
+
+    def _interrupt(self, exchanges: list[_core.Exchange]) -> None:
+        """In the hub."""
+        for exchange in exchanges:
+            if exchange.interrupt():
+                exchange.task.throw(RequestTimeout)
+
+    def wake_to_tell(self) -> None:
         get_hub().loop.run_callback_threadsafe(self._awake.set)
 
     def _wake(self) -> None:

@@ -82,8 +82,16 @@ class ThreadWorker(EngineWorker):
     def _wake_main(self) -> None:
         Worker._wake(self)
 
-    def _wake_to_tell(self) -> None:
+    def _wake_on_signals(self) -> None:
+        """They end the main thread's wait, not the pilot's: they write to the worker's pipe."""
+
+    def wake_to_tell(self) -> None:
         self._wake_main()
+
+    def tell_overdue(self) -> None:
+        """By the main thread alone, which is woken for it."""
+        if threading.current_thread() is threading.main_thread():
+            super().tell_overdue()
 
     def check_max_requests(self) -> None:
         was_alive = self.alive

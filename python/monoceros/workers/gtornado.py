@@ -51,6 +51,8 @@ class TornadoWorker(Worker):
                 "request_buffering has no effect on tornado workers: WSGI applications get whole "
                 "bodies, tornado's own handlers have stream_request_body."
             )
+        if cfg.request_timeout:
+            log.warning("request_timeout has no effect on tornado workers.")
 
     @classmethod
     def setup(cls) -> None:

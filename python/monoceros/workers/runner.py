@@ -9,7 +9,7 @@ import time
 
 from monoceros import _core, compat
 from monoceros.errors import RequestTimeout
-from monoceros.workers.base import OVERDUE, Worker
+from monoceros.workers.base import Worker
 from monoceros.workers.error_stream import ErrorStream
 
 TYPE_CHECKING = False
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from monoceros.sock import BaseSocket
+    from monoceros.stacks import Stack
+    from monoceros.workers.deadlines import Deadlines
 
 DEBUG = 10  # logging.DEBUG, without importing logging
 # Of the log: by method, not by level, for loggers that count or override them.
@@ -62,6 +64,7 @@ class EngineWorker(Worker):
     nested = False  # an event loop drives the engine
     stream_bodies = False  # applications get requests at their heads
     engine: _core.Engine | None = None
+    deadlines: Deadlines | None = None  # with request_timeout
     _access_in_core = False
     _end_at = 0.0  # of the drain, monotonic; 0: it has not begun
     heard = (False, False)  # whether anybody in Python listens to requests: before, after
@@ -91,6 +94,8 @@ class EngineWorker(Worker):
 
     def close_access_log(self) -> None:
         """However the worker ends: lines of the access log that found no room are counted."""
+        if self.deadlines is not None:
+            self.deadlines.close()
         if self.engine is not None:
             self.engine.close_access_log()
             self.say_journal()
@@ -154,22 +159,27 @@ class EngineWorker(Worker):
         -1: serve_wsgi returns, or the next beat finds it."""
         return -1
 
-    def _place(self) -> tuple[_core.Scoreboard, int, int, int, int, int] | None:
+    def _place(self) -> tuple[_core.Scoreboard, int, int, int, int, int, int] | None:
         """Where the engine stands in its server; None without one."""
         if self.scoreboard is None or self.slot is None:
             return None
         sender, receiver = (-1, -1) if self.nested else self.relay
-        number = OVERDUE if self.cfg.request_timeout else 0
-        return (self.scoreboard, self.slot, sender, receiver, self._master_fd, number)
+        overdue = stuck = 0
+        if self.cfg.request_timeout:
+            from monoceros.workers import deadlines
+
+            overdue, stuck = deadlines.numbers(self)
+        return (self.scoreboard, self.slot, sender, receiver, self._master_fd, overdue, stuck)
 
     def start_engine(self) -> None:
         """The engine, and the signals that concern it; in the main thread."""
         self.engine = self.open_engine()
-        self._stories: list[tuple[str, str]] = []
         self._has_deadlines = self.cfg.request_timeout != 0  # asked for each request
-        if self._has_deadlines:
-            signal.signal(OVERDUE, self.handle_overdue)
-            self._record_overdue()
+        if self._has_deadlines and self.slot is not None:
+            from monoceros.workers.deadlines import Deadlines
+
+            self.deadlines = Deadlines(self, self.engine)
+            self.deadlines.open()
         self._wake_on_signals()
         if self.cfg.warmup_path:
             self.engine.warm_up(self.cfg.warmup_path)
@@ -279,8 +289,11 @@ class EngineWorker(Worker):
 
     # ---- what the engine calls
 
-    def _handle_error(self, error: BaseException, method: str, uri: str, request_id: str) -> None:
-        if isinstance(error, RequestTimeout):
+    def _handle_error(
+        self, error: BaseException | None, method: str, uri: str, request_id: str
+    ) -> None:
+        """None: the request ended as if it had not been interrupted."""
+        if error is None or isinstance(error, RequestTimeout):
             return self.tell_overdue()
         info = (type(error), error, error.__traceback__)
         words = "Error handling request %s %s (request id %s)"
@@ -308,56 +321,32 @@ class EngineWorker(Worker):
         except Exception:
             self.log.exception("Exception in post_request hook")
 
-    # ---- request deadlines (docs/adr/0013)
-
-    def handle_overdue(self, sig: int, frame: FrameType | None) -> None:
-        """In the main thread, wherever it is: interrupts applications; the log is for later."""
-        assert self.engine is not None
-        here_is_late = False
-        for late in self.engine.interrupt_overdue(RequestTimeout):
-            here, exchange = late[:2]
-            self._stories.append(self._story(*late[2:]))
-            here_is_late |= here if exchange is None else self.interrupt(exchange)
-        self._wake_to_tell()
-        if here_is_late:
-            raise RequestTimeout
-
-    def _record_overdue(self) -> None:
-        """The stacks go to the black box first: for the master, should Python not come to run."""
-        if self.black_box >= 0:
-            import faulthandler
-
-            faulthandler.register(OVERDUE, file=self.black_box, all_threads=True, chain=True)
-
-    def interrupt(self, exchange: _core.Exchange) -> bool:
-        """Nested workers: ends a request's task or greenlet. True: it is the code we are in."""
-        raise NotImplementedError
-
-    def _story(
-        self, request_id: str, method: str, target: str, client: str, milliseconds: int
-    ) -> tuple[str, str]:
-        text = (
-            f"Request timed out: {method} {target} (request id {request_id}, client "
-            f"{client or 'unix'}) had run for {milliseconds / 1000:.1f} s; it was "
-            f"answered with 504 and is interrupted\n{self.stacks()}"
-        )
-        return request_id, text
-
-    def _wake_to_tell(self) -> None:
-        """Ends the wait of the loop that calls say_journal()."""
+    # ---- request deadlines (docs/adr/0013): what workers/deadlines.py asks for
 
     def tell_overdue(self) -> None:
-        """One event a request. The master tells in our place when we cannot."""
-        if not self._stories:
-            return
-        while self._stories:
-            request_id, text = self._stories.pop(0)
-            assert self.scoreboard is not None and self.slot is not None
-            if self.scoreboard.tell(self.slot, request_id):
-                self.log.error("%s", text)
-        if self.black_box >= 0:  # what it holds has been told
-            os.ftruncate(self.black_box, 0)
-            os.lseek(self.black_box, 0, os.SEEK_SET)
+        if self.deadlines is not None:
+            self.deadlines.tell()
+
+    def wake_to_tell(self) -> None:
+        """Ends the wait of the loop that calls say_journal()."""
+
+    # The rest is for nested workers, whose requests are no threads. In the main thread's handler.
+
+    def is_running(self, exchange: _core.Exchange) -> bool:
+        """Whether it is the code that the main thread is in."""
+        raise NotImplementedError
+
+    def stack_of(self, exchange: _core.Exchange, frame: FrameType | None) -> Stack:
+        """Where its task or greenlet is; frame: where the main thread is."""
+        raise NotImplementedError
+
+    def others(self, late: list[_core.Exchange]) -> list[tuple[str, Stack]]:
+        """Name and stack of tasks or greenlets that are not of these requests."""
+        return []
+
+    def interrupt_soon(self, exchanges: list[_core.Exchange]) -> None:
+        """Ends their tasks or greenlets, from the loop."""
+        raise NotImplementedError
 
     # ---- signals
 
