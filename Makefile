@@ -33,7 +33,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt fuzz docs clean setup test-pythons soak-lifecycle autobahn tsan
-.PHONY: $(TEST_STAGES) tidy real-software
+.PHONY: $(TEST_STAGES) tidy real-software soak-deadlines
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | \
@@ -66,6 +66,10 @@ fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
 
 soak-lifecycle: setup  ## Reloads, upgrades, recycles, restarts, kills under load: whole numbers
 	@MONO_SOAK=1 $(BIN)/python -m pytest tests/lifecycle --durations=0
+
+soak-deadlines: setup  ## 200 requests late at once, 20 times in each worker class; 15 minutes
+	@MONO_LATE_ROUNDS=20 $(BIN)/python -m pytest tests/integration/test_late_crowds.py \
+	    --timeout 900 --durations=0
 
 tsan:  ## C++ tests of what threads and processes share, under ThreadSanitizer
 	@cmake --preset tsan > /dev/null

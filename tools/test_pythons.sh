@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds the wheel under every Python >= 3.10 at hand (the system's, pyenv's, those on PATH),
-# installs it into an environment of its own, and lets tools/smoke.py serve a request with it.
+# installs it into an environment of its own, and lets tools/smoke.py serve a request with it, and
+# a test ask for much at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,7 +32,9 @@ while read -r version python; do
             > "$log" 2>&1 &&
         "$home/bin/python" -m pip install --disable-pip-version-check "$home"/dist/*.whl \
             >> "$log" 2>&1 &&
-        "$home/bin/python" tools/smoke.py; then
+        "$home/bin/python" tools/smoke.py &&
+        MONO_PYTHON=$PWD/$home/bin/python .venv/bin/python -m pytest -q \
+            tests/integration/test_late_crowds.py; then
         tried=$((tried + 1))
     else
         tail -n 30 "$log" || true
