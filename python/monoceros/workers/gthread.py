@@ -82,9 +82,6 @@ class ThreadWorker(EngineWorker):
     def _wake_main(self) -> None:
         Worker._wake(self)
 
-    def _wake_on_signals(self) -> None:
-        """They end the main thread's wait, not the pilot's: they write to the worker's pipe."""
-
     def wake_to_tell(self) -> None:
         self._wake_main()
 
