@@ -200,8 +200,9 @@ class Engine final : private os::ForkParty {
     // engine_drain.cpp. No more connections; every answer closes its own; idle ones get a moment to
     // send a request. `for_good`: nobody accepts from the listeners after us. Then what their
     // queues hold is served too, and they are closed: their descriptors refer to /dev/null from
-    // then on.
-    void drain(bool for_good);
+    // then on. hold_ms: so long a drain that siblings survive is not complete: it may become one
+    // for good.
+    void drain(bool for_good, int64_t hold_ms = 0);
     // Nothing is left, and nothing will be served any more. Ask again after each turn.
     bool drained();
 
@@ -459,6 +460,7 @@ class Engine final : private os::ForkParty {
     int64_t looked_ms_ = 0;  // into the poller
     int64_t drain_idle_at_ms_ = 0;
     int64_t hurry_at_ms_ = 0;
+    int64_t hold_until_ms_ = 0;
     int64_t closing_at_ms_ = 0;  // of the listeners, in a stop for good
     int64_t resume_at_ms_ = 0;   // listeners that ran out of descriptors
     int64_t descriptors_said_ms_ = INT64_MIN / 2;
@@ -469,7 +471,8 @@ class Engine final : private os::ForkParty {
     bool has_pilot_ = false;
     bool listeners_paused_ = false;
     bool draining_ = false;
-    bool for_good_ = false;  // the whole server stops, and we are not done
+    bool for_good_ = false;       // the whole server stops, and we are not done
+    bool told_for_good_ = false;  // whatever has become of it
     bool sockets_told_ = false;
     bool drained_ = false;
     bool standby_flying_ = false;

@@ -23,9 +23,10 @@ constexpr int64_t kBacklogMs = 100;      // for connections that stand and have 
 
 }  // namespace
 
-void Engine::drain(bool for_good) {
+void Engine::drain(bool for_good, int64_t hold_ms) {
     Lock lock(mutex_);
     begin_drain(for_good);
+    if (!told_for_good_) hold_until_ms_ = now_ms_ + hold_ms;
     lock.unlock();
     wake();
 }
@@ -34,14 +35,16 @@ void Engine::begin_drain(bool for_good) {
     look_at_clock();
     bool first = !draining_;
     draining_ = true;
-    if (for_good && !for_good_) {
+    bool anew = for_good && !std::exchange(told_for_good_, true);
+    if (anew) {
         for_good_ = true;
+        hold_until_ms_ = 0;
         for (int fd : listeners_) os::accept_at_once(fd);
         closing_at_ms_ = now_ms_ + std::max(kBacklogMs, options_.limits.drain_delay_ms);
     } else if (!for_good_) {
         pause_listeners();
     }
-    if (first || for_good) {
+    if (first || anew) {
         int64_t accepted_until_ms = std::max(now_ms_, closing_at_ms_);
         drain_idle_at_ms_ = accepted_until_ms + kDrainIdleMs;
         hurry_at_ms_ = accepted_until_ms + options_.limits.hurry_ms;
@@ -128,8 +131,8 @@ void Engine::hurry() {
 }
 
 bool Engine::drain_complete() const {
-    return draining_ && closing_at_ms_ == 0 && links_.size() == 0 && busy_ == 0 &&
-           ready_head_ == nullptr;
+    return draining_ && now_ms_ >= hold_until_ms_ && closing_at_ms_ == 0 && links_.size() == 0 &&
+           busy_ == 0 && ready_head_ == nullptr;
 }
 
 // In a stop of the whole server an idle worker stays while others have requests waiting.
@@ -140,13 +143,13 @@ bool Engine::siblings_wait() const {
 bool Engine::drained() {
     Lock lock(mutex_);
     if (drained_) return true;
+    look_at_clock();
     if (!drain_complete()) return false;
     if (siblings_wait()) return false;
     for_good_ = false;
     publish_load();
     // In sequence with the look at the others below: of two that leave at once, one sees both.
     if (relay_.open()) options_.board->slot(options_.board_slot).open.store(0);
-    look_at_clock();
     // What was sent before is ours, if nobody else's: the last to close sees all others closed.
     // Once: whoever hears that nothing is left may be gone already.
     drained_ = !relay_.open() || options_.board->has_open_sibling(options_.board_slot) ||

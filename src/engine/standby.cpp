@@ -103,10 +103,11 @@ void Engine::run_standby() {
 
 // C code may hold the GIL, so that the worker's Python does not hear of it.
 void Engine::notice_stop() {
-    if (draining_ || options_.board == nullptr) return;
+    if (told_for_good_ || options_.board == nullptr) return;
     const board::Slot& mine = options_.board->slot(options_.board_slot);
     const bool for_good = options_.board->header().stopping.load(std::memory_order_relaxed) != 0;
-    if (for_good || mine.leaving.load(std::memory_order_relaxed) != 0) begin_drain(for_good);
+    const bool leaving = mine.leaving.load(std::memory_order_relaxed) != 0;
+    if (for_good || (leaving && !draining_)) begin_drain(for_good);
 }
 
 // When half of a crowd has left, what it took goes back to the system. Not while connections merely

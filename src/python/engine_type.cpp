@@ -225,10 +225,13 @@ PyObject* wake(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
-PyObject* drain(PyObject* self, PyObject* for_good) {
+PyObject* drain(PyObject* self, PyObject* args) {
+    int for_good = 0;
+    long long hold_ms = 0;
+    if (!PyArg_ParseTuple(args, "p|L:drain", &for_good, &hold_ms)) return nullptr;
     parts_of(self)->serving.store(Serving::kDraining, std::memory_order_release);
     WithoutGil without;
-    parts_of(self)->engine->drain(for_good == Py_True);
+    parts_of(self)->engine->drain(for_good != 0, hold_ms);
     Py_RETURN_NONE;
 }
 
@@ -318,8 +321,9 @@ PyMethodDef methods[] = {
     {"fileno", get_fileno, METH_NOARGS, "Readable when turn() has something to do."},
     {"wake", wake, METH_NOARGS,
      "Makes every serve_wsgi return after its current request, until drain() has been called."},
-    {"drain", drain, METH_O,
-     "drain(for_good): no new connections; every answer closes its own. serve_wsgi may be called "
+    {"drain", drain, METH_VARARGS,
+     "drain(for_good, hold_ms=0): no new connections; every answer closes its own. serve_wsgi may "
+     "be called "
      "again. for_good: nobody accepts after us; the listeners' descriptors become useless."},
     {"warm_up", warm_up, METH_O, "warm_up(path): asks the application before anybody else does."},
     {"insure", insure, METH_NOARGS,

@@ -117,6 +117,12 @@ PyObject* set_stopping(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
+PyObject* get_leaving(PyObject* self, PyObject* index) {
+    board::Slot* slot = slot_argument(self, index);
+    if (slot == nullptr) return nullptr;
+    return PyBool_FromLong(slot->leaving.load(std::memory_order_acquire) != 0);
+}
+
 PyObject* set_leaving(PyObject* self, PyObject* index) {
     board::Slot* slot = slot_argument(self, index);
     if (slot == nullptr) return nullptr;
@@ -199,6 +205,7 @@ PyMethodDef methods[] = {
     {"requests", requests, METH_O, "How many requests the slot's worker has accepted."},
     {"clear", clear, METH_O, "Empties a slot, its counters being added to the dead workers'."},
     {"set_stopping", set_stopping, METH_NOARGS, "The whole server stops: nobody accepts after us."},
+    {"leaving", get_leaving, METH_O, "leaving(slot): whether the master has told it to go."},
     {"set_leaving", set_leaving, METH_O, "set_leaving(slot): its worker is told to go."},
     {"stopping", stopping, METH_NOARGS, "Whether set_stopping() was called."},
     {"note_senders", note_senders, METH_O,

@@ -29,6 +29,7 @@ else:
 
 
 OVERDUE = signal.SIGRTMIN + 5  # the engine to the main thread: requests are overdue
+MASTER_SECONDS = 1.0  # how long a worker that others have told to leave waits for its master
 
 
 class Worker:
@@ -83,6 +84,7 @@ class Worker:
         self.held = ""  # the requests that it held when it was aborted
         self.relay: tuple[int, int] = (-1, -1)
         self._said_ready = False
+        self._waits_until = 0.0  # for the master's word, monotonic
 
     def __str__(self) -> str:
         return f"<Worker {self.pid}>"
@@ -261,6 +263,16 @@ class Worker:
         self.alive = False
         if not self.booted:  # an application that is still loading has nothing to finish
             sys.exit(0)
+
+    def note_teller(self) -> None:
+        """After a TERM. One that is not from the master may be meant for the whole server: systemd
+        and others tell all its processes at once. Then the master's word follows, and this worker
+        stays for it, a moment at most: if it left first, who stands in the kernel's queue would be
+        lost."""
+        if self.scoreboard is None or self.slot is None or not self._said_ready:
+            return
+        if not self.scoreboard.stopping() and not self.scoreboard.leaving(self.slot):
+            self._waits_until = time.monotonic() + MASTER_SECONDS
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         self.alive = False

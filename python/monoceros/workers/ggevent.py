@@ -38,6 +38,7 @@ class GeventWorker(EngineWorker):
     """`worker_connections` greenlets at once; blocking calls of patched modules cooperate."""
 
     nested = True
+    _quitting = False
 
     def patch(self) -> None:
         monkey.patch_all()
@@ -165,7 +166,9 @@ class GeventWorker(EngineWorker):
             gevent.spawn(self._awake.set)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
-        gevent.spawn(super().handle_quit, sig, frame)
+        if not self._quitting:  # a second greenlet would raise its SystemExit in the first's end
+            self._quitting = True
+            gevent.spawn(super().handle_quit, sig, frame)
 
     def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
         gevent.spawn(super().handle_usr1, sig, frame)

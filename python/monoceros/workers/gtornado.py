@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 BEAT_MS = 1000
 DRAIN_STEP_S = 0.05
+BACKLOG_SECONDS = 0.1
 
 
 class TornadoWorker(Worker):
@@ -113,6 +114,11 @@ class TornadoWorker(Worker):
         self._told = asyncio.Event()
         if self.alive:
             await self._told.wait()
+        while time.monotonic() < self._waits_until and not self._server_stops():
+            await asyncio.sleep(DRAIN_STEP_S)
+        if self._server_stops():
+            # Nobody accepts after us: whoever the kernel has let in gets in.
+            await asyncio.sleep(BACKLOG_SECONDS + self.cfg.drain_delay)
         self.server.stop()
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while not await self.server.close_idle() and time.monotonic() < deadline:
@@ -120,6 +126,9 @@ class TornadoWorker(Worker):
         left = len(self.server.busy)
         if left:
             self.log.warning("%d connections were still open after graceful_timeout.", left)
+
+    def _server_stops(self) -> bool:
+        return self.scoreboard is not None and self.scoreboard.stopping()
 
     def _beat(self) -> None:
         self.notify()
@@ -166,6 +175,7 @@ class TornadoWorker(Worker):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.alive:
+            self.note_teller()
             super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:

@@ -67,6 +67,7 @@ class EngineWorker(Worker):
     deadlines: Deadlines | None = None  # with request_timeout
     _access_in_core = False
     _end_at = 0.0  # of the drain, monotonic; 0: it has not begun
+    _for_good = False
     heard = (False, False)  # whether anybody in Python listens to requests: before, after
 
     def load_wsgi(self) -> None:
@@ -265,13 +266,18 @@ class EngineWorker(Worker):
         self.warn_of_open_connections()
 
     def begin_drain(self) -> None:
-        """For good where nobody accepts from our listeners after us. Once; signal handlers too."""
+        """For good where nobody accepts from our listeners after us; a drain that began otherwise
+        may become one. Signal handlers call it too."""
         assert self.engine is not None
-        if self._end_at:
-            return
         stopping = self.scoreboard is not None and self.scoreboard.stopping()
         for_good = stopping or bool(self.cfg.reuse_port)
-        self.engine.drain(for_good)
+        if self._end_at and (self._for_good or not for_good):
+            return
+        self._for_good = for_good
+        hold_s = max(0.0, self._waits_until - time.monotonic())
+        self.engine.drain(for_good, int(hold_s * 1000))
+        if self._end_at:
+            return  # the master's deadline stays as well
         grace = self.cfg.graceful_timeout
         grace_ends = time.monotonic() + grace + (self.cfg.drain_delay if for_good else 0)
         self._end_at = grace_ends + self.cfg.stream_grace
@@ -279,6 +285,7 @@ class EngineWorker(Worker):
     def is_draining(self) -> bool:
         """Whether there is still something to wait for. Call it between two turns."""
         assert self.engine is not None
+        self.begin_drain()
         return time.monotonic() < self._end_at and not self.engine.drained
 
     def warn_of_open_connections(self) -> None:
@@ -351,6 +358,7 @@ class EngineWorker(Worker):
     # ---- signals
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.note_teller()
         super().handle_exit(sig, frame)
         self._wake()
 
