@@ -93,15 +93,16 @@ void Engine::give_up_on_python(Lock& lock) {
     if (news) os::ring(options_.master_fd);
 }
 
-// It has ended by itself between its deadline and whoever would have collected it.
+// It has ended by itself, or did not begin, before anybody collected it.
 void Engine::tell_untold(const Exchange& exchange) {
     if (!recorder_.advance_story(exchange, board::Story::kTold)) return;
     const std::string& host = exchange.peer.host;
-    say(Severity::kError, "Request timed out: " + std::string(exchange.text(exchange.head.method)) +
-                              " " + std::string(exchange.text(exchange.head.target)) +
-                              " (request id " + std::string(exchange.request_id()) + ", client " +
-                              (host.empty() ? "unix" : host) +
-                              ") was answered with 504, and ended before it could be interrupted");
+    say(Severity::kError,
+        "Request timed out: " + std::string(exchange.text(exchange.head.method)) + " " +
+            std::string(exchange.text(exchange.head.target)) + " (request id " +
+            std::string(exchange.request_id()) + ", client " + (host.empty() ? "unix" : host) +
+            ") was answered with 504, and " +
+            (exchange.entered ? "ended before it could be interrupted" : "had not begun"));
 }
 
 bool Engine::has_overdue() {

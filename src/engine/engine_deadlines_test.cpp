@@ -261,6 +261,20 @@ TEST(Deadline, WhatEndsUncollectedIsToldAllTheSame) {
               std::string::npos);
 }
 
+TEST(Deadline, WhatDidNotBeginIsToldAllTheSame) {
+    Server server(hurried(50));
+    Client client = server.client();
+    client.get("/");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    ASSERT_TRUE(client.response().has_value());
+    EXPECT_FALSE(server->enter_application(*exchange));
+    server->abandon(*exchange);
+    std::vector<JournalEntry> journal = server->take_journal();
+    ASSERT_EQ(journal.size(), 1u);
+    EXPECT_NE(journal[0].text.find("had not begun"), std::string::npos);
+}
+
 TEST(Deadline, TheMasterIsToldWhenNobodyCollects) {
     os::SharedMemory memory(board::Scoreboard::bytes(1));
     board::Scoreboard board(memory.data(), 1);
