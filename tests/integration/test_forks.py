@@ -98,6 +98,7 @@ UNFIT = {
 def test_every_way_to_fork(name: str, serve: StartServer) -> None:
     """Answers stay in step on a kept connection, whatever the children do."""
     server = start(serve, name)
+    server.announce("the child's own fault")
     (worker,) = server.worker_pids()
     with Client(server.address) as client:
         for path, said in ANSWERS.items():
@@ -187,6 +188,7 @@ def test_other_requests_do_not_go_on_in_a_child(name: str, serve: StartServer) -
 def test_a_loop_does_not_go_on_in_a_child(name: str, serve: StartServer) -> None:
     """A child that awaits has come back to the parent's loop: it ends."""
     server = start(serve, name)
+    server.announce("no running event loop")  # in the child, when it awaits
     (worker,) = server.worker_pids()
     with ThreadPoolExecutor(3) as clients:
         slow = [clients.submit(fetch, server.address, "/slow") for _ in range(3)]

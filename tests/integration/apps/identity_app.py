@@ -17,7 +17,7 @@ def told(own, field):
 
 def wsgi(environ, start_response):
     if environ["PATH_INFO"] == "/raise":
-        raise RuntimeError("as asked")
+        raise RuntimeError("on purpose")
     names = [name for name in environ if name.startswith("monoceros.")]
     own = {name.removeprefix("monoceros."): environ[name] for name in names}
     headers = [("X-Request-ID", "own")] if environ["PATH_INFO"] == "/own" else []
@@ -29,7 +29,7 @@ async def asgi(scope, receive, send):
     if scope["type"] == "lifespan":
         return
     if scope["path"] == "/raise":
-        raise RuntimeError("as asked")
+        raise RuntimeError("on purpose")
     own = scope["extensions"]["monoceros"]
     body = told(own, dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1") or None)
     headers = [(b"x-request-id", b"own")] if scope["path"] == "/own" else []
