@@ -53,6 +53,7 @@ def site(
         subprocess.run(command, env={**os.environ, **env}, check=True, timeout=60)
     arguments = ["--access-logfile", "-"]
     with Server(FRAMEWORKS[name], *arguments, directory=directory, workers=2, env=env) as server:
+        server.announce(descriptors=8)  # temporary files of uploads, until Python collects them
         yield Site(name, server)
 
 
