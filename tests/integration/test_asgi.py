@@ -447,6 +447,7 @@ def test_departures_before_anybody_looks(serve: StartServer) -> None:
 
 def test_body_limits(serve: StartServer) -> None:
     server = serve(APP, "-k", "asgi", "--limit-request-body", "1000")
+    server.announce("the client left")
     with Client(server.address) as client:
         client.send(request("/digest", "POST", {"Content-Length": "1001"}))
         assert client.response().status == 413

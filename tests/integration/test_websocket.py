@@ -385,6 +385,7 @@ def test_drain(serve: StartServer, loop: str, signum: int) -> None:
 
 def test_they_do_not_count_for_max_requests(serve: StartServer, loop: str) -> None:
     server = serve(APP, *ASGI, loop, "--max-requests", "5")
+    server.announce(descriptors=2)  # the worker is a new one
     for _ in range(8):
         talk(server, "/leave-after", until_closed)
     assert "Autorestarting" not in server.log()
