@@ -332,8 +332,6 @@ def test_greenlets_sleep_side_by_side(green: Server) -> None:
 
 
 def test_sockets_processes_and_threads_cooperate(green: Server) -> None:
-    if "libuv" in str(green.directory) or "libuv" in str(green.env.get("GEVENT_LOOP")):
-        pytest.xfail("GEVENT_LOOP=libuv: a child process behind the fork hook, not mended yet")
     answers, seconds = at_once(green, f"/fetch?url={green.url}/sleep%3Fs=0.5%26token={{}}", 10)
     assert answers == [b"fetched %d" % number for number in range(10)]
     assert seconds < 3

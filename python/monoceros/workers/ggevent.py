@@ -69,7 +69,10 @@ class GeventWorker(EngineWorker):
             current.parent = RawGreenlet(lambda *_: forked.leave(), hub.parent)
             hub.parent = current
         hub._threadpool = hub._resolver = None
-        hub.destroy(destroy_loop=True)
+        # libuv can neither be forked nor left from inside its callbacks: there the hub stays, over
+        # an empty epoll set, and only its timers still wake greenlets.
+        if not type(hub.loop).__module__.startswith("gevent.libuv"):
+            hub.destroy(destroy_loop=True)
 
     def run(self) -> None:
         self._awake = event.Event()
