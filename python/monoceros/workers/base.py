@@ -264,6 +264,10 @@ class Worker:
         if not self.booted:  # an application that is still loading has nothing to finish
             sys.exit(0)
 
+    def server_stops(self) -> bool:
+        """Whether the master has said that nobody serves after us."""
+        return self.scoreboard is not None and self.scoreboard.stopping()
+
     def note_teller(self) -> None:
         """After a TERM. One that is not from the master may be meant for the whole server: systemd
         and others tell all its processes at once. Then the master's word follows, and this worker
@@ -271,7 +275,7 @@ class Worker:
         lost."""
         if self.scoreboard is None or self.slot is None or not self._said_ready:
             return
-        if not self.scoreboard.stopping() and not self.scoreboard.leaving(self.slot):
+        if not self.server_stops() and not self.scoreboard.leaving(self.slot):
             self._waits_until = time.monotonic() + MASTER_SECONDS
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:

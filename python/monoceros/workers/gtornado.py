@@ -114,9 +114,9 @@ class TornadoWorker(Worker):
         self._told = asyncio.Event()
         if self.alive:
             await self._told.wait()
-        while time.monotonic() < self._waits_until and not self._server_stops():
+        while time.monotonic() < self._waits_until and not self.server_stops():
             await asyncio.sleep(DRAIN_STEP_S)
-        if self._server_stops():
+        if self.server_stops():
             # Nobody accepts after us: whoever the kernel has let in gets in.
             await asyncio.sleep(BACKLOG_SECONDS + self.cfg.drain_delay)
         self.server.stop()
@@ -126,9 +126,6 @@ class TornadoWorker(Worker):
         left = len(self.server.busy)
         if left:
             self.log.warning("%d connections were still open after graceful_timeout.", left)
-
-    def _server_stops(self) -> bool:
-        return self.scoreboard is not None and self.scoreboard.stopping()
 
     def _beat(self) -> None:
         self.notify()

@@ -269,8 +269,7 @@ class EngineWorker(Worker):
         """For good where nobody accepts from our listeners after us; a drain that began otherwise
         may become one. Signal handlers call it too."""
         assert self.engine is not None
-        stopping = self.scoreboard is not None and self.scoreboard.stopping()
-        for_good = stopping or bool(self.cfg.reuse_port)
+        for_good = self.server_stops() or bool(self.cfg.reuse_port)
         if self._end_at and (self._for_good or not for_good):
             return
         self._for_good = for_good
