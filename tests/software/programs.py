@@ -23,7 +23,6 @@ class Program:
     env: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()  # services: postgres, redis
     boot_s_max: float = 60.0
-    reloads: bool = True  # a HUP is part of the test
 
 
 def served(app: str, *args: str) -> list[str]:
@@ -183,7 +182,6 @@ PROGRAMS = [
         ],
         {"/health": "OK", "/version": "."},
         boot_s_max=240,
-        reloads=True,
     ),
     Program(
         "superset",

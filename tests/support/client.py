@@ -106,6 +106,17 @@ class Client:
             if pause_s:
                 time.sleep(pause_s)
 
+    def drip(self, seconds_max: float, pause_s: float = 0.2) -> None:
+        """Sends a byte at a time until something comes back, or the time is over."""
+        self.sock.settimeout(pause_s)
+        end = time.monotonic() + seconds_max
+        while time.monotonic() < end and not self.buffer:
+            self.send(b"x")
+            try:
+                self.fill()
+            except TimeoutError:
+                pass
+
     def fill(self) -> None:
         """Receives something more."""
         try:
