@@ -58,8 +58,7 @@ void ConnectionDriver::note_request() {
     session::Exchange& exchange = *connection_.exchange();
     const char* buffer = exchange.bytes.data();
     note_head({buffer, exchange.head, exchange.scheme, exchange.script_name}, events_);
-    const bool in_place = connection_.phase() == Phase::kBody && !exchange.body.spilled() &&
-                          exchange.head.body == http::BodyKind::kLength;
+    const bool in_place = connection_.phase() == Phase::kBody && exchange.body.in_place();
     // A body in its place has its size from the beginning.
     const std::string body = in_place
                                  ? std::string(exchange.bytes.view().substr(exchange.head.length))
