@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import select
 import sys
+import time
 
 from monoceros import (
     SERVER,
     __version__,
     _core,
     compat,
+    daemon,
     forked,
     obituary,
     offspring,
@@ -42,6 +44,7 @@ else:
     import _signal as signal  # signal itself imports enum and more
 
 SLOTS = 1024  # of the scoreboard; half of it is the largest number of workers
+STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 PROMOTION_POLL_MS = 1000  # where the kernel does not tell of the older master's end
 
 
@@ -84,6 +87,7 @@ class Arbiter:
         self.relay = sock.RelayPair()
         self._killed: set[int] = set()  # by ourselves
         self._look_again_ms = -1  # at overdue requests
+        self._moved = False  # the configuration being read has other addresses
         self._watchdog_s: float | None = None
         self._old_master_fd = -1  # readable once the master that started this one has ended
         self.configured_workers: int | None = None  # as hooks and signals have changed it since
@@ -203,8 +207,8 @@ class Arbiter:
         self._hook("when_ready", self)
 
     def say_where(self) -> None:
-        urls = ",".join(str(listener) for listener in self.LISTENERS)
-        self.log.info("Listening at: %s (%s)", urls, self.pid)
+        urls = [*map(str, self.LISTENERS), *sock.own_urls(self.cfg)]
+        self.log.info("Listening at: %s (%s)", ",".join(urls), self.pid)
 
     def pidfile_name(self) -> str | None:
         name: str | None = self.cfg.pidfile
@@ -219,6 +223,8 @@ class Arbiter:
         if name is not None:
             self.pidfile = Pidfile(name)
             self.pidfile.create(self.pid)
+            if self.pidfile.foreign:
+                self.log.warning("%s named %s. It is written anew.", name, self.pidfile.foreign)
 
     def init_signals(self) -> None:
         """Each signal becomes a byte in the wake-up pipe, which keeps their order."""
@@ -243,8 +249,18 @@ class Arbiter:
         handed = reexec.inherited_fds()
         if self.master_pid and not fds:
             fds = handed
-        if not self.cfg.reuse_port:
-            self.LISTENERS = sock.create_sockets(self.cfg, self.log, fds)
+        self.LISTENERS = sock.create_sockets(self.cfg, self.log, fds, self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        """Before there are workers: a stop does not wait for an address."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if not self._poller.poll(left * 1000):
+                return
+            numbers = [byte for byte in os.read(self.PIPE[0], 65536) if byte]
+            if STOPS.intersection(numbers):
+                raise HaltServer("Told to stop before it listened.", 0)
+            self.SIG_QUEUE += numbers
 
     # ---- the loop
 
@@ -295,6 +311,8 @@ class Arbiter:
             self._promote()
         for number in numbers:
             self._do(self.supervisor.signal(number))
+        if self.rollout.wait_ms() == 0:
+            self.rollout.try_again()
         self._do(self.supervisor.tick())
         if self.cfg.request_timeout:
             workers = list(self.WORKERS.values())
@@ -309,6 +327,7 @@ class Arbiter:
         assert self.supervisor is not None
         numbers, self.SIG_QUEUE = self.SIG_QUEUE, []
         waits = [0] if numbers else [self.supervisor.wake_in_ms(), self._look_again_ms]
+        waits.append(self.rollout.wait_ms())
         if self.master_pid or self.cfg.enable_backlog_metric:
             waits.append(PROMOTION_POLL_MS)
         if self._watchdog_s is not None:
@@ -422,6 +441,7 @@ class Arbiter:
         self.log.reopen_files()
 
     def _do_ready(self) -> None:
+        daemon.say_started()
         systemd.sd_notify(f"READY=1\nSTATUS={serve_text(self)}", self.log)
 
     def _do_close_listeners(self) -> None:
@@ -435,8 +455,7 @@ class Arbiter:
 
     def owns_files(self) -> bool:
         """Whether unix sockets are this master's to remove."""
-        shared = self.systemd or self.cfg.reuse_port
-        return not (shared or self.reexec_pid or self.master_pid)
+        return not (self.systemd or self.reexec_pid or self.master_pid)
 
     # ---- fork
 
@@ -467,6 +486,7 @@ class Arbiter:
 
     def forget_being_master(self) -> None:
         """In a worker."""
+        daemon.forget_command()
         os.close(self.PIPE[0])
         if self._old_master_fd >= 0:
             os.close(self._old_master_fd)
@@ -480,8 +500,11 @@ class Arbiter:
     # ---- reload (rollout.py)
 
     def _do_reload(self) -> None:
+        self.rollout.reload()
+
+    def answer_reload(self, good: bool) -> None:
         assert self.supervisor is not None
-        if self.rollout.reload():
+        if good:
             self._do(self.supervisor.reloaded(**self._policy()))
         else:
             self._do(self.supervisor.reload_failed())
@@ -504,7 +527,12 @@ class Arbiter:
         self.app.reload()
         self.setup(self.app)
         self.log.reopen_files()
-        if self.cfg.address != old_addresses and not self.systemd and not self.cfg.reuse_port:
+        self._moved = self.cfg.address != old_addresses and not self.systemd
+        self.finish_reload()
+
+    def finish_reload(self) -> None:
+        """What follows once the configuration is read. sock.Busy: call it again later."""
+        if self._moved:
             self.rollout.change_listeners()
             self.keep_from_children()
         self._hook("on_reload", self)

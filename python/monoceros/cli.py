@@ -1,8 +1,8 @@
 """The command line: what argparse makes of it, and a short cut past argparse.
 
 The short cut reads what is plain (whole flags, values of the right type); whatever is not, and
-every mistake, goes to argparse, whose rules for abbreviations, messages and exit code 2 are part
-of gunicorn's surface. argparse costs about 2 ms and half a MiB in every process.
+every mistake, goes to argparse, whose messages and exit code 2 are part of gunicorn's surface.
+argparse costs about 2 ms and half a MiB in every process.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def build_parser(cfg: Config) -> argparse.ArgumentParser:
         def error(self, message: str) -> Any:
             super().error(message + _suggestion(message))
 
-    parser = Parser(usage=cfg.usage, prog=cfg.prog)
+    parser = Parser(usage=cfg.usage, prog=cfg.prog, allow_abbrev=False)
     parser.add_argument(
         "-v", "--version", action="version", default=argparse.SUPPRESS,
         version=f"%(prog)s (version {__version__})",
@@ -136,10 +136,16 @@ def _suggestion(message: str) -> str:
     prefix = "unrecognized arguments: --"
     if not message.startswith(prefix):
         return ""
-    wrong = message[len(prefix) :].split(maxsplit=1)[0].partition("=")[0].replace("-", "_")
-    near = _core.nearest_setting(wrong)
-    flags = _core.setting_row(near)[3] if near else ""
-    return f" (did you mean {flags.split('|')[-1]}?)" if flags else ""
+    wrong = message[len(prefix) :].split(maxsplit=1)[0].partition("=")[0]
+    longer = [
+        flag
+        for row in _core.settings_table()
+        for flag in row[3].split("|")
+        if flag.startswith(f"--{wrong}")
+    ]
+    if not longer and (near := _core.nearest_setting(wrong.replace("-", "_"))):
+        longer = [_core.setting_row(near)[3].split("|")[-1]]
+    return f" (did you mean {longer[0]}?)" if longer and longer[0] else ""
 
 
 def add_option(parser: argparse.ArgumentParser, setting: Setting) -> None:

@@ -77,7 +77,8 @@ def _serve(arbiter: Arbiter, worker: Worker) -> None:
         util._setproctitle(f"worker [{arbiter.proc_name}]")
         arbiter.log.info("Booting worker with pid: %s", worker.pid)
         if arbiter.cfg.reuse_port:
-            worker.sockets = sock.create_sockets(arbiter.cfg, arbiter.log)
+            own = sock.create_own_sockets(arbiter.cfg, arbiter.log)
+            worker.sockets = [*worker.sockets, *own]
         _keep_from_children(arbiter, worker)
         forked.within(arbiter.cfg.post_fork, arbiter, worker)
         worker.init_process()

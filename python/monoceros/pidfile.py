@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import os
 
+SERVERS = {"monoceros", "gunicorn"}
+
 
 class Pidfile:
-    """A pidfile. Invariant: a file that names another living process is never touched."""
+    """A pidfile. Invariant: a file that names another living server is never touched."""
 
     def __init__(self, fname: str) -> None:
         self.fname = fname
         self.pid: int | None = None
+        self.foreign = ""  # what the number that was in the file belonged to
 
     def create(self, pid: int) -> None:
-        """Writes the file; RuntimeError if it names a living process or cannot be written."""
+        """Writes the file; RuntimeError if it names a living server or cannot be written."""
         other = self.validate()
         if other is not None:
             if other == os.getpid():
                 self.pid = pid
                 return
-            raise RuntimeError(
-                f"The pidfile {self.fname} says that process {other} is running already. "
-                "Stop it first, or give another --pid."
-            )
+            if is_server(other):
+                raise RuntimeError(
+                    f"The pidfile {self.fname} says that process {other} is running already: "
+                    f"{_name_of(other)}. Stop it first, or give another --pid."
+                )
+            self.foreign = f"process {other}, which is no server of ours: {_name_of(other)}"
         self.pid = pid
         self._write()
 
@@ -62,15 +67,7 @@ class Pidfile:
         pid = self._read()
         if pid is None or pid <= 0:
             return None
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            pass  # it lives, and is somebody else's
-        except OverflowError:
-            return None
-        return pid
+        return pid if _lives(pid) else None
 
     def _read(self) -> int | None:
         try:
@@ -78,3 +75,56 @@ class Pidfile:
                 return int(file.read(64) or "0")
         except (OSError, ValueError):
             return None
+
+
+def is_server(pid: int) -> bool:
+    """Whether the process serves by this package, or is a gunicorn. Also where that cannot be
+    seen: two servers are worse than none."""
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
+            if "/monoceros/_core" in file.read():
+                return True
+    except OSError:
+        pass  # another user's; its command line is for everybody
+    words = _command_of(pid)
+    if not words:
+        return not os.path.exists(f"/proc/{pid}/stat") and _lives(pid)
+    return _program(words) in SERVERS
+
+
+def _program(words: list[str]) -> str:
+    """What runs: a script or module for a Python, a title's first word for who has set one."""
+    name = os.path.basename(words[0].partition(":")[0])
+    rest = iter(words[1:] if name.startswith("python") else ())
+    for word in rest:
+        if word == "-m":
+            return next(rest, "").partition(".")[0]
+        if word in ("-X", "-W"):
+            next(rest, "")
+        elif not word.startswith("-"):
+            return os.path.basename(word)
+    return name
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _command_of(pid: int) -> list[str]:
+    """Empty for a process of the kernel, too."""
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+            return [word for word in file.read(4096).split("\0") if word]
+    except OSError:
+        return []
+
+
+def _name_of(pid: int) -> str:
+    command = " ".join(_command_of(pid))
+    return command[:80] or "its command line cannot be read"

@@ -34,6 +34,11 @@ def _signature(path: str) -> Signature | None:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
+def _with_contents(name: str) -> str:
+    """A directory stands for everything below it."""
+    return os.path.join(name, "**") if os.path.isdir(name) else name
+
+
 def _module_files() -> set[str]:
     """The sources of all modules that are loaded."""
     files = set()
@@ -57,7 +62,7 @@ class Reloader(threading.Thread):
         self._interval = interval
         self._callback = callback
         self._lock = threading.Lock()
-        names = [os.path.abspath(name) for name in extra_files or ()]
+        names = [_with_contents(os.path.abspath(name)) for name in extra_files or ()]
         self._patterns = [name for name in names if WILDCARDS & set(name)]
         self._extra = {name for name in names if name not in self._patterns}
         self._known: dict[str, Signature] = {}

@@ -13,6 +13,8 @@ from monoceros import sock, systemd, util
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monoceros.arbiter import Arbiter
 
 
@@ -53,26 +55,67 @@ class Rollout:
     def __init__(self, arbiter: Arbiter) -> None:
         self.arbiter = arbiter
         self.proven = Snapshot(arbiter)  # of the last configuration with which a worker served
+        self._before = self.proven  # the reload under way, if it fails
+        self._workers = arbiter.configured_workers
+        self._tries = 0
+        self._try_at: float | None = None  # an address once more, monotonic seconds
 
-    def reload(self) -> bool:
-        """Reads the configuration. False: it is no good, and everything is as it was."""
+    def reload(self) -> None:
+        """Reads the configuration and answers the supervisor: now, or once an address that is in
+        use is free, or has been tried often enough."""
         arbiter = self.arbiter
         stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         systemd.sd_notify(f"RELOADING=1\nMONOTONIC_USEC={stamp}", arbiter.log)
-        before = Snapshot(arbiter)
-        workers = arbiter.configured_workers
+        self._before = Snapshot(arbiter)
+        self._workers = arbiter.configured_workers
+        self._tries = 0
+        self._try(arbiter.reload)
+
+    def wait_ms(self) -> int:
+        """Until try_again() is due; -1: nothing is tried."""
+        if self._try_at is None:
+            return -1
+        return max(0, int((self._try_at - time.monotonic()) * 1000))
+
+    def try_again(self) -> None:
+        self._try(self.arbiter.finish_reload)
+
+    def _try(self, step: Callable[[], None]) -> None:
+        arbiter = self.arbiter
+        self._try_at = None
+        assert arbiter.supervisor is not None
+        if arbiter.supervisor.phase != "reloading":
+            return  # a stop came
         try:
-            arbiter.reload()
-        except (Exception, SystemExit):
-            made = arbiter.LISTENERS
-            before.restore(arbiter)
-            self._close(made)
-            arbiter.configured_workers = workers
-            arbiter.log.exception("The reload failed: the server goes on as before")
-            self._show_failure()
-            return False
+            try:
+                step()
+            except sock.Busy as busy:
+                self._wait_for(busy)
+                return
+        except (Exception, SystemExit) as error:
+            self._fail(error)
+            arbiter.answer_reload(False)
+            return
         systemd.sd_notify("STATUS=A first worker of the new generation is tried", arbiter.log)
-        return True
+        arbiter.answer_reload(True)
+
+    def _wait_for(self, busy: sock.Busy) -> None:
+        self._tries += 1
+        if self._tries == sock.BIND_ATTEMPTS:
+            busy.give_up(self.arbiter.log)
+        busy.say_retry(self.arbiter.log)
+        self._try_at = time.monotonic() + sock.BIND_PAUSE_SECONDS
+
+    def _fail(self, error: BaseException) -> None:
+        """Everything is as it was."""
+        arbiter = self.arbiter
+        made = arbiter.LISTENERS
+        self._before.restore(arbiter)
+        self._close(made)
+        arbiter.configured_workers = self._workers
+        is_said = isinstance(error, sock.CannotListen)
+        arbiter.log.error("The reload failed: the server goes on as before", exc_info=not is_said)
+        self._show_failure()
 
     def change_listeners(self) -> None:
         """Opens what the new configuration wants. What a way back needs stays open."""

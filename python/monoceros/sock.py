@@ -13,17 +13,20 @@ import stat
 import sys
 import time
 
+from monoceros import util
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, NoReturn
 
     from monoceros.config import Config
     from monoceros.glogging import Logger
 
 BIND_ATTEMPTS = 5
 BIND_PAUSE_SECONDS = 1.0
+UNIX_PATH_BYTES_MAX = 107  # struct sockaddr_un
 DEFER_SECONDS = 1  # a connection that says nothing for that long is accepted all the same
 
 
@@ -137,19 +140,17 @@ class UnixSocket(BaseSocket):
     def __init__(self, address: Any, conf: Config, log: Logger, fd: int | None = None) -> None:
         # The socket stays removable after a chdir; the name given to bind() stays short.
         self._path = "" if _is_abstract(address) else os.path.abspath(os.fspath(address))
-        self._identity: tuple[int, int] | None = None
         if fd is None and self._path:
-            self._remove_stale()
-        super().__init__(address, conf, log, fd=fd)
-
-    def _remove_stale(self) -> None:
-        try:
-            mode = os.lstat(self._path).st_mode
-        except FileNotFoundError:
-            return
-        if not stat.S_ISSOCK(mode):
-            raise ValueError(f"{self._path} exists and is not a socket: it is left alone.")
-        os.unlink(self._path)
+            lock = _lock_folder(os.path.dirname(self._path))
+            try:
+                _make_room(self._path)
+                super().__init__(address, conf, log)
+            finally:
+                if lock >= 0:
+                    os.close(lock)
+        else:
+            super().__init__(address, conf, log, fd=fd)
+        self._identity = _identity(self._path)
 
     def bind(self, sock: Any) -> None:
         if not self._path:
@@ -161,19 +162,20 @@ class UnixSocket(BaseSocket):
         finally:
             os.umask(before)
         uid, gid = self.conf.uid, self.conf.gid
-        if uid != os.geteuid() or gid != os.getegid():
+        if uid == os.geteuid() and gid == os.getegid():
+            return
+        try:
             os.chown(self._path, uid, gid)
-        found = os.lstat(self._path)
-        self._identity = (found.st_dev, found.st_ino)
+        except OSError:
+            os.unlink(self._path)
+            raise
 
     def unlink(self) -> None:
         """Removes the file, unless another server has put its own there meanwhile."""
-        if not self._path:
+        if self._identity is None or _identity(self._path) != self._identity:
             return
         try:
-            found = os.lstat(self._path)
-            if self._identity in (None, (found.st_dev, found.st_ino)):
-                os.unlink(self._path)
+            os.unlink(self._path)
         except OSError:
             pass
 
@@ -185,6 +187,61 @@ class UnixSocket(BaseSocket):
 
 def _is_abstract(address: str | bytes) -> bool:
     return address[:1] in ("\0", b"\0")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which socket file is there; None: none is."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISSOCK(found.st_mode) else None
+
+
+def _lock_folder(folder: str) -> int:
+    """Of two servers that start at the same moment, the second must see that the first listens:
+    between a look at the path and listen() nobody else does the same here. -1: no lock can be had,
+    or none is needed. Closing the descriptor ends it."""
+    import fcntl
+
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1  # bind() will say what is wrong, unless it may be written and not read
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise OSError(errno.EADDRINUSE, "another server is about to listen here") from None
+    except OSError:
+        pass  # a file system without locks
+    return fd
+
+
+def _make_room(path: str) -> None:
+    """Removes the socket file of a server that has ended. OSError EADDRINUSE: it lives; EEXIST:
+    it is another kind of file."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(errno.EEXIST, "it exists and is not a socket")
+    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
+    try:
+        probe.connect(path)
+    except ConnectionRefusedError:
+        os.unlink(path)
+        return
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        # EAGAIN: its queue is full. EPROTOTYPE: somebody receives datagrams there.
+        if error.errno not in (errno.EAGAIN, errno.EPROTOTYPE):
+            raise
+    finally:
+        probe.close()
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def _class_for(address: Any) -> type[BaseSocket]:
@@ -206,28 +263,99 @@ def _inherit(fd: int, conf: Config, log: Logger) -> BaseSocket:
     return kinds[family](address, conf, log, fd=fd)
 
 
-def create_sockets(conf: Config, log: Logger, fds: Iterable[int] | None = None) -> list[BaseSocket]:
-    """The listeners of a configuration: from fds if given, else from its addresses.
+class CannotListen(SystemExit):
+    """A process without its address leaves. The log has said why."""
 
-    SystemExit(1) after five attempts, one second apart; ValueError for a missing certificate
-    or a path that is taken.
+
+class Busy(Exception):
+    """An address that cannot be had now, and perhaps a moment later."""
+
+    def __init__(self, address: Any, in_use: bool) -> None:
+        super().__init__(address)
+        self.address = address
+        self.in_use = in_use
+
+    def say_retry(self, log: Logger) -> None:
+        log.error("%s: %s", "Connection in use" if self.in_use else "Invalid address", self.address)
+        log.error("Retrying in %g second.", BIND_PAUSE_SECONDS)
+
+    def give_up(self, log: Logger) -> NoReturn:
+        why = "this machine does not have that address."
+        if self.in_use:
+            why = "another program does. Stop that one, or --bind elsewhere."
+        log.error("Cannot listen on %s: %s", _shown(self.address), why)
+        raise CannotListen(1)
+
+
+def shared_addresses(conf: Config) -> list[Any]:
+    """Those that the master opens. With reuse_port each worker opens TCP addresses by itself."""
+    found = dict.fromkeys(conf.address)
+    return [item for item in found if not (conf.reuse_port and isinstance(item, tuple))]
+
+
+def create_sockets(
+    conf: Config,
+    log: Logger,
+    fds: Iterable[int] | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> list[BaseSocket]:
+    """The master's listeners: from fds if given, else from the addresses.
+
+    CannotListen, after a line in the log, where that is impossible: an address in use is tried
+    five times, and pause(1.0) called after each. ValueError for a missing certificate.
     """
     for name in ("certfile", "keyfile"):
         path = getattr(conf, name)
         if path and not os.path.exists(path):
             raise ValueError(f"{name} {path!r} does not exist.")
-    addresses = list(dict.fromkeys(conf.address))
+    addresses = shared_addresses(conf)
     numbers = list(fds or ()) or [addr for addr in addresses if isinstance(addr, int)]
     made: list[BaseSocket] = []
     try:
         for number in numbers:
             made.append(_take_over(number, conf, log))
-        for address in () if numbers else addresses:
-            made.append(open_socket(address, conf, log))
+        if not numbers:
+            _open_all(addresses, conf, log, pause, made)
     except BaseException:
         close_sockets(made)
         raise
     return made
+
+
+def create_own_sockets(conf: Config, log: Logger) -> list[BaseSocket]:
+    """The listeners that a worker opens for itself (reuse_port)."""
+    shared = shared_addresses(conf)
+    made: list[BaseSocket] = []
+    own = [item for item in dict.fromkeys(conf.address) if item not in shared]
+    _open_all(own, conf, log, time.sleep, made)
+    return made
+
+
+def own_urls(conf: Config) -> list[str]:
+    """How the boot line names what workers open for themselves."""
+    shared = shared_addresses(conf)
+    scheme = "https" if conf.is_ssl else "http"
+    own = [item for item in dict.fromkeys(conf.address) if item not in shared]
+    return [f"{scheme}://{_shown(address)}" for address in own]
+
+
+def _open_all(
+    addresses: list[Any],
+    conf: Config,
+    log: Logger,
+    pause: Callable[[float], None],
+    made: list[BaseSocket],
+) -> None:
+    for address in addresses:
+        for attempt in range(1, BIND_ATTEMPTS + 1):
+            try:
+                made.append(open_socket(address, conf, log))
+                break
+            except Busy as busy:
+                busy.say_retry(log)
+                pause(BIND_PAUSE_SECONDS)
+                if attempt == BIND_ATTEMPTS:
+                    busy.give_up(log)
 
 
 def _take_over(fd: int, conf: Config, log: Logger) -> BaseSocket:
@@ -235,56 +363,101 @@ def _take_over(fd: int, conf: Config, log: Logger) -> BaseSocket:
         return _inherit(fd, conf, log)
     except (OSError, KeyError) as error:
         log.error("The descriptor %s is not a socket to listen on: %s", fd, error)
-        sys.exit(1)
+        raise CannotListen(1) from None
 
 
 def open_socket(address: Any, conf: Config, log: Logger) -> BaseSocket:
-    """Binds and listens; waits for an address in use as create_sockets says."""
-    kind = _class_for(address)
-    in_use = False
-    for _ in range(BIND_ATTEMPTS):
-        try:
-            return kind(address, conf, log)
-        except OSError as error:
-            in_use = error.errno == errno.EADDRINUSE
-            if in_use:
-                log.error("Connection in use: %s", address)
-            elif error.errno == errno.EADDRNOTAVAIL:
-                log.error("Invalid address: %s", address)
-            else:
-                log.error("Cannot listen on %s: %s", address, error)
-                sys.exit(1)
-        log.error("Retrying in %g second.", BIND_PAUSE_SECONDS)
-        time.sleep(BIND_PAUSE_SECONDS)
-    shown = address if isinstance(address, str) else "{}:{}".format(*address[:2])
-    if in_use:
-        log.error(
-            "Cannot listen on %s: another program does. Stop that one, or --bind elsewhere.", shown
+    """Binds and listens. Busy: try again; CannotListen: that would not help."""
+    try:
+        return _class_for(address)(address, conf, log)
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+            raise Busy(address, error.errno == errno.EADDRINUSE) from None
+        log.error("Cannot listen on %s: %s", _shown(address), _explain(address, conf, error))
+        raise CannotListen(1) from None
+
+
+def _shown(address: Any) -> str:
+    if isinstance(address, tuple):
+        host, port = address[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    text = os.fsdecode(address)
+    return "unix:" + text.replace("\0", "@", 1) if _is_abstract(text) else "unix:" + text
+
+
+def _explain(address: Any, conf: Config, error: OSError) -> str:
+    """What is wrong, and what to do."""
+    denied = error.errno in (errno.EACCES, errno.EPERM)
+    if isinstance(address, tuple):
+        if not denied:
+            return f"{error.strerror or error}."
+        return (
+            f"{_user()} may not open a port below {_first_free_port()}. Choose a higher one (a "
+            "proxy can forward to it), or grant the capability CAP_NET_BIND_SERVICE "
+            "(AmbientCapabilities= in systemd, setcap)."
         )
-    else:
-        log.error("Cannot listen on %s: this machine does not have that address.", shown)
-    sys.exit(1)
+    path = os.path.abspath(os.fsdecode(address))
+    folder = os.path.dirname(path)
+    if denied:
+        return _explain_denial(path, folder, conf)
+    return {
+        errno.EEXIST: f"{path} exists and is not a socket. It is left alone: name another path.",
+        errno.ENOENT: f"the folder {folder} does not exist. Make it (RuntimeDirectory= in systemd "
+        "does).",
+        errno.ENOTDIR: f"{folder} is not a folder.",
+        None: f"it is too long: a unix socket's path has at most {UNIX_PATH_BYTES_MAX} bytes.",
+    }.get(error.errno, f"{error.strerror}.")
+
+
+def _explain_denial(path: str, folder: str, conf: Config) -> str:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{_user()} may not create files in {folder}."
+    if os.path.lexists(path):
+        return f"{path} is another user's, and {_user()} may not ask who listens there. Remove it."
+    return f"{_user()} may not give the socket to user {conf.uid} and group {conf.gid}."  # chown
+
+
+def _user() -> str:
+    name = util.user_name(os.geteuid())
+    return f"the user {name}" if name else f"the user {os.geteuid()}"
+
+
+def _first_free_port() -> int:
+    try:
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 1024
+
+
+def _place(address: Any) -> Any:
+    """The same for two names of one path."""
+    if not isinstance(address, str | bytes) or _is_abstract(address):
+        return address
+    folder, name = os.path.split(os.path.abspath(os.fsdecode(address)))
+    return os.path.join(os.path.realpath(folder), name)
 
 
 def change_sockets(
     listeners: list[BaseSocket], conf: Config, log: Logger
 ) -> tuple[list[BaseSocket], list[BaseSocket]]:
-    """The listeners of a new configuration, and those that it has no use for.
+    """The listeners of a new configuration, and those that it has no use for. Raises as
+    open_socket does.
 
     What stays is the very same socket: nobody waiting in its queue is lost.
     """
-    wanted = list(dict.fromkeys(conf.address))
-    kept = {item.cfg_addr: item for item in listeners if item.cfg_addr in wanted}
+    wanted = {_place(address): address for address in shared_addresses(conf)}
+    kept = {_place(item.cfg_addr): item for item in listeners}
     made: dict[Any, BaseSocket] = {}
     try:
-        for address in wanted:
-            if address not in kept:
-                made[address] = open_socket(address, conf, log)
+        for place, address in wanted.items():
+            if place not in kept:
+                made[place] = open_socket(address, conf, log)
     except BaseException:
         close_sockets(made.values())
         raise
-    gone = [item for item in listeners if item.cfg_addr not in wanted]
-    return [kept[addr] if addr in kept else made[addr] for addr in wanted], gone
+    gone = [item for place, item in kept.items() if place not in wanted]
+    return [kept.get(place) or made[place] for place in wanted], gone
 
 
 def waiting_connections(listeners: Iterable[BaseSocket]) -> list[int]:

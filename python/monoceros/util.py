@@ -280,7 +280,7 @@ def set_owner_process(uid: int, gid: int, initgroups: bool = False) -> None:
     """
     changes_user = bool(uid) and uid != os.geteuid()
     if os.geteuid() == 0 and (changes_user or (gid and gid != os.getegid())):
-        name = _user_name(uid) if initgroups and gid else None
+        name = user_name(uid) if initgroups and gid else None
         if name is not None:
             os.initgroups(name, gid)
         else:
@@ -291,7 +291,18 @@ def set_owner_process(uid: int, gid: int, initgroups: bool = False) -> None:
         os.setuid(uid)
 
 
-def _user_name(uid: int) -> str | None:
+def may_change_user() -> bool:
+    """Whether this process, which is not root, has the capabilities for it."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            line = next(line for line in file if line.startswith("CapEff:"))
+    except (OSError, StopIteration):
+        return True  # who cannot know lets it be tried
+    needed = 1 << 6 | 1 << 7  # CAP_SETGID, CAP_SETUID
+    return int(line.split()[1], 16) & needed == needed
+
+
+def user_name(uid: int) -> str | None:
     import pwd
 
     try:
@@ -301,35 +312,11 @@ def _user_name(uid: int) -> str | None:
 
 
 def daemonize(enable_stdio_inheritance: bool = False) -> None:
-    """Leaves the terminal: a grandchild goes on, umask 022, its standard streams on /dev/null.
+    """Leaves the terminal, as daemon.detach says; for users' own commands, which do not wait."""
+    from monoceros import daemon
 
-    With enable_stdio_inheritance, output that is no terminal stays. A master that took over
-    sockets from another (GUNICORN_FD) is in the background already.
-    """
-    if "GUNICORN_FD" in os.environ:
-        return
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    os.umask(0o22)
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
-        if fd and enable_stdio_inheritance and not _is_terminal(fd):
-            continue
-        if stream is not None and fd:
-            stream.flush()
-        os.dup2(null, fd)
-    if null > 2:
-        os.close(null)
-
-
-def _is_terminal(fd: int) -> bool:
-    try:
-        return os.isatty(fd)
-    except OSError:
-        return True
+    daemon.detach(enable_stdio_inheritance)
+    daemon.say_started()
 
 
 def seed() -> None:

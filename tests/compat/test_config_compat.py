@@ -225,7 +225,6 @@ LINES = [
     "--check-config m.py",
     "--check-config nope",
     "--check-config",
-    "--che m",
     "--check-config m extra",
     "m -w 2 extra",
     "--wor 2 m",

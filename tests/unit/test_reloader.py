@@ -102,6 +102,21 @@ def test_patterns_find_changes_and_new_files(start: Start, tmp_path: Path) -> No
     assert found.get(timeout=5) == str(tmp_path / "new" / "b.html")
 
 
+def test_a_directory_is_everything_below_it(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "locale" / "de").mkdir(parents=True)
+    (tmp_path / "locale" / "de" / "a.po").write_text("1")
+    found = start(tmp_path / "locale")
+    later(tmp_path / "locale" / "de" / "a.po", "2")
+    assert found.get(timeout=5).startswith(str(tmp_path / "locale"))
+
+
+def test_a_new_file_in_a_directory(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "locale").mkdir()
+    found = start(tmp_path / "locale")
+    later(tmp_path / "locale" / "b.po", "1")
+    assert found.get(timeout=5).startswith(str(tmp_path / "locale"))
+
+
 def test_modules_are_watched(tmp_path: Path) -> None:
     made = reloader.Reloader()
     files = made.get_files()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import compat, util
+from monoceros import compat, daemon, util
 from monoceros.config import CONFIG_FILES, Config, get_default_config_file
 from monoceros.errors import ConfigFileError
 
@@ -27,6 +27,7 @@ class BaseApplication:
     """
 
     def __init__(self, usage: str | None = None, prog: str | None = None) -> None:
+        daemon.open_standard_streams()
         self.usage = usage
         self.cfg: Config = None  # type: ignore[assignment]
         self.callable: Any = None
@@ -92,9 +93,26 @@ class BaseApplication:
             stop_with(RuntimeError(" ".join(refusals)))
         for sentence in warnings:
             util.warn(sentence)
+        refuse_foreign_user(self.cfg)
         _ = self.cfg.workers  # works auto out
         if self.cfg.workers_reason:
             sys.stderr.write(self.cfg.workers_reason + "\n")
+
+
+def refuse_foreign_user(cfg: Config) -> None:
+    """Workers that could not become the user that was asked for would never start."""
+    mine = os.geteuid()
+    if cfg.uid in (0, mine) and cfg.gid in (0, os.getegid()):
+        return
+    if mine == 0 or util.may_change_user():
+        return
+    name = util.user_name(mine) or mine
+    stop_with(
+        RuntimeError(
+            f"user and group need root, and this process runs as {name}: leave them out, or "
+            "start it as root."
+        )
+    )
 
 
 def stop_with(error: Exception) -> NoReturn:
@@ -184,6 +202,10 @@ class Application(BaseApplication):
         try:
             exec(_compiled(module.__file__), module.__dict__)
         except Exception as error:
+            if not filename.endswith((".py", ".pyc")) and isinstance(
+                error, SyntaxError | NameError
+            ):
+                raise RuntimeError(_no_python(filename, error)) from None
             raise ConfigFileError(f"Failed to read config file: {filename}") from error
         return vars(module)
 
@@ -241,7 +263,7 @@ class Application(BaseApplication):
         if cfg.daemon:
             if os.environ.get("NOTIFY_SOCKET"):
                 util.warn("daemon is set, but systemd (NOTIFY_SOCKET) runs this: use Type=forking.")
-            util.daemonize(cfg.enable_stdio_inheritance)
+            daemon.detach(cfg.enable_stdio_inheritance)
         for path in reversed((cfg.pythonpath or "").split(",")):
             if path.strip() and os.path.abspath(path.strip()) not in sys.path:
                 sys.path.insert(0, os.path.abspath(path.strip()))
@@ -263,6 +285,13 @@ class Application(BaseApplication):
         sys.exit(0)
 
 
+def _no_python(filename: str, error: Exception) -> str:
+    return (
+        f"The configuration file {filename} is not written in Python ({error}). Settings are "
+        "assignments, such as workers = 4; a PasteDeploy file is given with --paste."
+    )
+
+
 def _compiled(filename: str) -> Any:
     if filename.endswith(".pyc"):
         import marshal
@@ -270,7 +299,7 @@ def _compiled(filename: str) -> Any:
         with open(filename, "rb") as pyc:
             return marshal.loads(pyc.read()[16:])
     with open(filename, "rb") as source:
-        return compile(source.read(), filename, "exec")
+        return compile(source.read(), filename, "exec", dont_inherit=True)
 
 
 def _setting_meant(name: str, value: object) -> str | None:

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from monoceros import _core, forked, util
+from monoceros import _core, daemon, forked, util
 from monoceros.workers.workertmp import WorkerTmp
 
 TYPE_CHECKING = False
@@ -112,6 +112,7 @@ class Worker:
     def set_ready(self) -> None:
         """Tells the master that requests are answered from now on: older workers may go."""
         self._said_ready = True
+        daemon.let_go()
         if self.scoreboard is None or self.slot is None:
             return
         self.scoreboard.set_ready(self.slot)
