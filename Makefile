@@ -14,15 +14,17 @@ SOFTWARE ?=
 JOBS ?= $(shell nproc)
 # Python tests wait more than they work.
 TEST_PROCESSES ?= 3
-CLANG_FORMAT ?= clang-format
 
 TSAN_FOLDERS := base board os log session engine
 
 # What `make test` runs, in this order; the first failure ends it. pytest is the last, so its
 # closing line is too.
 TEST_STAGES := lint-format lint-python types stubs test-cpp test-python
+QUICK_TESTS := tests/meta tests/unit/test_config.py tests/unit/test_app_loading.py tests/unit/test_profiles.py
 
 BIN := $(VENV)/bin
+# From PyPI, pinned in tools/requirements.txt: every version formats differently.
+CLANG_FORMAT ?= $(BIN)/clang-format
 CPP_FILES = $(shell find src fuzz tests bench -name '*.cpp' -o -name '*.hpp' | sort)
 PY_DIRS := python tests examples tools bench
 BUILD_INPUTS := $(shell find src python cmake -type f ! -name '*_test.cpp' ! -name '*.pyc') \
@@ -33,7 +35,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt fuzz docs clean setup test-pythons soak-lifecycle autobahn tsan
-.PHONY: $(TEST_STAGES) tidy real-software soak-deadlines
+.PHONY: $(TEST_STAGES) quick test-quick coverage tidy real-software soak-deadlines
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | \
@@ -49,6 +51,10 @@ test: setup  ## All tests: style, types, C++ under sanitizers, Python
 	@for stage in $(TEST_STAGES); do tools/stage.sh $$stage $(MAKE) $$stage || exit 1; done
 
 setup: $(VENV)/.tested  ## Packages, .venv, build and test requirements, without running anything
+
+quick: setup  ## What most mistakes fail in: style, rules, unit tests; below a minute
+	@for stage in lint-format lint-python test-quick; do \
+	    tools/stage.sh $$stage $(MAKE) $$stage || exit 1; done
 
 check: setup lint-format lint-python types stubs tidy  ## Every linter, clang-tidy included
 
@@ -121,6 +127,18 @@ test-cpp:
 
 test-python:
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+
+test-quick:
+	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) $(QUICK_TESTS)
+
+coverage: setup  ## Lines of C++ that the C++ tests reach: build/coverage/report/index.html
+	@cmake --preset coverage > /dev/null
+	@cmake --build --preset coverage
+	@ctest --test-dir build/coverage --output-on-failure --timeout 600 -j $(JOBS) --progress
+	@$(BIN)/python -m pip install --quiet 'gcovr>=8,<9'
+	@mkdir -p build/coverage/report
+	@$(BIN)/gcovr --root . --filter src/ --exclude '.*_test\.[ch]pp' --print-summary \
+	    --html-details build/coverage/report/index.html build/coverage
 
 tidy:
 	@cmake --preset dev > /dev/null

@@ -58,7 +58,6 @@ missing_packages() {
     [ "$1" != build ] || return 0
     [ -e /usr/include/gtest/gtest.h ] || echo libgtest-dev
     has clang++ || echo clang
-    has clang-format || echo clang-format
     has run-clang-tidy || echo clang-tidy
     has curl || echo curl
     has nginx || [ -x /usr/sbin/nginx ] || echo nginx

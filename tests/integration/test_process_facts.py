@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+import monoceros
 import third_party
 from conftest import StartServer
 from harness import APPS, IS_GUNICORN, Server, children_of, free_port, process_state, wait_for
@@ -229,7 +230,7 @@ def test_python_m_monoceros_names_itself(tmp_path: Path) -> None:
         )  # fmt: skip
 
     done = run("--version")
-    assert (done.returncode, done.stdout) == (0, "monoceros (version 0.1.0)\n")
+    assert (done.returncode, done.stdout) == (0, f"monoceros (version {monoceros.__version__})\n")
     done = run("--nonsense")
     assert done.returncode == 2
     assert done.stderr.startswith("usage: monoceros [OPTIONS] [APP_MODULE]")

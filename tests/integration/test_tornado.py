@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import monoceros
 from client import Client, fetch, request
 from conftest import StartServer
 from harness import IS_GUNICORN, STUCK, Server, wait_for
@@ -40,7 +41,7 @@ def test_native_application(native: Server) -> None:
         for _ in range(2):
             answer = client.ask("/")
             assert (answer.status, answer.body) == (200, b"hello from tornado")
-        assert (answer.get("Server") or "").endswith("(monoceros/0.1.0)")
+        assert (answer.get("Server") or "").endswith(f"({monoceros.SERVER_SOFTWARE})")
         client.send(request("/stream"))
         assert client.response().chunks == [b"line %d\n" % index for index in range(5)]
     assert fetch(native.address, "/boom").status == 500

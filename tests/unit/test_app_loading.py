@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from monoceros import util
+from monoceros import __version__, util
 from monoceros.errors import AppImportError
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -276,7 +276,7 @@ def test_misspelt_names_in_a_config_file_are_pointed_out(run: Run, here: Path) -
 
 
 def test_version_and_explain(run: Run) -> None:
-    assert run("--version").stdout == "monoceros (version 0.1.0)\n"
+    assert run("--version").stdout == f"monoceros (version {__version__})\n"
     done = run("--explain", "-w", "auto", "loadable")
     assert done.returncode == 0
     assert "from: command line\n    why:  workers = auto:" in done.stdout

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from arbiter_harness import Server, alive, until
+from monoceros import __version__
 
 
 def test_boot_lines(tmp_path: Path) -> None:
@@ -21,7 +22,7 @@ def test_boot_lines(tmp_path: Path) -> None:
         server.says("Booting worker with pid", 2)
         log = server.log()
         assert f"Listening at: http://127.0.0.1:{server.port} ({server.pid})" in log
-        assert "Starting monoceros 0.1.0" in log
+        assert f"Starting monoceros {__version__}" in log
         assert "Using worker: small.Small" in log
         assert all(f"Booting worker with pid: {pid}" in log for pid in workers)
 
