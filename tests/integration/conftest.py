@@ -73,5 +73,4 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One worker with the probe application, shared by the tests of a file."""
     directory = tmp_path_factory.mktemp("probe")
     with Server("probe:app", "--access-logfile", "-", directory=directory) as server:
-        server.announce("/status?line=")  # a status that is none
         yield server

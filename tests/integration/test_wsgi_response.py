@@ -56,6 +56,7 @@ def broken(server: Server, target: str) -> tuple[Response, bytes]:
 
 def assert_500(server: Server, target: str) -> Response:
     """The server's own page, a closed connection, and a server that goes on."""
+    server.announce(f" {target} (request id")
     with Client(server.address) as client:
         response = client.ask(target)
         assert response.status == 500, response
@@ -212,6 +213,7 @@ def test_first_write_wants_bytes(probe: Server) -> None:
 
 
 def test_later_write_wants_bytes(probe: Server) -> None:
+    probe.announce("/write?what=text")
     _, rest = broken(probe, "/write?what=text")
     assert b"one " in rest and b"three" not in rest and not rest.endswith(b"0\r\n\r\n")
 
