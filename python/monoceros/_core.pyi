@@ -100,7 +100,7 @@ class ClientDisconnected(ConnectionResetError): ...
 
 @final
 class Exchange:
-    waiter: Callable[[], object] | None
+    waiter: Any  # a bound method of what is waited for, or None
     task: Any
     @property
     def gone(self) -> bool: ...

@@ -7,7 +7,9 @@
 // for the GIL. The pilot is the thread inside take() that waits in epoll: at most one at a time.
 // While no pilot is there (every slot runs the application), the standby thread takes the seat
 // (standby.cpp), so that reading, flushing and deadlines go on beside a slow application.
-// An exchange that take() returned belongs to the calling thread until finish() or abandon().
+// An exchange that take() returned belongs to the calling thread until finish() or abandon(). These
+// two void all handles of it: whoever calls with one later, or from another thread meanwhile, hears
+// that the request is over (kOver), and reaches nobody else's.
 #pragma once
 
 #include <atomic>
@@ -78,7 +80,7 @@ enum class EventKind : uint8_t {
     kLate,  // its time is over: answered; whoever collects the overdue interrupts the application
 };
 struct Event {
-    session::Exchange* exchange;
+    Handle exchange;
     EventKind kind;
 };
 
@@ -102,6 +104,7 @@ enum class WriteStatus : uint8_t {
     kDone,  // `bytes` were copied or sent: the owner is still the caller's
     kKept,  // the owner now belongs to the engine; it comes back through take_released()
     kGone,  // the client has gone; the owner is still the caller's
+    kOver,  // the request has ended before; so it is
 };
 
 // What is known of the client of a running request. After its FIN it may still be reading.
@@ -132,54 +135,74 @@ class Engine final : private os::ForkParty {
     // least once a second for the deadlines. `room`: how many new requests the runner takes.
     void turn(Turn& turn, uint32_t room = UINT32_MAX);
     int fileno() const { return poller_.fd(); }
-    // engine_body.cpp: a streamed body (Exchange::streamed) while it arrives. The runner's thread:
-    std::shared_ptr<session::BodyLease> lease_body(session::Exchange& exchange);
-    // Any thread, without the GIL: until something is there to take, or nothing more will come.
-    // False: not yet; look after signals. A nested engine does not wait.
-    bool wait_body(const session::BodyLease& lease, int timeout_ms);
+    // engine_body.cpp: a streamed body (Exchange::streamed) while it arrives. Without the GIL:
+    // until something is there to take, or nothing more will come. False: not yet; look after
+    // signals. A nested engine does not wait.
+    bool wait_body(Handle handle, int timeout_ms);
     // What is there; the caller leaves `taken` empty. No system call is made.
-    BodyState take_arrived(const session::BodyLease& lease, base::Buffer& taken,
-                           http::Error& fault);
+    BodyState take_arrived(Handle handle, base::Buffer& taken, http::Error& fault);
     // Nested: both at once.
-    void take_body(session::Exchange& exchange, base::Buffer& taken);
+    BodyState take_body(Handle handle, base::Buffer& taken);
+    // A whole body. Copies from `offset` on; the number of bytes, 0 at its end.
+    int64_t read_body(Handle handle, uint64_t offset, std::span<char> into);
+    // How far it is to behind the next LF, at most `bytes_max`.
+    int64_t measure_line(Handle handle, uint64_t offset, uint64_t bytes_max);
+    // What these two say instead of a number.
+    static constexpr int64_t kUnreadable = -1;
+    static constexpr int64_t kTooLate = -2;
     // Bytes of output that the kernel has not taken yet.
-    uint64_t unsent(const session::Exchange& exchange);
+    uint64_t unsent(Handle handle);
+    // Nested: no more than `bytes_max` are unsent. False: an event tells when there are few.
+    bool has_room(Handle handle, uint64_t bytes_max);
+    // The runner's object for this exchange (Exchange::user); nullptr: none, or the request is
+    // over.
+    void* user_of(Handle handle);
+    // "-" when the request is over.
+    std::string request_id_of(Handle handle);
 
     // The response. Call without the GIL where it can be helped: they make system calls.
     // `known_length`: of the whole body where the caller knows it, else -1. `last` ends the body.
-    WriteStatus write(session::Exchange& exchange, Piece piece, int64_t known_length, bool last);
+    WriteStatus write(Handle handle, Piece piece, int64_t known_length, bool last);
     // The same for who holds the GIL, where the answer can wait in the outbox: neither waits nor,
     // as a rule, makes a system call. nullopt: not now, and nothing has happened.
-    std::optional<WriteStatus> try_write(session::Exchange& exchange, Piece piece,
-                                         int64_t known_length, bool last);
+    std::optional<WriteStatus> try_write(Handle handle, Piece piece, int64_t known_length,
+                                         bool last);
     // Sends a range of a file as the whole rest of the body; takes over `fd` in every case.
-    WriteStatus write_file(session::Exchange& exchange, int fd, uint64_t offset, uint64_t length);
+    WriteStatus write_file(Handle handle, int fd, uint64_t offset, uint64_t length);
     // An interim response (1xx), complete with its empty line.
-    WriteStatus write_interim(session::Exchange& exchange, std::string_view head);
+    WriteStatus write_interim(Handle handle, std::string_view head);
     // The server's own page, head and all, instead of a response; the connection ends with it.
-    void write_page(session::Exchange& exchange, uint16_t status, std::string_view page);
+    void write_page(Handle handle, uint16_t status, std::string_view page);
     // Replaces a response that has not begun by the server's own page and ends the connection.
-    void write_error(session::Exchange& exchange, uint16_t status, std::string_view detail);
+    void write_error(Handle handle, uint16_t status, std::string_view detail);
+    // Every byte of it has been given, whatever the application still does.
+    bool is_answered(Handle handle);
+    // The head as it was sent, and the bytes of body. False: the request is over.
+    bool copy_answer(Handle handle, http::ResponseHead& head, uint64_t& body_bytes);
     // For who writes nothing and so hears nothing of its client. Never waits for the lock.
-    Presence presence(const session::Exchange& exchange);
+    Presence presence(Handle handle);
+    // The client has left, or the request is over.
+    bool gone(Handle handle);
     // A duplicate of the client's descriptor, the caller's; the connection ends with this request.
     // -1: the client has gone.
-    int share_socket(session::Exchange& exchange);
+    int share_socket(Handle handle);
     // engine_websocket.cpp: sends the 101 in `head`; from then on there is an exchange.inbox, and
-    // it fills. Without one the client had gone before.
-    void upgrade(session::Exchange& exchange, std::string_view head,
+    // it fills. False: the client had gone before.
+    bool upgrade(Handle handle, std::string_view head,
                  const std::optional<http::WsDeflateParams>& deflate);
-    WriteStatus send_message(session::Exchange& exchange, Piece piece, bool text);
-    void close_socket(session::Exchange& exchange, uint16_t code, std::string_view reason);
+    WriteStatus send_message(Handle handle, Piece piece, bool text);
+    void close_socket(Handle handle, uint16_t code, std::string_view reason);
     // The next message into `message`; false: none has come yet.
-    bool take_message(session::Exchange& exchange, session::SocketMessage& message);
+    bool take_message(Handle handle, session::SocketMessage& message);
+    // No message will come any more: `end` is why.
+    bool socket_ended(Handle handle, session::WebSocketEnd& end);
     // The application is done: the exchange goes back; the connection goes on or closes.
-    void finish(session::Exchange& exchange);
+    void finish(Handle handle);
     // The same for who holds the GIL. False: not now.
-    bool try_finish(session::Exchange& exchange);
+    bool try_finish(Handle handle);
     // The application fell. The connection ends: cut, unless all of the response had been given,
     // and reset where nothing else would tell that it is not whole.
-    void abandon(session::Exchange& exchange);
+    void abandon(Handle handle);
 
     // From now on clients are answered even if this process crashes (insurance.hpp).
     void insure() { insurance_.install(); }
@@ -208,7 +231,7 @@ class Engine final : private os::ForkParty {
 
     // engine_deadlines.cpp. The application gets until `span_ms` from now. False: it is too late,
     // or there is no deadline. Any thread.
-    bool extend(session::Exchange& exchange, int64_t span_ms);
+    bool extend(Handle handle, int64_t span_ms);
     // Whether collect_overdue() has something to give out.
     bool has_overdue();
     // Calls visit(exchange, untold) under the lock for each request whose time is newly over; the
@@ -235,11 +258,11 @@ class Engine final : private os::ForkParty {
         });
     }
     // Whoever interrupts the application of this one may do it now, and only now.
-    bool interrupt(session::Exchange& exchange);
+    bool interrupt(Handle handle);
     // The application begins. False: its time is over already, and it shall not.
-    bool enter_application(session::Exchange& exchange);
+    bool enter_application(Handle handle);
     // The application is done: from now on it is not interrupted any more. True: it was.
-    bool leave_application(session::Exchange& exchange);
+    bool leave_application(Handle handle);
 
     // There are released owners or, without a runner_fd, entries in the journal. A level: whoever
     // sees it takes them.
@@ -373,11 +396,12 @@ class Engine final : private os::ForkParty {
     void begin_response(session::Exchange& exchange, const session::ResponseContext& context,
                         int64_t known_length);
     void put_page(session::Exchange& exchange, uint16_t status, std::string_view page);
+    void note_mismatch(const session::Exchange& exchange);
     void put_away(session::Exchange& exchange, Ending ending);
     char* outgoing(size_t bytes);
     WriteStatus transmit(Link& link, const Wire& wire, void* owner);
-    WriteStatus write_piece(Link* link, session::Exchange& exchange, const Piece& piece,
-                            int64_t known_length, bool last);
+    WriteStatus write_piece(session::Exchange& exchange, const Piece& piece, int64_t known_length,
+                            bool last);
     bool may_box(const session::Exchange& exchange) const;
     WriteStatus box(Link& link, const Wire& wire);
     WriteStatus keep(Link& link, const Wire& wire, size_t sent, void* owner);
@@ -387,7 +411,7 @@ class Engine final : private os::ForkParty {
     void note_refusal(Link& link);
     void note_finished(Link& link, bool whole);
     void log_access(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes);
-    void give_back(Lock& lock, session::Exchange& exchange, bool whole);
+    void give_back(session::Exchange& exchange, bool whole);
 
     void note_event(session::Exchange* exchange, EventKind kind);
 
@@ -402,9 +426,10 @@ class Engine final : private os::ForkParty {
     bool store_crowded(Lock& lock);
     void store_slice(Lock& lock);
     void say_unstored();
-    Link* wait_for_room(Lock& lock, session::Exchange& exchange);
+    session::Exchange* wait_for_room(Lock& lock, Handle handle);
 
     // engine_body.cpp
+    session::Exchange* find(Handle handle) const { return exchanges_.find(handle); }
     void pull_body(session::Exchange& exchange);
     void pass_seat();
     void beat();

@@ -2,6 +2,7 @@
 // more than kStreamHighBytes of it wait in memory. Whoever waits for it takes the pilot's seat, if
 // that is empty, so that a thread that reads costs no switch to another one.
 #include <algorithm>
+#include <cstring>
 
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
@@ -9,19 +10,18 @@
 
 namespace mono::engine {
 
-using session::BodyLease;
 using session::Exchange;
 
-std::shared_ptr<BodyLease> Engine::lease_body(Exchange& exchange) {
-    Lock lock(mutex_);
-    if (!exchange.lease) exchange.lease = std::make_shared<BodyLease>(&exchange);
-    return exchange.lease;
-}
+namespace {
+
+constexpr size_t kLineBlock = 8192;
+
+}  // namespace
 
 // What the kernel has, as far as there is room; and the client is asked for it where it wants to
 // be. May close the link.
 void Engine::pull_body(Exchange& exchange) {
-    Link* link = static_cast<Link*>(exchange.link);
+    Link* link = exchange.link;
     if (link == nullptr) return;
     look_at_clock();
     if (exchange.incoming.empty()) link->connection.want_body(now_ms_);
@@ -31,13 +31,13 @@ void Engine::pull_body(Exchange& exchange) {
     rearm(*link);
 }
 
-bool Engine::wait_body(const BodyLease& lease, int timeout_ms) {
+bool Engine::wait_body(Handle handle, int timeout_ms) {
     Lock lock(mutex_);
     const int64_t end_ms = base::monotonic_ms() + timeout_ms;
     const uint64_t wakes = wakes_;
-    if (lease.exchange != nullptr) pull_body(*lease.exchange);
-    auto awaited = [&lease] {
-        const Exchange* exchange = lease.exchange;
+    if (Exchange* exchange = find(handle)) pull_body(*exchange);
+    auto awaited = [&] {
+        const Exchange* exchange = find(handle);
         return exchange != nullptr && exchange->link != nullptr && !exchange->body_complete &&
                exchange->incoming.empty();
     };
@@ -60,14 +60,15 @@ bool Engine::wait_body(const BodyLease& lease, int timeout_ms) {
     return !awaited();
 }
 
-BodyState Engine::take_arrived(const BodyLease& lease, base::Buffer& taken, http::Error& fault) {
+BodyState Engine::take_arrived(Handle handle, base::Buffer& taken, http::Error& fault) {
     Lock lock(mutex_);
-    if (lease.exchange == nullptr) return BodyState::kOver;
-    Exchange& exchange = *lease.exchange;
+    Exchange* found = find(handle);
+    if (found == nullptr) return BodyState::kOver;
+    Exchange& exchange = *found;
     std::swap(taken, exchange.incoming);
     if (exchange.body_complete) return BodyState::kComplete;
     fault = exchange.body_fault;
-    Link* link = static_cast<Link*>(exchange.link);
+    Link* link = exchange.link;
     if (link == nullptr)
         return fault == http::Error::kNone ? BodyState::kGone : BodyState::kRefused;
     look_at_clock();
@@ -77,11 +78,56 @@ BodyState Engine::take_arrived(const BodyLease& lease, base::Buffer& taken, http
     return BodyState::kMore;
 }
 
-void Engine::take_body(Exchange& exchange, base::Buffer& taken) {
+BodyState Engine::take_body(Handle handle, base::Buffer& taken) {
     Lock lock(mutex_);
-    std::swap(taken, exchange.incoming);
-    pull_body(exchange);
-    if (taken.empty()) std::swap(taken, exchange.incoming);
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr) return BodyState::kOver;
+    std::swap(taken, exchange->incoming);
+    pull_body(*exchange);
+    if (taken.empty()) std::swap(taken, exchange->incoming);
+    if (exchange->body_complete && exchange->incoming.empty()) return BodyState::kComplete;
+    return exchange->link == nullptr ? BodyState::kGone : BodyState::kMore;
+}
+
+// A file is read without the lock, and lives on meanwhile.
+int64_t Engine::read_body(Handle handle, uint64_t offset, std::span<char> into) {
+    Lock lock(mutex_);
+    const Exchange* exchange = find(handle);
+    if (exchange == nullptr) return kTooLate;
+    const session::Body& body = exchange->body;
+    const std::shared_ptr<const session::Spill> spill = body.spill();
+    if (!spill) return body.read(exchange->bytes.data(), offset, into);
+    if (offset >= body.size()) return 0;
+    lock.unlock();
+    const int64_t got = spill->read(offset, into);
+    lock.lock();  // who drops it last gives its room back
+    return got;
+}
+
+int64_t Engine::measure_line(Handle handle, uint64_t offset, uint64_t bytes_max) {
+    {
+        Lock lock(mutex_);
+        const Exchange* exchange = find(handle);
+        if (exchange == nullptr) return kTooLate;
+        if (!exchange->body.spilled()) {
+            std::string_view rest = exchange->body_view().substr(offset, bytes_max);
+            const size_t at = rest.find('\n');
+            return static_cast<int64_t>(at == std::string_view::npos ? rest.size() : at + 1);
+        }
+    }
+    char block[kLineBlock];
+    uint64_t length = 0;
+    while (length < bytes_max) {
+        const size_t wanted = std::min<uint64_t>(bytes_max - length, sizeof block);
+        const int64_t got = read_body(handle, offset + length, {block, wanted});
+        if (got < 0) return got;
+        if (got == 0) return kUnreadable;
+        const void* hit = std::memchr(block, '\n', static_cast<size_t>(got));
+        if (hit != nullptr)
+            return static_cast<int64_t>(length) + (static_cast<const char*>(hit) - block) + 1;
+        length += static_cast<uint64_t>(got);
+    }
+    return static_cast<int64_t>(length);
 }
 
 // Who waits for a client is alive; only the thread whose heart it is says so.

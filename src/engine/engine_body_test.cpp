@@ -27,21 +27,21 @@ std::string with_length(size_t length) {
 // What a thread that reads does.
 struct Reader {
     Engine& engine;
-    std::shared_ptr<session::BodyLease> lease;
+    Handle handle;
     std::string got{};
     BodyState state = BodyState::kMore;
     http::Error fault = http::Error::kNone;
 
     void take() {
         base::Buffer taken;
-        state = engine.take_arrived(*lease, taken, fault);
+        state = engine.take_arrived(handle, taken, fault);
         got += taken.view();
     }
     // Until nothing more comes, or `size` bytes are there.
     void read(size_t size = SIZE_MAX) {
         const int64_t end_ms = base::monotonic_ms() + kPatienceMs;
         while (state == BodyState::kMore && got.size() < size && base::monotonic_ms() < end_ms) {
-            engine.wait_body(*lease, 100);
+            engine.wait_body(handle, 100);
             take();
         }
     }
@@ -56,7 +56,7 @@ TEST(EngineBody, StreamsToTheThreadThatReads) {
     ASSERT_NE(exchange, nullptr);
     EXPECT_TRUE(exchange->streamed);
     std::thread sender([&] { client.send(body); });
-    Reader reader{server.engine(), server->lease_body(*exchange)};
+    Reader reader{server.engine(), *exchange};
     reader.read();
     sender.join();
     EXPECT_EQ(reader.state, BodyState::kComplete);
@@ -74,9 +74,9 @@ TEST(EngineBody, WaitsInMemoryUpToItsBound) {
     session::Exchange* exchange = server.take();
     ASSERT_NE(exchange, nullptr);
     std::thread sender([&] { client.send(std::string(90'000'000, 'b')); });
-    Reader reader{server.engine(), server->lease_body(*exchange)};
+    Reader reader{server.engine(), *exchange};
     for (int i = 0; i < 20; ++i) {
-        server->wait_body(*reader.lease, 100);
+        server->wait_body(reader.handle, 100);
         EXPECT_LE(exchange->incoming.size(), session::kStreamHighBytes + session::kReceiveBytes);
     }
     reader.read();
@@ -92,8 +92,8 @@ TEST(EngineBody, AsksToContinueWhenItIsRead) {
     session::Exchange* exchange = server.take();
     ASSERT_NE(exchange, nullptr);
     EXPECT_FALSE(client.receive(0));
-    Reader reader{server.engine(), server->lease_body(*exchange)};
-    EXPECT_FALSE(server->wait_body(*reader.lease, 1));
+    Reader reader{server.engine(), *exchange};
+    EXPECT_FALSE(server->wait_body(reader.handle, 1));
     EXPECT_TRUE(client.wait_for("HTTP/1.1 100 Continue\r\n\r\n"));
     ASSERT_TRUE(client.send("body"));
     reader.read();
@@ -136,7 +136,7 @@ TEST(EngineBody, TellsHowABodyBrokeOff) {
     ASSERT_TRUE(left.send(with_length(100) + "abc"));
     session::Exchange* exchange = server.take();
     ASSERT_NE(exchange, nullptr);
-    Reader reader{server.engine(), server->lease_body(*exchange)};
+    Reader reader{server.engine(), *exchange};
     left.close();
     reader.read();
     EXPECT_EQ(reader.state, BodyState::kGone);
@@ -150,7 +150,7 @@ TEST(EngineBody, TellsHowABodyBrokeOff) {
         Client wrong = server.client();
         ASSERT_TRUE(wrong.send(coded));
         ASSERT_NE(exchange = server.take(), nullptr);
-        Reader second{server.engine(), server->lease_body(*exchange)};
+        Reader second{server.engine(), *exchange};
         ASSERT_TRUE(wrong.send(bytes));
         second.read();
         EXPECT_EQ(second.state, BodyState::kRefused);
@@ -168,7 +168,7 @@ TEST(EngineBody, ALeaseEndsWithItsRequest) {
     ASSERT_TRUE(client.send(with_length(400)));
     session::Exchange* exchange = server.take();
     ASSERT_NE(exchange, nullptr);
-    Reader reader{server.engine(), server->lease_body(*exchange)};
+    Reader reader{server.engine(), *exchange};
     std::thread late([&] { reader.read(); });
     respond(server.engine(), *exchange, "ok");
     late.join();
@@ -186,7 +186,7 @@ TEST(EngineBody, OnlyASlowClientIsLate) {
     session::Exchange* exchange = server.take();
     ASSERT_NE(exchange, nullptr);
     std::thread sender([&] { quick.send(std::string(2'000'000, 'b')); });
-    Reader reader{server.engine(), server->lease_body(*exchange)};
+    Reader reader{server.engine(), *exchange};
     reader.read(1);  // and the kernel has more
     for (int i = 0; i < 12; ++i) {
         reader.take();
@@ -200,7 +200,7 @@ TEST(EngineBody, OnlyASlowClientIsLate) {
     Client slow = server.client();
     ASSERT_TRUE(slow.send(with_length(10) + "x"));
     ASSERT_NE(exchange = server.take(), nullptr);
-    Reader second{server.engine(), server->lease_body(*exchange)};
+    Reader second{server.engine(), *exchange};
     second.read();
     EXPECT_EQ(second.fault, http::Error::kBodyTimeout);
     server->finish(*exchange);
@@ -217,8 +217,7 @@ TEST(EngineBody, ReadersShareTheSeat) {
         ASSERT_TRUE(clients.back().send(with_length(200'000)));
         exchanges.push_back(server.take());
         ASSERT_NE(exchanges.back(), nullptr);
-        readers.push_back(std::make_unique<Reader>(
-            Reader{server.engine(), server->lease_body(*exchanges.back())}));
+        readers.push_back(std::make_unique<Reader>(Reader{server.engine(), *exchanges.back()}));
     }
     std::vector<std::thread> threads;
     for (auto& reader : readers) threads.emplace_back([&reader] { reader->read(); });
@@ -262,7 +261,7 @@ TEST(EngineBody, IsNotHandedToASibling) {
     ASSERT_NE(kept, nullptr);
     EXPECT_EQ(target_of(*kept), "/");
     ASSERT_TRUE(second.send(std::string(40'000, 'x')));
-    Reader reader{busy.engine(), busy->lease_body(*kept)};
+    Reader reader{busy.engine(), *kept};
     reader.read();
     EXPECT_EQ(reader.got.size(), 40'000u);
     respond(busy.engine(), *kept, "second");

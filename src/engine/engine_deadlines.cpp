@@ -55,7 +55,7 @@ void Engine::make_overdue(Exchange& exchange) {
     if (kill_ms != 0)
         requests_.arm(exchange.timer, std::max(now_ms_, exchange.dispatched_us / 1'000 + kill_ms));
     overdue_.push_back(&exchange);
-    auto* link = static_cast<Link*>(exchange.link);
+    auto* link = exchange.link;
     if (link != nullptr)
         act(*link, link->connection.refuse_running(http::Error::kRequestTimeout, now_ms_));
 }
@@ -110,15 +110,20 @@ bool Engine::has_overdue() {
     return !overdue_.empty();
 }
 
-bool Engine::interrupt(Exchange& exchange) {
+bool Engine::interrupt(Handle handle) {
     Lock lock(mutex_);
-    if (std::erase(uninterrupted_, &exchange) == 0 || exchange.leaving) return false;
-    exchange.interrupted = true;
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr || std::erase(uninterrupted_, exchange) == 0 || exchange->leaving)
+        return false;
+    exchange->interrupted = true;
     return true;
 }
 
-bool Engine::extend(Exchange& exchange, int64_t span_ms) {
+bool Engine::extend(Handle handle, int64_t span_ms) {
     Lock lock(mutex_);
+    Exchange* found = find(handle);
+    if (found == nullptr) return false;
+    Exchange& exchange = *found;
     if (!exchange.timer.queued() || exchange.lateness != Exchange::Lateness::kNone) return false;
     // Sooner is possible too: the wheel only moves deadlines later by itself.
     requests_.cancel(exchange.timer);
@@ -127,25 +132,29 @@ bool Engine::extend(Exchange& exchange, int64_t span_ms) {
     return true;
 }
 
-bool Engine::enter_application(Exchange& exchange) {
+bool Engine::enter_application(Handle handle) {
     if (options_.limits.request_ms_max == 0) return true;
     Lock lock(mutex_);
-    exchange.entered = exchange.lateness == Exchange::Lateness::kNone;
-    return exchange.entered;
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr) return false;
+    exchange->entered = exchange->lateness == Exchange::Lateness::kNone;
+    return exchange->entered;
 }
 
-bool Engine::leave_application(Exchange& exchange) {
+bool Engine::leave_application(Handle handle) {
     if (options_.limits.request_ms_max == 0) return false;
     Lock lock(mutex_);
-    exchange.leaving = true;
-    return exchange.interrupted;
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr) return false;
+    exchange->leaving = true;
+    return exchange->interrupted;
 }
 
 // True: it was refused, or its client has left.
 bool Engine::drop_queued(Exchange& exchange) {
     int64_t queue_ms = options_.limits.queue_ms_max;
     if (queue_ms == 0 || now_ms_ - exchange.ready_us / 1'000 <= queue_ms) return false;
-    Link& link = *static_cast<Link*>(exchange.link);
+    Link& link = *exchange.link;
     act(link, link.connection.refuse_waiting(http::Error::kQueueTimeout, now_ms_));
     return true;
 }

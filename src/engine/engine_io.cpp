@@ -405,7 +405,7 @@ void Engine::note_event(session::Exchange* exchange, EventKind kind) {
     if (!options_.nested || !exchange->handed_out) return;
     // Between two turns the descriptor has to tell that there is something.
     if (!in_turn_ && events_.empty()) wakeup_.ring();
-    events_.push_back({exchange, kind});
+    events_.push_back({*exchange, kind});
 }
 
 void Engine::close_link(Link& link) {

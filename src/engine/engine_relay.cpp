@@ -19,7 +19,7 @@ void Engine::offer_ready(bool long_wait) {
     Exchange* exchange = ready_head_;
     while (room != 0 && exchange != nullptr) {
         Exchange* next = exchange->next;
-        Handover handover = hand_over(*static_cast<Link*>(exchange->link));
+        Handover handover = hand_over(*exchange->link);
         if (handover == Handover::kFull) return;
         if (handover == Handover::kDone) --room;
         exchange = next;

@@ -81,7 +81,7 @@ void Engine::begin_response(Exchange& exchange, const session::ResponseContext& 
 // An answer that ends with its connection must not look whole when this process ends in its midst,
 // be it by SIGKILL: until the last byte has left, any close() is a reset.
 void Engine::guard_end(const Exchange& exchange) {
-    Link* link = static_cast<Link*>(exchange.link);
+    Link* link = exchange.link;
     if (link == nullptr || !exchange.response.close_delimited() || exchange.response.no_body())
         return;
     link->delimited = true;
@@ -123,22 +123,27 @@ void Engine::fill_wire(Exchange& exchange, const Piece& piece, int64_t known_len
     wire.lead = {begin, static_cast<size_t>(at - begin)};
 }
 
-WriteStatus Engine::write(Exchange& exchange, Piece piece, int64_t known_length, bool last) {
+WriteStatus Engine::write(Handle handle, Piece piece, int64_t known_length, bool last) {
     Lock lock(mutex_);
     if (ready_head_ == nullptr) flush_outbox();  // the last of a run
-    return write_piece(wait_for_room(lock, exchange), exchange, piece, known_length, last);
+    Exchange* exchange = wait_for_room(lock, handle);
+    if (exchange == nullptr) return WriteStatus::kOver;
+    return write_piece(*exchange, piece, known_length, last);
 }
 
-std::optional<WriteStatus> Engine::try_write(Exchange& exchange, Piece piece, int64_t known_length,
+std::optional<WriteStatus> Engine::try_write(Handle handle, Piece piece, int64_t known_length,
                                              bool last) {
     Lock lock(mutex_, std::try_to_lock);
-    bool small = piece.bytes.size() <= session::kCopiedBodyBytesMax;
-    if (!lock || !small || !may_box(exchange)) return std::nullopt;
-    return write_piece(static_cast<Link*>(exchange.link), exchange, piece, known_length, last);
+    if (!lock || piece.bytes.size() > session::kCopiedBodyBytesMax) return std::nullopt;
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr) return WriteStatus::kOver;
+    if (!may_box(*exchange)) return std::nullopt;
+    return write_piece(*exchange, piece, known_length, last);
 }
 
-WriteStatus Engine::write_piece(Link* link, Exchange& exchange, const Piece& piece,
-                                int64_t known_length, bool last) {
+WriteStatus Engine::write_piece(Exchange& exchange, const Piece& piece, int64_t known_length,
+                                bool last) {
+    Link* link = exchange.link;
     if (link == nullptr) {
         // Nobody listens; the framing still advances, for the access log and the length check.
         Wire ignored;
@@ -154,7 +159,7 @@ WriteStatus Engine::write_piece(Link* link, Exchange& exchange, const Piece& pie
 // Not when nobody waits for the application, and not behind a slow one: the standby flies beside
 // it.
 bool Engine::may_box(const Exchange& exchange) const {
-    const Link* link = static_cast<const Link*>(exchange.link);
+    const Link* link = exchange.link;
     uint32_t enough = outbox_.empty() ? kBoxedFrom : 1;
     return ready_count_ >= enough && standby_.joinable() && !standby_flying_ && !draining_ &&
            link != nullptr && link->connection.out.empty();
@@ -222,16 +227,19 @@ WriteStatus Engine::keep(Link& link, const Wire& wire, size_t sent, void* owner)
     return shared ? WriteStatus::kKept : WriteStatus::kDone;
 }
 
-WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint64_t length) {
+WriteStatus Engine::write_file(Handle handle, int fd, uint64_t offset, uint64_t length) {
     os::Fd file(fd);
     Lock lock(mutex_);
+    Exchange* found = find(handle);
+    if (found == nullptr) return WriteStatus::kOver;
+    Exchange& exchange = *found;
     session::Response& response = exchange.response;
     session::ResponseContext context = response_context();
     bool first = !response.begun();
     if (!exchange.body_complete) context.may_persist = false;
     if (first) begin_response(exchange, context, static_cast<int64_t>(length));
     session::Response::Frame frame = response.frame(length, true);
-    Link* link = static_cast<Link*>(exchange.link);
+    Link* link = exchange.link;
     if (link == nullptr) return WriteStatus::kGone;
     if (first) guard_end(exchange);
     char* begin = outgoing(response.head_size_max(context) + sizeof frame.prefix);
@@ -248,75 +256,133 @@ WriteStatus Engine::write_file(Exchange& exchange, int fd, uint64_t offset, uint
     return WriteStatus::kGone;
 }
 
-WriteStatus Engine::write_interim(Exchange& exchange, std::string_view head) {
+WriteStatus Engine::write_interim(Handle handle, std::string_view head) {
     Lock lock(mutex_);
-    Link* link = static_cast<Link*>(exchange.link);
+    const Exchange* exchange = find(handle);
+    if (exchange == nullptr) return WriteStatus::kOver;
+    Link* link = exchange->link;
     if (link == nullptr) return WriteStatus::kGone;
-    if (exchange.response.begun() || !exchange.head.at_least_1_1()) return WriteStatus::kDone;
+    if (exchange->response.begun() || !exchange->head.at_least_1_1()) return WriteStatus::kDone;
     link->connection.out.append_copy(head);
     return flush_and_advance(*link) ? WriteStatus::kDone : WriteStatus::kGone;
 }
 
-void Engine::write_error(Exchange& exchange, uint16_t status, std::string_view detail) {
-    put_page(exchange, status, session::server_page(options_.limits, exchange, status, detail));
+void Engine::write_error(Handle handle, uint16_t status, std::string_view detail) {
+    Lock lock(mutex_);
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr || exchange->response.begun()) return;
+    put_page(*exchange, status, session::server_page(options_.limits, *exchange, status, detail));
 }
 
-void Engine::write_page(Exchange& exchange, uint16_t status, std::string_view page) {
+void Engine::write_page(Handle handle, uint16_t status, std::string_view page) {
+    Lock lock(mutex_);
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr) return;
     std::string named(page);
     const std::string& name = options_.limits.request_id_header;
-    if (!name.empty()) http::insert_field(named, name, exchange.request_id());
-    put_page(exchange, status, named);
+    if (!name.empty()) http::insert_field(named, name, exchange->request_id());
+    put_page(*exchange, status, named);
 }
 
 void Engine::put_page(Exchange& exchange, uint16_t status, std::string_view page) {
-    Lock lock(mutex_);
     std::string line = std::to_string(status) + " " + std::string(http::reason_phrase(status));
     exchange.response.clear();
     // The line is ours: it cannot be invalid.
     [[maybe_unused]] http::HeadFault fault = exchange.response.head.set_status(line);
-    Link* link = static_cast<Link*>(exchange.link);
+    Link* link = exchange.link;
     if (link != nullptr) link->connection.out.append_copy(page);
 }
 
-Presence Engine::presence(const Exchange& exchange) {
-    Lock lock(mutex_, std::try_to_lock);
-    if (!lock) return Presence::kHere;
-    const Link* link = static_cast<const Link*>(exchange.link);
-    if (link == nullptr) return Presence::kGone;
-    return link->eof ? Presence::kSentFin : Presence::kHere;
-}
-
-int Engine::share_socket(Exchange& exchange) {
+bool Engine::is_answered(Handle handle) {
     Lock lock(mutex_);
-    flush_outbox();
-    Link* link = static_cast<Link*>(exchange.link);
-    if (link == nullptr) return -1;
-    if (!link->blocked && !flush_and_advance(*link)) return -1;
-    exchange.head.keep_alive = false;
-    exchange.response.forbid_keep_alive();
-    return os::duplicate(link->fd.get()).release();
+    const Exchange* exchange = find(handle);
+    return exchange == nullptr || (exchange->response.exhausted() && exchange->response.complete());
 }
 
-void Engine::finish(Exchange& exchange) {
+bool Engine::copy_answer(Handle handle, http::ResponseHead& head, uint64_t& body_bytes) {
     Lock lock(mutex_);
-    give_back(lock, exchange, exchange.response.complete());
-}
-
-bool Engine::try_finish(Exchange& exchange) {
-    Lock lock(mutex_, std::try_to_lock);
-    const Link* link = static_cast<const Link*>(exchange.link);
-    if (!lock || link == nullptr || !link->boxed) return false;
-    give_back(lock, exchange, exchange.response.complete());
+    const Exchange* exchange = find(handle);
+    if (exchange == nullptr) return false;
+    head = exchange->response.head;
+    body_bytes = exchange->response.body_bytes();
     return true;
 }
 
-void Engine::abandon(Exchange& exchange) {
-    Lock lock(mutex_);
-    exchange.response.forbid_keep_alive();
-    give_back(lock, exchange, exchange.response.whole());
+Presence Engine::presence(Handle handle) {
+    Lock lock(mutex_, std::try_to_lock);
+    if (!lock) return Presence::kHere;
+    const Exchange* exchange = find(handle);
+    if (exchange == nullptr || exchange->link == nullptr) return Presence::kGone;
+    return exchange->link->eof ? Presence::kSentFin : Presence::kHere;
 }
 
-void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
+bool Engine::gone(Handle handle) {
+    Lock lock(mutex_);
+    const Exchange* exchange = find(handle);
+    return exchange == nullptr || exchange->link == nullptr;
+}
+
+int Engine::share_socket(Handle handle) {
+    Lock lock(mutex_);
+    flush_outbox();
+    Exchange* exchange = find(handle);
+    Link* link = exchange == nullptr ? nullptr : exchange->link;
+    if (link == nullptr) return -1;
+    if (!link->blocked && !flush_and_advance(*link)) return -1;
+    exchange->head.keep_alive = false;
+    exchange->response.forbid_keep_alive();
+    return os::duplicate(link->fd.get()).release();
+}
+
+void Engine::finish(Handle handle) {
+    Lock lock(mutex_);
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr) return;
+    note_mismatch(*exchange);
+    give_back(*exchange, exchange->response.complete());
+}
+
+bool Engine::try_finish(Handle handle) {
+    Lock lock(mutex_, std::try_to_lock);
+    if (!lock) return false;
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr || exchange->link == nullptr || !exchange->link->boxed) return false;
+    note_mismatch(*exchange);
+    give_back(*exchange, exchange->response.complete());
+    return true;
+}
+
+void Engine::abandon(Handle handle) {
+    Lock lock(mutex_);
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr) return;
+    exchange->response.forbid_keep_alive();
+    give_back(*exchange, exchange->response.whole());
+}
+
+// Where the application's answer was not what its head had promised.
+void Engine::note_mismatch(const Exchange& exchange) {
+    const session::Response& response = exchange.response;
+    if (!response.begun() || exchange.link == nullptr) return;
+    std::string what;
+    if (response.owed() != 0) {
+        what = "gave " + std::to_string(response.owed()) +
+               " bytes less than its Content-Length; the connection is closed";
+    } else if (response.dropped() && !response.no_body()) {
+        what = response.has_length() ? "gave more bytes than its Content-Length; they were dropped"
+                                     : "gave bytes behind its end; they were dropped";
+    } else if (response.dropped() && !exchange.head.head_method) {
+        what = "gave a body with a status that has none; it was dropped";
+    } else {
+        return;
+    }
+    say(Severity::kWarning, "The application's answer to " +
+                                std::string(exchange.text(exchange.head.method)) + " " +
+                                std::string(exchange.text(exchange.head.target)) + " " + what);
+}
+
+void Engine::give_back(Exchange& exchange, bool whole) {
+    ++exchange.generation;
     if (foreign_) return;
     --busy_;
     ++epoch_;
@@ -325,18 +391,15 @@ void Engine::give_back(Lock&, Exchange& exchange, bool whole) {
     exchange.finished_us = now_us_;
     if (standby_flying_) standby_kick_.ring();
     exchange.handed_out = false;
-    if (exchange.lease) {
-        exchange.end_lease();
-        note_body();
-    }
+    if (exchange.streamed) note_body();
+    waits_->room.notify_all();  // other threads of the application that write to it
     requests_.cancel(exchange.timer);
     if (exchange.lateness != Exchange::Lateness::kNone) {
         if (std::erase(overdue_, &exchange) != 0) tell_untold(exchange);
         std::erase(uninterrupted_, &exchange);
     }
-    std::erase_if(events_, [&](const Event& event) { return event.exchange == &exchange; });
     if (exchange.inbox) log_access(exchange, kSwitchingProtocols, exchange.inbox->sent_bytes);
-    Link* link = static_cast<Link*>(exchange.link);
+    Link* link = exchange.link;
     if (link != nullptr && link->socket) {
         leave_socket(*link);
     } else if (link == nullptr) {

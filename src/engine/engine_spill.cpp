@@ -102,13 +102,19 @@ void Engine::say_unstored() {
 
 // The reader, and the disk, are slower than any bound allows: only now does the application wait.
 // The standby goes on sending; send_timeout ends a reader that has stopped.
-Link* Engine::wait_for_room(Lock& lock, Exchange& exchange) {
-    const auto link = [&exchange] { return static_cast<Link*>(exchange.link); };
-    if (link() == nullptr || kFull.holds(link()->connection.out) || !standby_.joinable())
-        return link();
-    waits_->room.wait(lock,
-                      [&link] { return link() == nullptr || kLow.holds(link()->connection.out); });
-    return link();
+// Other threads may end the request meanwhile: nullptr.
+Exchange* Engine::wait_for_room(Lock& lock, Handle handle) {
+    Exchange* exchange = find(handle);
+    const auto fits = [&exchange](const Room& room) {
+        return exchange == nullptr || exchange->link == nullptr ||
+               room.holds(exchange->link->connection.out);
+    };
+    if (fits(kFull) || !standby_.joinable()) return exchange;
+    waits_->room.wait(lock, [&] {
+        exchange = find(handle);
+        return fits(kLow);
+    });
+    return exchange;
 }
 
 }  // namespace mono::engine

@@ -36,10 +36,31 @@ void Engine::turn(Turn& turn, uint32_t room) {
     flush_access_log();
 }
 
-uint64_t Engine::unsent(const session::Exchange& exchange) {
+uint64_t Engine::unsent(Handle handle) {
     Lock lock(mutex_);
-    const Link* link = static_cast<const Link*>(exchange.link);
+    const session::Exchange* exchange = find(handle);
+    const Link* link = exchange == nullptr ? nullptr : exchange->link;
     return link == nullptr ? 0 : link->connection.out.bytes();
+}
+
+bool Engine::has_room(Handle handle, uint64_t bytes_max) {
+    Lock lock(mutex_);
+    session::Exchange* exchange = find(handle);
+    if (exchange == nullptr || exchange->link == nullptr) return true;
+    exchange->wants_room = exchange->link->connection.out.bytes() > bytes_max;
+    return !exchange->wants_room;
+}
+
+void* Engine::user_of(Handle handle) {
+    Lock lock(mutex_);
+    const session::Exchange* exchange = find(handle);
+    return exchange == nullptr ? nullptr : exchange->user;
+}
+
+std::string Engine::request_id_of(Handle handle) {
+    Lock lock(mutex_);
+    const session::Exchange* exchange = find(handle);
+    return std::string(exchange == nullptr ? "-" : exchange->request_id());
 }
 
 }  // namespace mono::engine

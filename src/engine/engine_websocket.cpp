@@ -14,11 +14,13 @@ constexpr int kReceivesInARow = 8;
 
 }  // namespace
 
-void Engine::upgrade(Exchange& exchange, std::string_view head,
+bool Engine::upgrade(Handle handle, std::string_view head,
                      const std::optional<http::WsDeflateParams>& deflate) {
     Lock lock(mutex_);
-    Link* link = static_cast<Link*>(exchange.link);
-    if (link == nullptr) return;
+    Exchange* found = find(handle);
+    Link* link = found == nullptr ? nullptr : found->link;
+    if (link == nullptr || link->socket) return false;
+    Exchange& exchange = *found;
     look_at_clock();
     requests_.cancel(exchange.timer);
     recorder_.respond(exchange);
@@ -28,8 +30,9 @@ void Engine::upgrade(Exchange& exchange, std::string_view head,
     exchange.inbox = std::make_unique<session::SocketInbox>();
     base::Buffer early = link->connection.upgrade();
     if (sockets_told_) link->socket->close(kServiceRestart, "", now_ms_);
-    if (!feed_socket(*link, early.data(), early.size())) return;
+    if (!feed_socket(*link, early.data(), early.size())) return true;
     if (!link->readable || read_socket(*link)) poll_link(*link);
+    return true;
 }
 
 bool Engine::read_socket(Link& link) {
@@ -129,31 +132,44 @@ void Engine::expire_socket(Link& link) {
     }
 }
 
-WriteStatus Engine::send_message(Exchange& exchange, Piece piece, bool text) {
+WriteStatus Engine::send_message(Handle handle, Piece piece, bool text) {
     Lock lock(mutex_);
-    Link* link = static_cast<Link*>(exchange.link);
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr) return WriteStatus::kOver;
+    Link* link = exchange->link;
     if (link == nullptr || !link->socket) return WriteStatus::kGone;
     look_at_clock();
     WebSocket::Sent sent = link->socket->send(piece.bytes, text, piece.owner, now_ms_);
     if (sent == WebSocket::Sent::kRefused) return WriteStatus::kGone;
-    exchange.inbox->sent_bytes += piece.bytes.size();
+    exchange->inbox->sent_bytes += piece.bytes.size();
     if (settle_socket(*link)) crowd(*link);
     forget_released();
     return sent == WebSocket::Sent::kShared ? WriteStatus::kKept : WriteStatus::kDone;
 }
 
-void Engine::close_socket(Exchange& exchange, uint16_t code, std::string_view reason) {
+void Engine::close_socket(Handle handle, uint16_t code, std::string_view reason) {
     Lock lock(mutex_);
-    Link* link = static_cast<Link*>(exchange.link);
+    const Exchange* exchange = find(handle);
+    Link* link = exchange == nullptr ? nullptr : exchange->link;
     if (link == nullptr || !link->socket) return;
     look_at_clock();
     shut_socket(*link, code, reason);
 }
 
-bool Engine::take_message(Exchange& exchange, session::SocketMessage& message) {
+bool Engine::socket_ended(Handle handle, session::WebSocketEnd& end) {
     Lock lock(mutex_);
-    session::SocketInbox& inbox = *exchange.inbox;
-    Link* link = static_cast<Link*>(exchange.link);
+    const Exchange* exchange = find(handle);
+    if (exchange == nullptr) return true;
+    if (exchange->inbox) end = exchange->inbox->end;
+    return exchange->link == nullptr || (exchange->inbox && exchange->inbox->ended);
+}
+
+bool Engine::take_message(Handle handle, session::SocketMessage& message) {
+    Lock lock(mutex_);
+    const Exchange* exchange = find(handle);
+    if (exchange == nullptr || !exchange->inbox) return false;
+    session::SocketInbox& inbox = *exchange->inbox;
+    Link* link = exchange->link;
     if (inbox.messages.empty()) {
         inbox.awaited = true;
         if (link == nullptr || link->socket->phase() != WebSocket::Phase::kFaulty) return false;

@@ -83,7 +83,7 @@ bool Insurance::hand_on(const session::Exchange& exchange, Link& link) const {
 // before it, and the page would be taken for the rest.
 bool Insurance::end_waiting(const session::Exchange& exchange, const Flight& flight,
                             bool late) const {
-    const Link* link = static_cast<const Link*>(exchange.link);
+    const Link* link = exchange.link;
     if (link == nullptr || link->connection.out.empty())
         return answer(flight.fd, page_of(flight, late).view());
     os::reset(flight.fd);
@@ -106,7 +106,7 @@ void Insurance::pay(bool late) {
         session::Exchange* exchange = recorder_.exchange(i);
         bool waits = phase == FlightPhase::kQueued || phase == FlightPhase::kRunning;
         if (flight.fd < 0 || exchange == nullptr || !waits) continue;
-        auto* link = static_cast<Link*>(exchange->link);
+        auto* link = exchange->link;
         if (phase == FlightPhase::kQueued && link != nullptr && hand_on(*exchange, *link)) {
             slot.ledger.accepted.fetch_sub(1);
         } else {

@@ -7,15 +7,29 @@ ExchangeStore::~ExchangeStore() {
 }
 
 session::Exchange* ExchangeStore::get() {
-    if (kept_.empty()) return new session::Exchange;
-    session::Exchange* exchange = kept_.back();
-    kept_.pop_back();
+    if (!kept_.empty()) {
+        session::Exchange* exchange = kept_.back();
+        kept_.pop_back();
+        return exchange;
+    }
+    if (free_places_.empty()) {
+        free_places_.push_back(static_cast<uint32_t>(places_.size()));
+        places_.emplace_back();
+    }
+    auto* exchange = new session::Exchange;
+    exchange->place = free_places_.back();
+    free_places_.pop_back();
+    Place& place = places_[exchange->place];
+    place.exchange = exchange;
+    exchange->generation = place.generation;
     return exchange;
 }
 
 void ExchangeStore::put(session::Exchange* exchange) {
     exchange->clear();
     if (kept_.size() >= kKeptMax) {
+        places_[exchange->place] = {nullptr, exchange->generation};
+        free_places_.push_back(exchange->place);
         delete exchange;
         return;
     }

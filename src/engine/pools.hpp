@@ -1,6 +1,7 @@
-// ExchangeStore: exchanges that are kept for the next request. LinkTable: the open connections by
-// slot, with a generation each, so that a late event for a closed one finds nothing.
-// Owner: one engine, under its lock.
+// Handle: names an exchange as long as its application has it, and nothing afterwards.
+// ExchangeStore: exchanges that are kept for the next request, and who is behind a handle.
+// LinkTable: the open connections by slot, with a generation each, so that a late event for a
+// closed one finds nothing. Owner: one engine, under its lock.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,15 @@
 
 namespace mono::engine {
 
+// What an application or its runner may keep: of any age, in any thread, without the lock.
+struct Handle {
+    Handle() = default;
+    Handle(const session::Exchange& exchange)
+        : place(exchange.place), generation(exchange.generation) {}
+    uint32_t place = UINT32_MAX;
+    uint64_t generation = 0;
+};
+
 class ExchangeStore final : public session::ExchangePool {
   public:
     ExchangeStore() = default;
@@ -20,10 +30,23 @@ class ExchangeStore final : public session::ExchangePool {
     ~ExchangeStore() override;
     session::Exchange* get() override;
     void put(session::Exchange* exchange) override;
+    // nullptr: the request is over.
+    session::Exchange* find(const Handle& handle) const {
+        if (handle.place >= places_.size()) return nullptr;
+        const Place& place = places_[handle.place];
+        bool same = place.exchange != nullptr && place.exchange->generation == handle.generation;
+        return same ? place.exchange : nullptr;
+    }
 
   private:
     static constexpr size_t kKeptMax = 256;
+    struct Place {
+        session::Exchange* exchange = nullptr;
+        uint64_t generation = 0;  // of the last exchange, when there is none
+    };
     std::vector<session::Exchange*> kept_;
+    std::vector<Place> places_;
+    std::vector<uint32_t> free_places_;
 };
 
 class LinkTable {

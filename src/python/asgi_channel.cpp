@@ -17,10 +17,14 @@ bool is_done(const Ref& future) {
 }  // namespace
 
 Answer Waiters::add(PyObject* create_future) {
-    std::erase_if(futures_, is_done);
+    // Asking them may run Python: meanwhile they are nobody else's.
+    std::vector<Ref> waiting = std::exchange(futures_, {});
+    std::erase_if(waiting, is_done);
     Ref future(PyObject_CallNoArgs(create_future));
+    if (future) waiting.push_back(Ref::borrow(future.get()));
+    for (Ref& other : futures_) waiting.push_back(std::move(other));
+    futures_ = std::move(waiting);
     if (!future || PyErr_Occurred()) return {};
-    futures_.push_back(Ref::borrow(future.get()));
     return {Ref(), std::move(future)};
 }
 
@@ -52,12 +56,17 @@ void AsgiChannel::give_back(bool whole) {
     if (exchange == nullptr) return;
     exchange->user = nullptr;
     WithoutGil without;
-    parts_.engine->leave_application(*exchange);
+    parts_.engine->leave_application(handle_);
     if (whole) {
-        parts_.engine->finish(*exchange);
+        parts_.engine->finish(handle_);
     } else {
-        parts_.engine->abandon(*exchange);
+        parts_.engine->abandon(handle_);
     }
+}
+
+Answer AsgiChannel::raise_over() {
+    PyErr_SetString(PyExc_RuntimeError, "send() was called after the request's end");
+    return failed();
 }
 
 Ref AsgiChannel::disconnect_message() {
@@ -71,11 +80,12 @@ Ref AsgiChannel::disconnect_message() {
 Ref AsgiChannel::next_message() {
     if (body_received_ || exchange_ == nullptr)
         return gone() || complete_ ? disconnect_message() : Ref();
-    if (!exchange_->streamed) return next_piece();
+    if (!streamed_) return next_piece();
     base::Buffer taken;
-    parts_.engine->take_body(*exchange_, taken);
-    bool complete = exchange_->body_complete && exchange_->incoming.empty();
-    if (taken.empty() && !complete) return gone() ? disconnect_message() : Ref();
+    const engine::BodyState state = parts_.engine->take_body(handle_, taken);
+    const bool complete = state == engine::BodyState::kComplete;
+    if (taken.empty() && !complete)
+        return state == engine::BodyState::kMore ? Ref() : disconnect_message();
     body_received_ = complete;
     return body_message(
         Ref(taken.empty()
@@ -85,13 +95,13 @@ Ref AsgiChannel::next_message() {
 
 // Of a body that is here, in memory or in a file.
 Ref AsgiChannel::next_piece() {
-    const session::Body& body = exchange_->body;
-    const uint64_t size = std::min<uint64_t>(body.size() - body_offset_, kPieceBytes);
+    const uint64_t size = std::min<uint64_t>(body_size_ - body_offset_, kPieceBytes);
     Ref bytes(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
     uint64_t read = 0;
     while (bytes && read != size) {
-        const int64_t got = body.read(exchange_->bytes.data(), body_offset_ + read,
-                                      {PyBytes_AS_STRING(bytes.get()) + read, size - read});
+        const int64_t got = parts_.engine->read_body(
+            handle_, body_offset_ + read, {PyBytes_AS_STRING(bytes.get()) + read, size - read});
+        if (got == engine::Engine::kTooLate) return disconnect_message();
         if (got <= 0) {
             PyErr_SetString(PyExc_OSError, "the spilled request body cannot be read");
             return Ref();
@@ -99,7 +109,7 @@ Ref AsgiChannel::next_piece() {
         read += static_cast<uint64_t>(got);
     }
     body_offset_ += read;
-    body_received_ = body_offset_ == body.size();
+    body_received_ = body_offset_ == body_size_;
     return body_message(std::move(bytes));
 }
 
@@ -120,7 +130,14 @@ Answer AsgiChannel::receive() {
     return PyErr_Occurred() ? failed() : receiving_.add(parts_.asgi->create_future.get());
 }
 
-Ref AsgiChannel::scope() const { return make_http_scope(*parts_.asgi, *exchange_); }
+Ref AsgiChannel::make_scope() const { return make_http_scope(*parts_.asgi, *exchange_); }
+
+// The runner asks before anybody else has the exchange, and so it lives while its scope is made.
+Ref AsgiChannel::scope() {
+    if (!std::exchange(scope_given_, true)) return make_scope();
+    PyErr_SetString(PyExc_RuntimeError, "the scope was given out already");
+    return Ref();
+}
 
 bool AsgiChannel::on_event(engine::EventKind kind) {
     bool room = kind != engine::EventKind::kBody;
@@ -155,28 +172,26 @@ Answer AsgiChannel::start(PyObject* message) {
         PyErr_SetString(PyExc_RuntimeError, "http.response.start was sent already");
         return failed();
     }
-    if (exchange_ == nullptr) return done();
-    if (!fill_head_from_message(*parts_.asgi, message, exchange_->response.head)) {
-        exchange_->response.head.clear();
-        return failed();
-    }
+    http::ResponseHead head;
+    if (!fill_head_from_message(*parts_.asgi, message, head)) return failed();
+    if (exchange_ == nullptr) return raise_over();
+    if (!started_) exchange_->response.head = std::move(head);
     started_ = true;
     return done();
 }
 
 Answer AsgiChannel::informational(PyObject* message) {
+    if (exchange_ == nullptr) return raise_over();
     if (started_) {
         PyErr_SetString(PyExc_RuntimeError, "an interim response must come before the response");
         return failed();
     }
     http::ResponseHead head;
     if (!fill_head_from_message(*parts_.asgi, message, head)) return failed();
-    if (!gone()) {
-        std::string text = "HTTP/1.1 " + std::string(head.status_line()) + "\r\n" +
-                           std::string(head.fields()) + "\r\n";
-        parts_.engine->write_interim(*exchange_, text);
-    }
-    return done();
+    std::string text = "HTTP/1.1 " + std::string(head.status_line()) + "\r\n" +
+                       std::string(head.fields()) + "\r\n";
+    bool over = parts_.engine->write_interim(handle_, text) == engine::WriteStatus::kOver;
+    return over ? raise_over() : done();
 }
 
 Answer AsgiChannel::body(PyObject* message) {
@@ -186,27 +201,26 @@ Answer AsgiChannel::body(PyObject* message) {
         return failed();
     }
     const AsgiShared& shared = *parts_.asgi;
-    PyObject* more = PyDict_GetItemWithError(message, shared.more_body.get());
-    bool last = more == nullptr || PyObject_IsTrue(more) == 0;
+    Ref more = Ref::borrow(PyDict_GetItemWithError(message, shared.more_body.get()));
+    bool last = !more || PyObject_IsTrue(more.get()) == 0;
     PyObject* given = PyDict_GetItemWithError(message, shared.body.get());
     if (PyErr_Occurred()) return failed();
     Ref bytes = Ref::borrow(given == nullptr ? shared.empty_bytes.get() : given);
     if (!PyBytes_Check(bytes.get())) bytes.reset(PyBytes_FromObject(bytes.get()));
     if (!bytes) return failed();
-    if (exchange_ == nullptr) return done();
     engine::Piece piece;
     piece.bytes = {PyBytes_AS_STRING(bytes.get()),
                    static_cast<size_t>(PyBytes_GET_SIZE(bytes.get()))};
     if (piece.bytes.size() > session::kCopiedBodyBytesMax) piece.owner = bytes.get();
-    int64_t known =
-        last && !exchange_->response.begun() ? static_cast<int64_t>(piece.bytes.size()) : -1;
+    const int64_t known = last ? static_cast<int64_t>(piece.bytes.size()) : -1;  // if it is all
+    begun_ = true;
     engine::WriteStatus status;
     {
         WithoutGil without;
-        status = parts_.engine->write(*exchange_, piece, known, last);
+        status = parts_.engine->write(handle_, piece, known, last);
     }
     if (status == engine::WriteStatus::kKept) bytes.release();
-    return after_write(last);
+    return status == engine::WriteStatus::kOver ? raise_over() : after_write(last);
 }
 
 Answer AsgiChannel::after_write(bool last) {
@@ -220,8 +234,7 @@ Answer AsgiChannel::after_write(bool last) {
 
 // At once, or later while the reader is slow.
 Answer AsgiChannel::wait_for_room() {
-    if (parts_.engine->unsent(*exchange_) <= session::kOutputHighBytes) return done();
-    exchange_->wants_room = true;
+    if (parts_.engine->has_room(handle_, session::kOutputHighBytes)) return done();
     return sending_.add(parts_.asgi->create_future.get());
 }
 
@@ -234,15 +247,14 @@ bool AsgiChannel::close(bool failed) {
 
 bool AsgiChannel::finish(bool failed) {
     if (exchange_ == nullptr) return true;
-    if (started_ && !exchange_->response.begun() && !failed) {
+    if (started_ && !begun_ && !failed) {
         // A start without a body: an empty one was meant.
-        parts_.engine->write(*exchange_, {}, 0, true);
+        parts_.engine->write(handle_, {}, 0, true);
         give_back(true);
         return true;
     }
-    bool begun = exchange_->response.begun();
-    if (!begun) parts_.engine->write_error(*exchange_, 500, "");
-    give_back(!begun);
+    if (!begun_) parts_.engine->write_error(handle_, 500, "");
+    give_back(!begun_);
     return false;
 }
 

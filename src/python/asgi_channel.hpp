@@ -1,6 +1,7 @@
 // AsgiChannel: the state of one ASGI HTTP request between receive() and send(). contract/asgi.md,
-// sections 4 and 5. Owned by the Python object Exchange (exchange_type.cpp); the loop's thread
-// only.
+// sections 4 and 5. Owned by the Python object Exchange (exchange_type.cpp). With the GIL, as a
+// rule in the loop's thread; but whatever gives up the GIL, or runs Python, may find that another
+// thread has gone on with the request, or ended it, and asks the engine by the handle.
 //
 //   receive: http.request ... (more_body False) | http.disconnect once the client or we are done
 //   send:    http.response.start, then http.response.body ... (more_body False)
@@ -36,7 +37,11 @@ class Waiters {
 class AsgiChannel {
   public:
     AsgiChannel(EngineParts& parts, session::Exchange* exchange)
-        : parts_(parts), exchange_(exchange) {}
+        : parts_(parts),
+          exchange_(exchange),
+          handle_(*exchange),
+          streamed_(exchange->streamed),
+          body_size_(exchange->body.size()) {}
     virtual ~AsgiChannel();
     AsgiChannel(const AsgiChannel&) = delete;
     AsgiChannel& operator=(const AsgiChannel&) = delete;
@@ -44,7 +49,8 @@ class AsgiChannel {
     // After the wait for a future, receive() is to be asked again; send() is done then.
     Answer receive();
     virtual Answer send(PyObject* message);
-    virtual Ref scope() const;
+    // Once; empty with an exception set afterwards.
+    Ref scope();
     // Something happened to the exchange: whoever waits is told. False with an exception set.
     virtual bool on_event(engine::EventKind kind);
     // The application has returned or raised. Answers 500 or cuts the connection where it left the
@@ -52,8 +58,8 @@ class AsgiChannel {
     bool close(bool failed);
 
     bool started() const { return started_; }
-    bool gone() const { return exchange_ == nullptr || exchange_->link == nullptr; }
-    session::Exchange* exchange() const { return exchange_; }
+    // The client has left, or the request is over.
+    bool gone() const { return parts_.engine->gone(handle_); }
     int traverse(visitproc visit, void* arg) const;
 
   protected:
@@ -68,7 +74,9 @@ class AsgiChannel {
     Answer informational(PyObject* message);
     Answer after_write(bool last);
     Answer wait_for_room();
+    virtual Ref make_scope() const;
     void give_back(bool whole);
+    static Answer raise_over();
     static Answer done() { return {Ref::borrow(Py_None), Ref()}; }
     static Answer failed() { return {}; }
 
@@ -76,13 +84,18 @@ class AsgiChannel {
         "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
     EngineParts& parts_;
-    session::Exchange* exchange_;  // nullptr: given back
+    session::Exchange* exchange_;  // nullptr: given back. Not across Python code
+    const engine::Handle handle_;
+    const bool streamed_;
+    const uint64_t body_size_;  // of a whole body
     Waiters receiving_;
     Waiters sending_;
     uint64_t body_offset_ = 0;    // of a whole body
     bool body_received_ = false;  // more_body False was given out
-    bool started_ = false;        // http.response.start was accepted
-    bool complete_ = false;       // the last body piece was accepted
+    bool scope_given_ = false;
+    bool started_ = false;   // http.response.start was accepted
+    bool begun_ = false;     // a body was given to the engine: the head is its own
+    bool complete_ = false;  // the last body piece was accepted
 };
 
 // The channel of an Exchange (exchange_type.cpp); nullptr with an exception set.

@@ -52,23 +52,27 @@ PySendResult fail(PyObject* self, PyObject** result) {
 // a task that is cancelled, and whoever asks first gets it.
 PySendResult advance(PyObject* self, PyObject** result) {
     OperationObject* operation = operation_of(self);
+    // Another thread may close this operation meanwhile.
+    Ref exchange = Ref::borrow(operation->exchange);
+    Ref message = Ref::borrow(operation->message);
     while (true) {
-        AsgiChannel* channel = channel_of(operation->exchange);
+        AsgiChannel* channel = channel_of(exchange.get());
         if (channel == nullptr) return fail(self, result);
-        bool sends = operation->message != nullptr;
-        Answer answer = sends ? channel->send(operation->message) : channel->receive();
+        Answer answer = message ? channel->send(message.get()) : channel->receive();
         if (answer.value) {
             clear(self);
             *result = answer.value.release();
             return PYGEN_RETURN;
         }
         if (!answer.future) return fail(self, result);
-        operation->waiting = PyObject_GetIter(answer.future.get());
-        if (operation->waiting == nullptr) return fail(self, result);
-        PySendResult state = PyIter_Send(operation->waiting, Py_None, result);
+        Ref waiting(PyObject_GetIter(answer.future.get()));
+        if (!waiting) return fail(self, result);
+        PySendResult state = PyIter_Send(waiting.get(), Py_None, result);
         if (state == PYGEN_ERROR) return fail(self, result);
-        if (state == PYGEN_NEXT) return state;
-        Py_CLEAR(operation->waiting);
+        if (state == PYGEN_NEXT) {
+            Ref before(std::exchange(operation->waiting, waiting.release()));
+            return state;
+        }
         Py_CLEAR(*result);
     }
 }
@@ -80,11 +84,12 @@ PySendResult send(PyObject* self, PyObject* value, PyObject** result) {
         return fail(self, result);
     }
     if (operation->waiting == nullptr) return advance(self, result);
-    PySendResult state = PyIter_Send(operation->waiting, value, result);
+    Ref waiting = Ref::borrow(operation->waiting);
+    PySendResult state = PyIter_Send(waiting.get(), value, result);
     if (state == PYGEN_NEXT) return state;
     if (state == PYGEN_ERROR) return fail(self, result);
     Py_CLEAR(operation->waiting);
-    if (operation->message == nullptr) {
+    if (operation->message == nullptr && operation->exchange != nullptr) {
         Py_CLEAR(*result);
         return advance(self, result);
     }

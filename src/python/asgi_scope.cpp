@@ -44,8 +44,8 @@ Ref client_of(const session::PeerInfo& peer) {
 }
 
 bool raise_fault(http::HeadFault fault) {
-    std::string_view text = http::describe(fault);
-    PyErr_Format(PyExc_RuntimeError, "%.*s", static_cast<int>(text.size()), text.data());
+    const std::string text(http::describe(fault));
+    PyErr_SetString(PyExc_RuntimeError, text.c_str());
     return false;
 }
 

@@ -24,7 +24,7 @@ bool AsgiWebSocket::read_opening(http::WsOpening& opening) const {
                                  opening) == http::WsRefusal::kNone;
 }
 
-Ref AsgiWebSocket::scope() const {
+Ref AsgiWebSocket::make_scope() const {
     const AsgiShared& shared = *parts_.asgi;
     Ref scope = make_http_scope(shared, *exchange_);
     Ref offered(PyList_New(0));
@@ -61,10 +61,8 @@ Ref AsgiWebSocket::received(const session::SocketMessage& message) const {
     return made ? std::move(dict) : Ref();
 }
 
-Ref AsgiWebSocket::disconnected() const {
+Ref AsgiWebSocket::disconnected(const session::WebSocketEnd& end) const {
     const AsgiShared& shared = *parts_.asgi;
-    session::WebSocketEnd end;
-    if (exchange_ != nullptr && exchange_->inbox) end = exchange_->inbox->end;
     return Ref(Py_BuildValue("{O:O,O:i,O:s#}", shared.type.get(), shared.ws_disconnect.get(),
                              shared.code.get(), static_cast<int>(end.code), shared.reason.get(),
                              end.reason.data(), static_cast<Py_ssize_t>(end.reason.size())));
@@ -76,13 +74,12 @@ Ref AsgiWebSocket::next_message() {
         connect_given_ = true;
         return Ref(Py_BuildValue("{O:O}", shared.type.get(), shared.ws_connect.get()));
     }
-    if (exchange_ == nullptr) return disconnected();
     session::SocketMessage message;
-    if (exchange_->inbox && parts_.engine->take_message(*exchange_, message))
-        return received(message);
-    bool ended = gone() || (exchange_->inbox && exchange_->inbox->ended);
-    if (ended) state_ = State::kEnded;
-    return ended ? disconnected() : Ref();
+    if (parts_.engine->take_message(handle_, message)) return received(message);
+    session::WebSocketEnd end;
+    if (!parts_.engine->socket_ended(handle_, end)) return Ref();
+    state_ = State::kEnded;
+    return disconnected(end);
 }
 
 Answer AsgiWebSocket::send(PyObject* message) {
@@ -122,8 +119,9 @@ Answer AsgiWebSocket::accept(PyObject* message) {
         return failed();
     }
     if (gone()) return raise_gone();
+    // It points into the exchange, and so is used up before any Python runs.
     http::WsOpening opening;
-    if (!read_opening(opening)) return raise_gone();
+    if (exchange_ == nullptr || !read_opening(opening)) return raise_gone();
     std::string_view chosen;
     PyObject* name = PyDict_GetItemWithError(message, shared.subprotocol.get());
     if (name != nullptr && name != Py_None && !latin1_view(name, "a subprotocol", chosen))
@@ -141,8 +139,7 @@ Answer AsgiWebSocket::accept(PyObject* message) {
     std::string head(answer.size_max(context), '\0');
     head.resize(answer.write(context, head.data()));
     // A client that has closed by now was accepted all the same: receive() tells what it said.
-    parts_.engine->upgrade(*exchange_, head, opening.deflate);
-    if (!exchange_->inbox) return raise_gone();
+    if (!parts_.engine->upgrade(handle_, head, opening.deflate)) return raise_gone();
     state_ = State::kAccepted;
     return done();
 }
@@ -178,10 +175,11 @@ Answer AsgiWebSocket::send_data(PyObject* message) {
     engine::WriteStatus status;
     {
         WithoutGil without;
-        status = parts_.engine->send_message(*exchange_, piece, is_text);
+        status = parts_.engine->send_message(handle_, piece, is_text);
     }
     if (status == engine::WriteStatus::kKept) owner.release();
-    if (status == engine::WriteStatus::kGone) return raise_gone();
+    if (status == engine::WriteStatus::kGone || status == engine::WriteStatus::kOver)
+        return raise_gone();
     return wait_for_room();
 }
 
@@ -189,7 +187,7 @@ Answer AsgiWebSocket::send_close(PyObject* message) {
     const AsgiShared& shared = *parts_.asgi;
     if (state_ == State::kConnecting && !denying_) {
         state_ = State::kEnded;
-        if (!gone()) parts_.engine->write_page(*exchange_, 403, kForbidden);
+        if (!gone()) parts_.engine->write_page(handle_, 403, kForbidden);
         give_back(true);
         return done();
     }
@@ -203,7 +201,7 @@ Answer AsgiWebSocket::send_close(PyObject* message) {
     if (why != nullptr && why != Py_None) reason = PyUnicode_AsUTF8AndSize(why, &size);
     if (reason == nullptr) return failed();
     if (state_ == State::kAccepted && !gone())
-        parts_.engine->close_socket(*exchange_, static_cast<uint16_t>(code),
+        parts_.engine->close_socket(handle_, static_cast<uint16_t>(code),
                                     {reason, static_cast<size_t>(size)});
     state_ = State::kEnded;
     return done();
@@ -214,12 +212,12 @@ bool AsgiWebSocket::finish(bool failed) {
     if (state_ == State::kConnecting && denying_) return AsgiChannel::finish(failed);
     if (state_ == State::kConnecting && !gone()) {
         if (failed) {
-            parts_.engine->write_error(*exchange_, 500, "");
+            parts_.engine->write_error(handle_, 500, "");
         } else {
-            parts_.engine->write_page(*exchange_, 403, kForbidden);
+            parts_.engine->write_page(handle_, 403, kForbidden);
         }
     } else if (state_ == State::kAccepted && !gone()) {
-        parts_.engine->close_socket(*exchange_, failed ? 1011 : 1000, "");
+        parts_.engine->close_socket(handle_, failed ? 1011 : 1000, "");
     }
     give_back(true);
     return true;

@@ -18,15 +18,15 @@ class AsgiWebSocket final : public AsgiChannel {
     AsgiWebSocket(EngineParts& parts, session::Exchange* exchange) : AsgiChannel(parts, exchange) {}
 
     Answer send(PyObject* message) override;
-    Ref scope() const override;
 
   private:
     enum class State : uint8_t { kConnecting, kAccepted, kEnded };
 
+    Ref make_scope() const override;
     Ref next_message() override;
     bool finish(bool failed) override;
     Ref received(const session::SocketMessage& message) const;
-    Ref disconnected() const;
+    Ref disconnected(const session::WebSocketEnd& end) const;
     Answer accept(PyObject* message);
     Answer send_data(PyObject* message);
     Answer send_close(PyObject* message);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "python/engine_parts.hpp"
+
 namespace mono::python {
 namespace {
 
@@ -10,12 +12,13 @@ constexpr int kWaitMs = 1'000;  // then Python's signals get a look
 
 }  // namespace
 
-BodyReader::BodyReader(const Options& options, std::shared_ptr<session::BodyLease> lease)
-    : engine_(options.engine),
+BodyReader::BodyReader(const Options& options, engine::Handle request)
+    : engine_object_(Ref::borrow(options.engine_object)),
+      engine_(*engine_parts(options.engine_object)->engine),
       disconnected_(options.disconnected),
       wait_(Ref::borrow(options.wait)),
       handle_(Ref::borrow(options.handle)),
-      lease_(std::move(lease)) {}
+      request_(request) {}
 
 bool BodyReader::raise_broken(engine::BodyState state, http::Error fault) const {
     std::string text;
@@ -52,7 +55,7 @@ bool BodyReader::wait() {
     bool there;
     {
         WithoutGil without;
-        there = engine_.wait_body(*lease_, kWaitMs);
+        there = engine_.wait_body(request_, kWaitMs);
     }
     if (there) return true;
     if (PyErr_CheckSignals() < 0) return false;
@@ -67,7 +70,7 @@ bool BodyReader::fill() {
         if (!wait()) return false;
         base::Buffer taken;
         http::Error fault = http::Error::kNone;
-        const engine::BodyState state = engine_.take_arrived(*lease_, taken, fault);
+        const engine::BodyState state = engine_.take_arrived(request_, taken, fault);
         if (!taken.empty()) add(taken);
         ended_ = state == engine::BodyState::kComplete;
         if (ended_ || state == engine::BodyState::kMore || received_ != before) continue;

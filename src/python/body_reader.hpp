@@ -16,12 +16,12 @@ namespace mono::python {
 class BodyReader {
   public:
     struct Options {
-        engine::Engine& engine;
+        PyObject* engine_object;
         PyObject* disconnected;      // the exception; outlives the module's objects
         PyObject* wait = nullptr;    // nested: (handle): returns when something has happened
         PyObject* handle = nullptr;  // nested: the Exchange object
     };
-    BodyReader(const Options& options, std::shared_ptr<session::BodyLease> lease);
+    BodyReader(const Options& options, engine::Handle request);
 
     // -1: no bound. The whole of what was asked for, or all that was left; nullptr with an
     // exception set.
@@ -38,11 +38,12 @@ class BodyReader {
     bool raise_broken(engine::BodyState state, http::Error fault) const;
     PyObject* take(size_t count);
 
+    Ref engine_object_;
     engine::Engine& engine_;
     PyObject* disconnected_;
     Ref wait_;
     Ref handle_;
-    std::shared_ptr<session::BodyLease> lease_;
+    engine::Handle request_;
     base::Buffer arrived_;
     size_t offset_ = 0;  // of what the application has not had yet, in arrived_
     uint64_t received_ = 0;

@@ -3,6 +3,7 @@
 // until then it costs nothing. From then on the connection ends with this request, because nobody
 // knows what the application has said or read on it.
 #include "os/fd.hpp"
+#include "python/engine_parts.hpp"
 #include "python/types.hpp"
 #include "python/wsgi_objects.hpp"
 
@@ -14,21 +15,20 @@ ClientSocketObject* socket_of(PyObject* self) {
 }
 
 bool open_socket(ClientSocketObject* object) {
-    WriteObject* write = object->write;
-    if (write->exchange == nullptr) {
-        PyErr_SetString(PyExc_RuntimeError, "the client's socket was used after the request's end");
-        return false;
-    }
-    os::Fd owned(write->engine->share_socket(*write->exchange));
+    Ref owner = hold_engine(object->write);
+    if (!owner) return raise_over("the client's socket") != nullptr;
+    os::Fd owned(engine_parts(owner.get())->engine->share_socket(object->write->handle));
     if (!owned) {
         PyErr_SetString(PyExc_ConnectionResetError, "the client has closed the connection");
         return false;
     }
     Ref helpers(PyImport_ImportModule("monoceros.http.client_socket"));
-    if (helpers)
-        object->socket = PyObject_CallMethod(helpers.get(), "open_socket", "i", owned.get());
-    if (object->socket == nullptr) return false;
+    Ref socket;
+    if (helpers) socket.reset(PyObject_CallMethod(helpers.get(), "open_socket", "i", owned.get()));
+    if (!socket) return false;
     owned.release();
+    Locked lock(reinterpret_cast<PyObject*>(object));
+    if (object->socket == nullptr) object->socket = socket.release();  // else a thread was first
     return true;
 }
 

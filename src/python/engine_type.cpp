@@ -193,7 +193,7 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
     EngineParts& parts = *parts_of(self);
     Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get(), nullptr};
     CallObjects objects(&parts.state);
-    WsgiCall call(*parts.engine, parts.environs, objects, parts.state, callbacks);
+    WsgiCall call(self, objects, callbacks);
     int64_t begin_ms = base::monotonic_ms();
     int64_t end_ms = begin_ms + timeout_ms;
     long answered = 0;

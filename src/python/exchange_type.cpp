@@ -3,6 +3,7 @@
 // body has arrived, or the client has left; it shall do no more than schedule something.
 #include "python/asgi_channel.hpp"
 #include "python/engine_parts.hpp"
+#include "python/errors.hpp"
 #include "python/forked_child.hpp"
 #include "python/types.hpp"
 
@@ -11,10 +12,11 @@ namespace {
 
 struct ExchangeObject {
     PyObject_HEAD PyObject* engine;  // the Engine object: outlives its exchanges
-    session::Exchange* exchange;     // nullptr: given back
+    session::Exchange* exchange;     // WSGI: until it is run; its runner's alone
+    engine::Handle handle;           // for all others
     PyObject* waiter;                // WSGI: a callable or nullptr
-    PyObject* task;                  // ASGI: the runner's, or nullptr
-    AsgiChannel* channel;            // ASGI: owns the exchange instead
+    PyObject* task;                  // the runner's, or nullptr
+    AsgiChannel* channel;            // ASGI: answers instead
 };
 
 ExchangeObject* exchange_of(PyObject* self) { return reinterpret_cast<ExchangeObject*>(self); }
@@ -26,6 +28,7 @@ PyObject* make_exchange(PyObject* engine, session::Exchange* exchange) {
     Py_INCREF(engine);
     exchange_of(self)->engine = engine;
     exchange_of(self)->exchange = exchange;
+    exchange_of(self)->handle = *exchange;
     exchange->user = self;  // borrowed: free_exchange gives the exchange back first
     EngineParts& parts = *engine_parts(engine);
     if (parts.asgi) {
@@ -54,8 +57,7 @@ bool deliver(ExchangeObject* object, engine::EventKind kind) {
 
 PyObject* scope(PyObject* self, PyObject*) {
     AsgiChannel* channel = channel_of(self);
-    if (channel == nullptr || channel->exchange() == nullptr) return nullptr;
-    return channel->scope().release();
+    return channel == nullptr ? nullptr : channel->scope().release();
 }
 
 PyObject* receive(PyObject* self, PyObject*) {
@@ -76,7 +78,8 @@ PyObject* close_channel(PyObject* self, PyObject* failed) {
 // run_wsgi(application): answers the request, in the caller's greenlet.
 PyObject* run_wsgi(PyObject* self, PyObject* application) {
     ExchangeObject* object = exchange_of(self);
-    if (object->exchange == nullptr) {
+    session::Exchange* exchange = std::exchange(object->exchange, nullptr);
+    if (exchange == nullptr) {
         PyErr_SetString(PyExc_RuntimeError, "this exchange was answered already");
         return nullptr;
     }
@@ -90,17 +93,14 @@ PyObject* run_wsgi(PyObject* self, PyObject* application) {
     }
     Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get(),
                         parts.wait.get()};
-    WsgiCall call(*parts.engine, parts.environs, *objects, parts.state, callbacks, self);
-    bool go_on = call.run(application, *object->exchange);
-    object->exchange = nullptr;
+    WsgiCall call(object->engine, *objects, callbacks, self);
+    bool go_on = call.run(application, *exchange);
     parts.spare_calls.push_back(std::move(objects));
+    SavedError ending;
+    if (!call_waiter(object)) PyErr_WriteUnraisable(self);  // greenlets that still write to it
+    if (ending) ending.restore();
     if (!go_on) return nullptr;
     Py_RETURN_NONE;
-}
-
-session::Exchange* held_by(PyObject* self) {
-    const ExchangeObject* object = exchange_of(self);
-    return object->channel != nullptr ? object->channel->exchange() : object->exchange;
 }
 
 engine::Engine& engine_of(PyObject* self) {
@@ -108,37 +108,29 @@ engine::Engine& engine_of(PyObject* self) {
 }
 
 PyObject* enter(PyObject* self, PyObject*) {
-    session::Exchange* exchange = held_by(self);
-    return PyBool_FromLong(exchange != nullptr && engine_of(self).enter_application(*exchange));
+    return PyBool_FromLong(engine_of(self).enter_application(exchange_of(self)->handle));
 }
 
 PyObject* leave(PyObject* self, PyObject*) {
-    session::Exchange* exchange = held_by(self);
-    return PyBool_FromLong(exchange != nullptr && engine_of(self).leave_application(*exchange));
+    return PyBool_FromLong(engine_of(self).leave_application(exchange_of(self)->handle));
 }
 
 PyObject* interrupt(PyObject* self, PyObject*) {
-    session::Exchange* exchange = held_by(self);
-    return PyBool_FromLong(exchange != nullptr && engine_of(self).interrupt(*exchange));
+    return PyBool_FromLong(engine_of(self).interrupt(exchange_of(self)->handle));
 }
 
 PyObject* extend_timeout(PyObject* self, PyObject* seconds) {
-    session::Exchange* exchange = held_by(self);
     int64_t span_ms = 0;
     if (!read_span_ms(seconds, span_ms)) return nullptr;
-    if (exchange == nullptr) Py_RETURN_FALSE;
-    return PyBool_FromLong(engine_of(self).extend(*exchange, span_ms));
+    return PyBool_FromLong(engine_of(self).extend(exchange_of(self)->handle, span_ms));
 }
 
 PyObject* get_gone(PyObject* self, void*) {
-    const ExchangeObject* object = exchange_of(self);
-    if (object->channel != nullptr) return PyBool_FromLong(object->channel->gone());
-    return PyBool_FromLong(object->exchange == nullptr || object->exchange->link == nullptr);
+    return PyBool_FromLong(engine_of(self).gone(exchange_of(self)->handle));
 }
 
 PyObject* get_request_id(PyObject* self, void*) {
-    const session::Exchange* exchange = held_by(self);
-    std::string_view id = exchange == nullptr ? "-" : exchange->request_id();
+    const std::string id = engine_of(self).request_id_of(exchange_of(self)->handle);
     return PyUnicode_FromStringAndSize(id.data(), static_cast<Py_ssize_t>(id.size()));
 }
 
@@ -180,7 +172,7 @@ void free_exchange(PyObject* self) {
     clear(self);
     delete object->channel;
     if (object->exchange != nullptr)  // nobody answered: the client shall not wait for ever
-        engine_parts(object->engine)->engine->abandon(*object->exchange);
+        engine_parts(object->engine)->engine->abandon(object->handle);
     Py_CLEAR(object->engine);
     type->tp_free(self);
     Py_DECREF(type);
@@ -256,7 +248,8 @@ PyObject* engine_turn(PyObject* self, PyObject* args) {
     }
     Ref gone(PyList_New(0));
     for (const engine::Event& event : turn.events) {
-        auto* object = static_cast<ExchangeObject*>(event.exchange->user);
+        // Whose request has ended since hears no more of it.
+        auto* object = static_cast<ExchangeObject*>(parts.engine->user_of(event.exchange));
         if (object == nullptr) continue;
         Ref kept = Ref::borrow(reinterpret_cast<PyObject*>(object));
         if (!deliver(object, event.kind)) return nullptr;

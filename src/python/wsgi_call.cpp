@@ -1,6 +1,7 @@
 #include "python/wsgi_call.hpp"
 
 #include "base/clock.hpp"
+#include "python/engine_parts.hpp"
 #include "python/errors.hpp"
 #include "python/file_wrapper.hpp"
 #include "python/forked_child.hpp"
@@ -17,6 +18,16 @@ bool check_bytes(PyObject* item) {
 
 }  // namespace
 
+WsgiCall::WsgiCall(PyObject* engine_object, CallObjects& objects, const Callbacks& callbacks,
+                   PyObject* exchange_object)
+    : engine_object_(engine_object),
+      engine_(*engine_parts(engine_object)->engine),
+      environs_(engine_parts(engine_object)->environs),
+      objects_(objects),
+      state_(engine_parts(engine_object)->state),
+      callbacks_(callbacks),
+      exchange_object_(exchange_object) {}
+
 bool WsgiCall::require_head(const session::Exchange& exchange) {
     if (!exchange.response.head.empty()) return true;
     PyErr_SetString(PyExc_AssertionError,
@@ -27,29 +38,22 @@ bool WsgiCall::require_head(const session::Exchange& exchange) {
 bool WsgiCall::end_body(session::Exchange& exchange) {
     if (objects_.socket_used() && exchange.response.head.empty()) return true;  // it did it all
     if (!require_head(exchange)) return false;
-    if (exchange.response.exhausted() && exchange.response.complete()) return true;
-    int64_t known = exchange.response.begun() ? -1 : 0;
-    return send_piece(objects_.write(), nullptr, known, true);
-}
-
-bool WsgiCall::wait_for_room() {
-    if (callbacks_.wait == nullptr || handle_ == nullptr) return true;
-    session::Exchange& exchange = *objects_.write()->exchange;
-    while (engine_.unsent(exchange) > session::kOutputMemoryBytesMax) {
-        exchange.wants_room = true;
-        Ref waited(PyObject_CallOneArg(callbacks_.wait, handle_));
-        if (!waited) return false;
-    }
+    if (!engine_.is_answered(exchange)) send_piece(engine_, objects_.write(), nullptr, true);
     return true;
 }
 
+bool WsgiCall::send(PyObject* piece, bool last) {
+    send_piece(engine_, objects_.write(), piece, last);
+    return last || wait_for_room(engine_object_, objects_.write());
+}
+
 void WsgiCall::stream_input(session::Exchange& exchange) {
-    BodyReader::Options options{engine_, state_.client_disconnected};
-    if (handle_ != nullptr) {
+    BodyReader::Options options{engine_object_, state_.client_disconnected};
+    if (exchange_object_ != nullptr) {
         options.wait = callbacks_.wait;
-        options.handle = handle_;
+        options.handle = exchange_object_;
     }
-    objects_.stream_input(std::make_shared<BodyReader>(options, engine_.lease_body(exchange)));
+    objects_.stream_input(std::make_shared<BodyReader>(options, exchange));
 }
 
 // PEP 3333, "Handling the Content-Length Header": of one item the server knows the length.
@@ -61,9 +65,7 @@ bool WsgiCall::send_sequence(session::Exchange& exchange, PyObject* result) {
         if (!check_bytes(item.get()) || !require_head(exchange)) return false;
         bool last = i + 1 == count;
         if (PyBytes_GET_SIZE(item.get()) == 0 && !last) continue;
-        int64_t known = count == 1 ? PyBytes_GET_SIZE(item.get()) : -1;
-        if (!send_piece(objects_.write(), item.get(), known, last)) return false;
-        if (!last && !wait_for_room()) return false;
+        if (!send(item.get(), last)) return false;
     }
     return count != 0 || end_body(exchange);
 }
@@ -79,11 +81,10 @@ bool WsgiCall::send_iterable(session::Exchange& exchange, PyObject* result) {
         }
         if (!check_bytes(item.get()) || !require_head(exchange)) return false;
         if (PyBytes_GET_SIZE(item.get()) == 0) {  // PEP 3333: no head before a byte
-            if (client_left(objects_.write())) return true;
+            if (client_left(engine_, objects_.write())) return true;
             continue;
         }
-        if (!send_piece(objects_.write(), item.get(), -1, false)) return false;
-        if (!wait_for_room()) return false;
+        if (!send(item.get(), false)) return false;
         if (objects_.write()->gone) return true;
     }
 }
@@ -94,6 +95,7 @@ bool WsgiCall::send_file(session::Exchange& exchange, PyObject* result, bool& se
     FileRange range = file_range(reinterpret_cast<const FileWrapperObject*>(result));
     if (range.fd < 0) return true;
     sent = true;
+    objects_.write()->begun = true;
     engine::WriteStatus status;
     {
         WithoutGil without;
@@ -151,7 +153,7 @@ bool WsgiCall::respond(PyObject* application, session::Exchange& exchange, PyObj
 // that goes on in spite of one ends here as well: who tells of it hears of that.
 void WsgiCall::leave(session::Exchange& exchange, bool done) {
     if (!engine_.leave_application(exchange)) return;
-    if (handle_ == nullptr) PyThreadState_SetAsyncExc(exchange.thread, nullptr);
+    if (exchange_object_ == nullptr) PyThreadState_SetAsyncExc(exchange.thread, nullptr);
     if (!done) return;
     Ref told(PyObject_CallFunction(callbacks_.handle_error, "Osss", Py_None, "", "", ""));
     if (!told) PyErr_WriteUnraisable(callbacks_.handle_error);
@@ -165,7 +167,7 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
     }
     Ref environ;
     bool done = false;
-    if (objects_.attach(engine_, exchange, *this)) {
+    if (objects_.attach(engine_object_, exchange, exchange_object_)) {
         if (exchange.streamed) stream_input(exchange);
         environ = environs_.make(exchange, engine_.limits().script_name, objects_);
     }
@@ -182,8 +184,7 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
     SavedError ending;  // SystemExit on its way out
     if (callbacks_.after != nullptr && environ) call_after(exchange, environ.get());
     bool left = objects_.write() != nullptr && objects_.write()->gone;
-    bool whole = !left && (done || !exchange.response.begun());
-    note_mismatch(exchange);
+    bool whole = !left && (done || objects_.write() == nullptr || !objects_.write()->begun);
     objects_.detach();
     if (!whole || !engine_.try_finish(exchange)) {
         WithoutGil without;
@@ -205,7 +206,7 @@ bool WsgiCall::fail(session::Exchange& exchange) {
     // Its body broke off, or was refused, which the engine has said.
     bool cut = exchange.streamed && error.matches(state_.client_disconnected);
     bool client_left = cut || (objects_.write() != nullptr && objects_.write()->gone);
-    if (!exchange.response.begun()) {
+    if (objects_.write() == nullptr || !objects_.write()->begun) {
         WithoutGil without;
         engine_.write_error(exchange, cut ? 400 : 500, "");
     }
@@ -224,37 +225,17 @@ bool WsgiCall::fail(session::Exchange& exchange) {
     return false;
 }
 
-void WsgiCall::note_mismatch(const session::Exchange& exchange) {
-    if (!exchange.response.begun() || objects_.write()->gone) return;
-    uint64_t owed = exchange.response.owed();
-    std::string what;
-    if (owed != 0) {
-        what = "gave " + std::to_string(owed) +
-               " bytes less than its Content-Length; the connection is closed";
-    } else if (exchange.response.dropped() && !exchange.response.no_body()) {
-        what = exchange.response.has_length()
-                   ? "gave more bytes than its Content-Length; they were dropped"
-                   : "gave bytes behind its end; they were dropped";
-    } else if (exchange.response.dropped() && !exchange.head.head_method) {
-        what = "gave a body with a status that has none; it was dropped";
-    } else {
-        return;
-    }
-    engine_.log(engine::Severity::kWarning,
-                "The application's answer to " + std::string(exchange.text(exchange.head.method)) +
-                    " " + std::string(exchange.text(exchange.head.target)) + " " + what);
-}
-
 void WsgiCall::call_after(const session::Exchange& exchange, PyObject* environ) {
-    const http::ResponseHead& head = exchange.response.head;
+    http::ResponseHead head;
+    uint64_t body_bytes = 0;
+    if (!engine_.copy_answer(exchange, head, body_bytes)) return;
     int64_t duration_us = base::monotonic_us() - exchange.started_us;
     std::string_view fields = head.fields();
     Ref text = latin1_text(head.status_line());
-    Ref called(
-        PyObject_CallFunction(callbacks_.after, "OOy#KL", environ, text.get(), fields.data(),
-                              static_cast<Py_ssize_t>(fields.size()),
-                              static_cast<unsigned long long>(exchange.response.body_bytes()),
-                              static_cast<long long>(duration_us)));
+    Ref called(PyObject_CallFunction(callbacks_.after, "OOy#KL", environ, text.get(), fields.data(),
+                                     static_cast<Py_ssize_t>(fields.size()),
+                                     static_cast<unsigned long long>(body_bytes),
+                                     static_cast<long long>(duration_us)));
     if (!called) PyErr_WriteUnraisable(callbacks_.after);
 }
 

@@ -1,5 +1,7 @@
 // WsgiCall: one request through a PEP 3333 application: environ, call, iteration, close, errors.
-// Thread: the one that took the exchange, with the GIL; no lock of the engine is held.
+// Thread: the one that took the exchange, with the GIL; no lock of the engine is held. On the
+// stack, which gevent switches away: nothing that the application may keep points here
+// (wsgi_objects.hpp).
 #pragma once
 
 #include "engine/engine.hpp"
@@ -19,21 +21,13 @@ struct Callbacks {
 
 class WsgiCall {
   public:
-    WsgiCall(engine::Engine& engine, const EnvironMaker& environs, CallObjects& objects,
-             const ModuleState& state, const Callbacks& callbacks, PyObject* handle = nullptr)
-        : engine_(engine),
-          environs_(environs),
-          objects_(objects),
-          state_(state),
-          callbacks_(callbacks),
-          handle_(handle) {}
+    // exchange_object: the Exchange object, borrowed; nullptr unless nested.
+    WsgiCall(PyObject* engine_object, CallObjects& objects, const Callbacks& callbacks,
+             PyObject* exchange_object = nullptr);
 
     // Answers the exchange in every case and gives it back. False with SystemExit or
     // KeyboardInterrupt set: the worker itself shall end.
     bool run(PyObject* application, session::Exchange& exchange);
-    // Behind a piece that others follow. A nested engine cannot make its thread wait: the runner
-    // waits in its own way. False with an exception set.
-    bool wait_for_room();
 
   private:
     bool respond(PyObject* application, session::Exchange& exchange, PyObject* environ);
@@ -42,20 +36,21 @@ class WsgiCall {
     bool send_iterable(session::Exchange& exchange, PyObject* result);
     bool send_file(session::Exchange& exchange, PyObject* result, bool& sent);
     bool end_body(session::Exchange& exchange);
+    bool send(PyObject* piece, bool last);
     void stream_input(session::Exchange& exchange);
     bool require_head(const session::Exchange& exchange);
     bool close(PyObject* result);
     void leave(session::Exchange& exchange, bool done);
     bool fail(session::Exchange& exchange);
     void call_after(const session::Exchange& exchange, PyObject* environ);
-    void note_mismatch(const session::Exchange& exchange);
 
+    PyObject* engine_object_;
     engine::Engine& engine_;
     const EnvironMaker& environs_;
     CallObjects& objects_;
     const ModuleState& state_;
     const Callbacks& callbacks_;
-    PyObject* handle_;  // the Exchange object, borrowed; nullptr unless nested
+    PyObject* exchange_object_;
 };
 
 }  // namespace mono::python

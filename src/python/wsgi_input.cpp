@@ -2,8 +2,8 @@
 // or, where request_buffering says so, as it comes (body_reader.hpp). read(), readline(),
 // readlines(), iteration by line (PEP 3333). Past the end: b"".
 #include <algorithm>
-#include <cstring>
 
+#include "python/engine_parts.hpp"
 #include "python/types.hpp"
 #include "python/wsgi_objects.hpp"
 
@@ -11,7 +11,6 @@ namespace mono::python {
 namespace {
 
 constexpr uint64_t kWithoutGilFrom = 64 * 1024;  // bytes of a file read that pay a GIL hand-over
-constexpr size_t kLineBlock = 8192;
 
 InputObject* input_of(PyObject* self) { return reinterpret_cast<InputObject*>(self); }
 
@@ -30,90 +29,81 @@ bool parse_size(PyObject* const* args, Py_ssize_t count, int64_t& size) {
     return true;
 }
 
-// Kept by the caller while it reads: the request may end meanwhile.
-std::shared_ptr<BodyReader> reader_of(PyObject* self) { return input_of(self)->reader; }
+// What a call needs, for as long as it takes: the request may end meanwhile.
+struct Reading {
+    explicit Reading(PyObject* self)
+        : input(input_of(self)), owner(hold_engine(input->write)), reader(input->reader) {
+        if (!owner) refuse(engine::Engine::kTooLate);
+    }
+    explicit operator bool() const { return static_cast<bool>(owner); }
+    engine::Engine& engine() const { return *engine_parts(owner.get())->engine; }
+    uint64_t left() const { return input->size - input->offset; }
+    static PyObject* refuse(int64_t fault) {
+        if (fault == engine::Engine::kTooLate)
+            PyErr_SetString(PyExc_ValueError, "wsgi.input was read after the end of its request");
+        else
+            PyErr_SetString(PyExc_OSError, "the spilled request body cannot be read");
+        return nullptr;
+    }
 
-uint64_t left(const InputObject* input) {
-    return input->exchange == nullptr ? 0 : input->exchange->body.size() - input->offset;
-}
+    InputObject* input;
+    Ref owner;
+    std::shared_ptr<BodyReader> reader;
+};
 
-bool raise_io_error() {
-    PyErr_SetString(PyExc_OSError, "the spilled request body cannot be read");
-    return false;
-}
-
-// Fills `into` from `offset` on; a spilled body may come in pieces.
-bool read_exactly(const session::Exchange& exchange, uint64_t offset, std::span<char> into) {
+// Fills `into` from `offset` on; a spilled body may come in pieces. Not positive: what is wrong.
+int64_t read_exactly(const Reading& reading, uint64_t offset, std::span<char> into) {
+    const engine::Handle handle = reading.input->write->handle;
+    engine::Engine& engine = reading.engine();
     while (!into.empty()) {
         int64_t got;
-        if (exchange.body.spilled() && into.size() >= kWithoutGilFrom) {
+        if (reading.input->spilled && into.size() >= kWithoutGilFrom) {
             WithoutGil without;
-            got = exchange.body.read(exchange.bytes.data(), offset, into);
+            got = engine.read_body(handle, offset, into);
         } else {
-            got = exchange.body.read(exchange.bytes.data(), offset, into);
+            got = engine.read_body(handle, offset, into);
         }
-        if (got <= 0) return raise_io_error();
+        if (got <= 0) return got;
         offset += static_cast<uint64_t>(got);
         into = into.subspan(static_cast<size_t>(got));
     }
-    return true;
+    return 1;
 }
 
 // The next `count` bytes, which are the caller's alone from the beginning: while they are read
 // without the GIL another thread of the application may read on behind them.
-PyObject* take(InputObject* input, uint64_t count) {
-    uint64_t offset = input->offset;
-    input->offset += count;
+PyObject* take(const Reading& reading, uint64_t count) {
+    uint64_t offset = reading.input->offset;
+    reading.input->offset += count;
     Ref bytes(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(count)));
     if (!bytes) return nullptr;
-    if (!read_exactly(*input->exchange, offset, {PyBytes_AS_STRING(bytes.get()), count}))
-        return nullptr;
-    return bytes.release();
-}
-
-// Bytes up to and including the next LF, at most `bound`; -1 with an exception set.
-int64_t line_length(const InputObject* input, uint64_t bound) {
-    const session::Exchange& exchange = *input->exchange;
-    if (!exchange.body.spilled()) {
-        std::string_view rest = exchange.body_view().substr(input->offset, bound);
-        size_t at = rest.find('\n');
-        return static_cast<int64_t>(at == std::string_view::npos ? rest.size() : at + 1);
-    }
-    char block[kLineBlock];
-    uint64_t length = 0;
-    while (length < bound) {
-        size_t wanted = std::min<uint64_t>(bound - length, sizeof block);
-        int64_t got =
-            exchange.body.read(exchange.bytes.data(), input->offset + length, {block, wanted});
-        if (got <= 0) return raise_io_error() ? 0 : -1;
-        const void* hit = std::memchr(block, '\n', static_cast<size_t>(got));
-        if (hit != nullptr)
-            return static_cast<int64_t>(length) + (static_cast<const char*>(hit) - block) + 1;
-        length += static_cast<uint64_t>(got);
-    }
-    return static_cast<int64_t>(length);
+    const int64_t got = read_exactly(reading, offset, {PyBytes_AS_STRING(bytes.get()), count});
+    return got > 0 ? bytes.release() : Reading::refuse(got);
 }
 
 PyObject* next_line(PyObject* self, int64_t size) {
-    InputObject* input = input_of(self);
-    if (auto reader = reader_of(self)) return reader->read_line(size);
-    uint64_t bound = left(input);
+    Reading reading(self);
+    if (!reading) return nullptr;
+    if (reading.reader) return reading.reader->read_line(size);
+    uint64_t bound = reading.left();
     if (size >= 0) bound = std::min<uint64_t>(bound, static_cast<uint64_t>(size));
     if (bound == 0) return PyBytes_FromStringAndSize(nullptr, 0);
-    int64_t length = line_length(input, bound);
-    return length < 0 ? nullptr : take(input, static_cast<uint64_t>(length));
+    int64_t length =
+        reading.engine().measure_line(reading.input->write->handle, reading.input->offset, bound);
+    return length < 0 ? Reading::refuse(length) : take(reading, static_cast<uint64_t>(length));
 }
 
 PyObject* read(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-    InputObject* input = input_of(self);
     int64_t size;
     if (!parse_size(args, count, size)) return nullptr;
     Locked lock(self);
-    if (auto reader = reader_of(self)) return reader->read(size);
-    uint64_t rest = left(input);
+    Reading reading(self);
+    if (!reading) return nullptr;
+    if (reading.reader) return reading.reader->read(size);
+    uint64_t rest = reading.left();
     if (size >= 0) rest = std::min<uint64_t>(rest, static_cast<uint64_t>(size));
     if (rest == 0) return PyBytes_FromStringAndSize(nullptr, 0);
-    return take(input, rest);
+    return take(reading, rest);
 }
 
 PyObject* readline(PyObject* self, PyObject* const* args, Py_ssize_t count) {
@@ -151,6 +141,7 @@ PyObject* iterate_next(PyObject* self) {
 
 void free_input(PyObject* self) {
     PyTypeObject* type = Py_TYPE(self);
+    Py_XDECREF(reinterpret_cast<PyObject*>(input_of(self)->write));
     std::destroy_at(&input_of(self)->reader);
     type->tp_free(self);
     Py_DECREF(type);

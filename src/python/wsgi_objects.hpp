@@ -1,7 +1,9 @@
 // The Python objects that one WSGI request meets: start_response, write, wsgi.early_hints and
 // wsgi.input. They are kept by the slot and used again when nobody else holds them. An application
-// that keeps one longer finds it detached: `exchange` is nullptr from finish on.
-// Thread: the one that runs the application.
+// may keep them, and use them from any thread or greenlet: they know the request by its handle, and
+// everything else that they need is their own; nothing of them lies on the stack of who runs the
+// application. From the request's end on they are detached, and say so.
+// Thread: any, with the GIL (in free-threaded Python, under the lock of the write object).
 #pragma once
 
 #include <vector>
@@ -13,17 +15,23 @@
 
 namespace mono::python {
 
-class WsgiCall;
-
-// PEP 3333's write() callable, and the state that start_response and early_hints share with it.
+// PEP 3333's write() callable, and the state that its companions share with it.
 struct WriteObject {
     PyObject_HEAD vectorcallfunc vectorcall;
-    engine::Engine* engine;
-    session::Exchange* exchange;
-    WsgiCall* call;   // that answers exchange
-    bool gone;        // the client has left
+    PyObject* engine;             // the Engine object; nullptr: the request is over
+    PyObject* exchange_object;    // nested: the Exchange object; nullptr like engine
+    session::Exchange* exchange;  // its head is filled until the answer has begun; nullptr likewise
+    engine::Handle handle;
+    http::ResponseHead spare;  // what start_response fills next
+    bool begun;                // somebody has begun to write: the head is the engine's
+    bool gone;                 // the client has left
     int64_t mute_ms;  // since when nothing was written though the client has sent FIN; 0: it was
 };
+
+// The Engine object, which lives as long as a call of the application needs it; empty, without an
+// exception: the request is over.
+Ref hold_engine(WriteObject* write);
+PyObject* raise_over(const char* what);
 
 struct StartResponseObject {
     PyObject_HEAD vectorcallfunc vectorcall;
@@ -41,8 +49,10 @@ struct ClientSocketObject {
 };
 
 struct InputObject {
-    PyObject_HEAD session::Exchange* exchange;
-    uint64_t offset;
+    PyObject_HEAD WriteObject* write;
+    uint64_t size;    // of a whole body
+    uint64_t offset;  // in it
+    bool spilled;
     std::shared_ptr<BodyReader> reader;  // of a body that streams in; else nullptr
 };
 PyObject* make_input(PyTypeObject* type);
@@ -53,19 +63,23 @@ bool latin1_view(PyObject* text, const char* what, std::string_view& view);
 // Seconds of a deadline as milliseconds; false with an exception set.
 bool read_span_ms(PyObject* seconds, int64_t& span_ms);
 
-// Sends `piece` (bytes), keeping a reference to it as long as the engine needs it. False only with
-// an exception set; a client that has gone shows in write->gone.
-bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool last);
+// Sends `piece` (bytes), keeping a reference to it as long as the engine needs it. A client that
+// has gone shows in write->gone too.
+engine::WriteStatus send_piece(engine::Engine& engine, WriteObject* write, PyObject* piece,
+                               bool last);
+// Behind a piece that others follow. A nested engine cannot make its thread wait: the runner waits
+// in its own way. False with an exception set.
+bool wait_for_room(PyObject* engine_object, WriteObject* write);
 
 // For an application that gives empty pieces only: whether its client has left. True: write->gone.
-bool client_left(WriteObject* write);
+bool client_left(engine::Engine& engine, WriteObject* write);
 
 // The objects of one slot.
 class CallObjects {
   public:
     explicit CallObjects(ModuleState* state) : state_(state) {}
     // Ready for `exchange`; false with an exception set.
-    bool attach(engine::Engine& engine, session::Exchange& exchange, WsgiCall& call);
+    bool attach(PyObject* engine_object, session::Exchange& exchange, PyObject* exchange_object);
     void detach();
     // wsgi.input reads from there, until detach().
     void stream_input(std::shared_ptr<BodyReader> reader);

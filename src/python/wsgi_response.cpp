@@ -32,31 +32,63 @@ bool latin1_view(PyObject* text, const char* what, std::string_view& view) {
     return true;
 }
 
-bool send_piece(WriteObject* write, PyObject* piece, int64_t known_length, bool last) {
+Ref hold_engine(WriteObject* write) {
+    Locked lock(reinterpret_cast<PyObject*>(write));
+    return Ref::borrow(write->engine);
+}
+
+PyObject* raise_over(const char* what) {
+    PyErr_Format(PyExc_RuntimeError, "%s was called after the request's end", what);
+    return nullptr;
+}
+
+engine::WriteStatus send_piece(engine::Engine& engine, WriteObject* write, PyObject* piece,
+                               bool last) {
+    {
+        Locked lock(reinterpret_cast<PyObject*>(write));
+        write->mute_ms = 0;
+        write->begun = true;
+    }
     engine::Piece wire;
-    write->mute_ms = 0;
     if (piece != nullptr)
         wire.bytes = {PyBytes_AS_STRING(piece), static_cast<size_t>(PyBytes_GET_SIZE(piece))};
     if (wire.bytes.size() > session::kCopiedBodyBytesMax) {
         Py_INCREF(piece);
         wire.owner = piece;
     }
-    std::optional<engine::WriteStatus> status =
-        write->engine->try_write(*write->exchange, wire, known_length, last);
+    // Where this is the first piece and the last.
+    const int64_t known_length = last ? static_cast<int64_t>(wire.bytes.size()) : -1;
+    const engine::Handle handle = write->handle;
+    std::optional<engine::WriteStatus> status = engine.try_write(handle, wire, known_length, last);
     if (!status) {
         WithoutGil without;
-        status = write->engine->write(*write->exchange, wire, known_length, last);
+        status = engine.write(handle, wire, known_length, last);
     }
     // A long answer gives back its own pieces.
-    if (write->engine->needs_attention()) release_owners(*write->engine);
+    if (engine.needs_attention()) release_owners(engine);
     if (wire.owner != nullptr && status != engine::WriteStatus::kKept) Py_DECREF(piece);
     if (status == engine::WriteStatus::kGone) write->gone = true;
+    return *status;
+}
+
+bool wait_for_room(PyObject* engine_object, WriteObject* write) {
+    EngineParts& parts = *engine_parts(engine_object);
+    Ref exchange;
+    {
+        Locked lock(reinterpret_cast<PyObject*>(write));
+        exchange = Ref::borrow(write->exchange_object);
+    }
+    if (!exchange || !parts.wait) return true;
+    while (!parts.engine->has_room(write->handle, session::kOutputMemoryBytesMax)) {
+        Ref waited(PyObject_CallOneArg(parts.wait.get(), exchange.get()));
+        if (!waited) return false;
+    }
     return true;
 }
 
 // After a FIN a client may still read, so it gets a moment in which something is written to it.
-bool client_left(WriteObject* write) {
-    engine::Presence presence = write->engine->presence(*write->exchange);
+bool client_left(engine::Engine& engine, WriteObject* write) {
+    engine::Presence presence = engine.presence(write->handle);
     if (presence == engine::Presence::kHere) return write->gone;
     if (presence == engine::Presence::kSentFin) {
         int64_t now_ms = base::monotonic_ms();
@@ -81,8 +113,8 @@ bool read_span_ms(PyObject* seconds, int64_t& span_ms) {
 namespace {
 
 bool raise_fault(HeadFault fault) {
-    std::string_view text = http::describe(fault);
-    PyErr_Format(PyExc_ValueError, "%.*s", static_cast<int>(text.size()), text.data());
+    const std::string text(http::describe(fault));
+    PyErr_SetString(PyExc_ValueError, text.c_str());
     return false;
 }
 
@@ -128,22 +160,29 @@ bool reraise(PyObject* exc_info) {
     return false;
 }
 
-bool accept_head(WriteObject* write, PyObject* status, PyObject* headers, PyObject* exc_info) {
-    if (write->exchange == nullptr) {
-        PyErr_SetString(PyExc_RuntimeError, "start_response was called after the request's end");
-        return false;
-    }
-    session::Response& response = write->exchange->response;
-    if (exc_info != nullptr && exc_info != Py_None) {
-        if (response.begun()) return reraise(exc_info);
-        response.head.clear();
-    } else if (!response.head.empty()) {
-        PyErr_SetString(PyExc_AssertionError, "start_response was called twice without exc_info");
-        return false;
-    }
-    if (fill_head(response.head, status, headers)) return true;
-    response.head.clear();
+// Whether a head may be given now; under the lock of the write object.
+bool may_start(const WriteObject* write, PyObject* exc_info) {
+    if (write->engine == nullptr) return raise_over("start_response") != nullptr;
+    if (exc_info != nullptr && exc_info != Py_None) return !write->begun || reraise(exc_info);
+    if (!write->begun && write->exchange->response.head.empty()) return true;
+    PyErr_SetString(PyExc_AssertionError, "start_response was called twice without exc_info");
     return false;
+}
+
+// Filled aside: the headers may be anything iterable, which runs whatever code it likes.
+bool accept_head(WriteObject* write, PyObject* status, PyObject* headers, PyObject* exc_info) {
+    http::ResponseHead head;
+    {
+        Locked lock(reinterpret_cast<PyObject*>(write));
+        if (!may_start(write, exc_info)) return false;
+        head = std::move(write->spare);  // for its buffers
+    }
+    head.clear();
+    if (!fill_head(head, status, headers)) return false;
+    Locked lock(reinterpret_cast<PyObject*>(write));
+    if (!may_start(write, exc_info)) return false;
+    write->spare = std::exchange(write->exchange->response.head, std::move(head));
+    return true;
 }
 
 PyObject* call_start_response(PyObject* self, PyObject* const* args, size_t nargsf,
@@ -172,20 +211,32 @@ PyObject* call_start_response(PyObject* self, PyObject* const* args, size_t narg
     return reinterpret_cast<PyObject*>(object->write);
 }
 
+// Or the request is over, as the engine will say.
+bool has_head(WriteObject* write) {
+    Locked lock(reinterpret_cast<PyObject*>(write));
+    return write->begun || write->exchange == nullptr || !write->exchange->response.head.empty();
+}
+
 PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
     auto* write = reinterpret_cast<WriteObject*>(self);
     if (PyVectorcall_NARGS(nargsf) != 1 || names != nullptr || !PyBytes_Check(args[0])) {
         PyErr_SetString(PyExc_TypeError, "write() takes one bytes object");
         return nullptr;
     }
-    if (write->exchange == nullptr) {
-        PyErr_SetString(PyExc_RuntimeError, "write() was called after the request's end");
-        return nullptr;
-    }
+    Ref owner = hold_engine(write);
+    if (!owner) return raise_over("write()");
+    engine::Engine& engine = *engine_parts(owner.get())->engine;
     bool empty = PyBytes_GET_SIZE(args[0]) == 0;
-    bool given = empty || (send_piece(write, args[0], -1, false) && write->call->wait_for_room());
-    if (!given) return nullptr;
-    if (empty ? client_left(write) : write->gone) {
+    if (!empty) {
+        if (!has_head(write)) {
+            PyErr_SetString(PyExc_AssertionError, "write() was called without a head");
+            return nullptr;
+        }
+        engine::WriteStatus status = send_piece(engine, write, args[0], false);
+        if (status == engine::WriteStatus::kOver) return raise_over("write()");
+        if (!wait_for_room(owner.get(), write)) return nullptr;
+    }
+    if (empty ? client_left(engine, write) : write->gone) {
         PyErr_SetString(PyExc_ConnectionResetError, "the client has closed the connection");
         return nullptr;
     }
@@ -197,8 +248,9 @@ PyObject* extend_timeout(PyObject* self, PyObject* seconds) {
     auto* write = reinterpret_cast<WriteObject*>(self);
     int64_t span_ms = 0;
     if (!read_span_ms(seconds, span_ms)) return nullptr;
-    if (write->exchange == nullptr) Py_RETURN_FALSE;
-    return PyBool_FromLong(write->engine->extend(*write->exchange, span_ms));
+    Ref owner = hold_engine(write);
+    if (!owner) Py_RETURN_FALSE;
+    return PyBool_FromLong(engine_parts(owner.get())->engine->extend(write->handle, span_ms));
 }
 
 PyMethodDef write_methods[] = {
@@ -245,12 +297,17 @@ PyObject* call_early_hints(PyObject* self, PyObject* const* args, size_t nargsf,
     }
     std::string text;
     if (!hints_text(args[0], text)) return nullptr;
-    if (write->exchange == nullptr || write->gone) Py_RETURN_NONE;
+    Ref owner = hold_engine(write);
+    if (!owner) return raise_over("early_hints()");
+    if (write->gone) Py_RETURN_NONE;
+    engine::Engine& engine = *engine_parts(owner.get())->engine;
+    const engine::Handle handle = write->handle;
     engine::WriteStatus status;
     {
         WithoutGil without;
-        status = write->engine->write_interim(*write->exchange, text);
+        status = engine.write_interim(handle, text);
     }
+    if (status == engine::WriteStatus::kOver) return raise_over("early_hints()");
     if (status == engine::WriteStatus::kGone) write->gone = true;
     Py_RETURN_NONE;
 }
@@ -258,8 +315,14 @@ PyObject* call_early_hints(PyObject* self, PyObject* const* args, size_t nargsf,
 template <class Object>
 void free_object(PyObject* self) {
     PyTypeObject* type = Py_TYPE(self);
-    if constexpr (!std::is_same_v<Object, WriteObject>)
-        Py_XDECREF(reinterpret_cast<PyObject*>(reinterpret_cast<Object*>(self)->write));
+    auto* object = reinterpret_cast<Object*>(self);
+    if constexpr (std::is_same_v<Object, WriteObject>) {
+        Py_XDECREF(object->engine);
+        Py_XDECREF(object->exchange_object);
+        std::destroy_at(&object->spare);
+    } else {
+        Py_XDECREF(reinterpret_cast<PyObject*>(object->write));
+    }
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -287,7 +350,10 @@ PyTypeObject* make_type(PyObject* module, const char* name, const char* doc, PyM
 template <class Object>
 Ref make_object(PyTypeObject* type, vectorcallfunc call) {
     Ref object(type->tp_alloc(type, 0));
-    if (object) reinterpret_cast<Object*>(object.get())->vectorcall = call;
+    if (!object) return object;
+    auto* made = reinterpret_cast<Object*>(object.get());
+    made->vectorcall = call;
+    if constexpr (std::is_same_v<Object, WriteObject>) std::construct_at(&made->spare);
     return object;
 }
 
@@ -310,8 +376,8 @@ bool CallObjects::reusable() const {
     // Of what an environ has, each base holds one.
     const auto ours = static_cast<Py_ssize_t>(
         1 + std::count_if(bases_.begin(), bases_.end(), [](const Ref& base) { return !!base; }));
-    // write is held by us, start_response, early_hints, client_socket and extend_timeout.
-    return write_ && Py_REFCNT(write_.get()) == (extend_timeout_ ? 5 : 4) &&
+    // write is held by us, start_response, early_hints, input, client_socket and extend_timeout.
+    return write_ && Py_REFCNT(write_.get()) == (extend_timeout_ ? 6 : 5) &&
            Py_REFCNT(client_socket_.get()) == ours && !socket_used() &&
            Py_REFCNT(start_response_.get()) == 1 && Py_REFCNT(early_hints_.get()) == ours &&
            Py_REFCNT(input_.get()) == ours && Py_REFCNT(times_.get()) == ours &&
@@ -344,19 +410,26 @@ bool CallObjects::make(bool deadlines) {
     reinterpret_cast<EarlyHintsObject*>(early_hints_.get())->write = write();
     Py_INCREF(write_.get());
     reinterpret_cast<ClientSocketObject*>(client_socket_.get())->write = write();
+    Py_INCREF(write_.get());
+    reinterpret_cast<InputObject*>(input_.get())->write = write();
     return true;
 }
 
-bool CallObjects::attach(engine::Engine& engine, session::Exchange& exchange, WsgiCall& call) {
+bool CallObjects::attach(PyObject* engine_object, session::Exchange& exchange,
+                         PyObject* exchange_object) {
+    const engine::Engine& engine = *engine_parts(engine_object)->engine;
     if (!reusable() && !make(engine.limits().request_ms_max != 0)) return false;
     WriteObject* object = write();
-    object->engine = &engine;
+    object->engine = Py_NewRef(engine_object);
+    object->exchange_object = Py_XNewRef(exchange_object);
     object->exchange = &exchange;
-    object->call = &call;
+    object->handle = exchange;
+    object->begun = false;
     object->gone = false;
     object->mute_ms = 0;
     auto* input = reinterpret_cast<InputObject*>(input_.get());
-    input->exchange = &exchange;
+    input->size = exchange.body.size();
+    input->spilled = exchange.body.spilled();
     input->offset = 0;
     fill_request_times(times_.get(), exchange);
     return true;
@@ -364,9 +437,16 @@ bool CallObjects::attach(engine::Engine& engine, session::Exchange& exchange, Ws
 
 void CallObjects::detach() {
     if (!write_) return;
-    write()->exchange = nullptr;
-    reinterpret_cast<InputObject*>(input_.get())->exchange = nullptr;
-    reinterpret_cast<InputObject*>(input_.get())->reader.reset();
+    Ref engine, exchange;
+    std::shared_ptr<BodyReader> reader;
+    {
+        Locked lock(write_.get());
+        write()->exchange = nullptr;
+        engine.reset(std::exchange(write()->engine, nullptr));
+        exchange.reset(std::exchange(write()->exchange_object, nullptr));
+    }
+    Locked lock(input_.get());
+    reader.swap(reinterpret_cast<InputObject*>(input_.get())->reader);
 }
 
 void CallObjects::stream_input(std::shared_ptr<BodyReader> reader) {

@@ -23,6 +23,8 @@ class Body {
         size_ = spill->size();
         spill_ = std::move(spill);
     }
+    // For who reads on without the engine's lock; nullptr: it is in memory.
+    std::shared_ptr<const Spill> spill() const { return spill_; }
     int spill_fd() const { return spill_ ? spill_->fd() : -1; }
 
     // Lies at `offset` of the exchange's buffer, `length` bytes long.
@@ -52,7 +54,7 @@ class Body {
     uint32_t inline_offset_ = 0;
     uint64_t size_ = 0;
     base::Buffer memory_;
-    std::unique_ptr<Spill> spill_;
+    std::shared_ptr<Spill> spill_;
 };
 
 }  // namespace mono::session

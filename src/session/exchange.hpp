@@ -4,7 +4,8 @@
 // Who may touch it: the engine's driver under the engine's lock until it is handed out by take();
 // then the application's thread alone (head, body, response), until it gives it back by
 // Engine::finish or Engine::abandon. An exchange that is handed out stays alive even when its
-// connection dies: `link` then is nullptr.
+// connection dies: `link`, which is looked at under the lock only, then is nullptr. What may be
+// used later than that, or by other threads, keeps a Handle (engine/pools.hpp).
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,10 @@
 #include "session/response.hpp"
 #include "session/socket_inbox.hpp"
 
+namespace mono::engine {
+struct Link;
+}
+
 namespace mono::session {
 
 struct PeerInfo {
@@ -31,12 +36,6 @@ struct PeerInfo {
 };
 
 struct Exchange;
-
-// What reads a streamed body beside the engine holds it, however long: `exchange` is nullptr once
-// the request is over. Under the engine's lock.
-struct BodyLease {
-    Exchange* exchange;
-};
 
 // Fires when the application has had the request for too long (engine_deadlines.cpp).
 struct RequestTimer : base::TimerNode {
@@ -68,21 +67,23 @@ struct Exchange {
     uint64_t thread = 0;          // that took it and, but for nested runners, runs the application
     uint16_t flight = kNoFlight;  // its record on the scoreboard (engine/recorder.hpp)
     Lateness lateness = Lateness::kNone;
-    bool counted = false;      // taken in, and its ending not yet in the ledger
-    bool recorded = false;     // in flight, as the scoreboard tells
-    bool entered = false;      // the application has begun, where there is a deadline
-    bool interrupted = false;  // the application was told to stop
-    bool leaving = false;      // the application is done: too late to interrupt it
-    PeerInfo peer;             // a copy: the connection may die while the application runs
-    void* link = nullptr;      // engine's connection; nullptr once it is gone
-    Exchange* next = nullptr;  // in the engine's ready queue or pool
+    bool counted = false;          // taken in, and its ending not yet in the ledger
+    bool recorded = false;         // in flight, as the scoreboard tells
+    bool entered = false;          // the application has begun, where there is a deadline
+    bool interrupted = false;      // the application was told to stop
+    bool leaving = false;          // the application is done: too late to interrupt it
+    PeerInfo peer;                 // a copy: the connection may die while the application runs
+    engine::Link* link = nullptr;  // its connection; nullptr once that is gone
+    // Which exchange this is, and whose: what is kept of an earlier request finds nothing.
+    uint32_t place = UINT32_MAX;
+    uint64_t generation = 0;
+    Exchange* next = nullptr;            // in the engine's ready queue or pool
     std::unique_ptr<SocketInbox> inbox;  // of an upgraded connection
     void* user = nullptr;                // the runner's own object for a handed-out exchange
     base::Buffer incoming;               // of a streamed body: arrived and not yet taken
     bool streamed = false;               // handed out before its body was complete
     bool body_complete = true;
     http::Error body_fault = http::Error::kNone;  // refused while it streamed
-    std::shared_ptr<BodyLease> lease;             // of who reads it
     bool wants_room = false;                      // the runner waits until the output is low again
     bool handed_out = false;
     bool delivered = false;      // the client left, but the kernel had all of the response
@@ -99,10 +100,6 @@ struct Exchange {
     }
     std::string_view text(base::Slice slice) const { return slice.in(bytes.data()); }
     std::string_view body_view() const { return body.view(bytes.data()); }
-    void end_lease() {
-        if (lease) lease->exchange = nullptr;
-        lease.reset();
-    }
     void clear() {
         if (bytes.capacity() > 16 * 1024) bytes.release();
         bytes.clear();
@@ -113,7 +110,6 @@ struct Exchange {
         script_name = {};
         user = nullptr;
         incoming.release();
-        end_lease();
         body_fault = http::Error::kNone;
         inbox.reset();
         streamed = wants_room = entered = interrupted = leaving = false;

@@ -143,6 +143,11 @@ def test_bad_status_line(probe: Server, query: str) -> None:
     assert b"X-Evil" not in response.head + response.body
 
 
+def test_what_is_wrong_with_a_head_is_said(probe: Server) -> None:
+    assert_500(probe, "/status?line=abc&length=4")
+    probe.wait_log("ValueError: the status is not three digits, a space and a reason")
+
+
 @pytest.mark.parametrize(
     "kind",
     [

@@ -121,11 +121,13 @@ class GeventWorker(EngineWorker):
             self._awake.set()
 
     def wait_event(self, exchange: _core.Exchange) -> None:
-        """The client is slow: this greenlet waits, others go on."""
-        happened = event.Event()
+        """The client is slow: this greenlet waits, others go on. Those that read or write the same
+        request share the event."""
+        happened = event.Event() if exchange.waiter is None else exchange.waiter.__self__
         exchange.waiter = happened.set
         happened.wait(BEAT_SECONDS)
-        exchange.waiter = None
+        if exchange.waiter == happened.set:
+            exchange.waiter = None
 
     def waiting(self) -> str:
         return "\n".join(format_run_info(thread_stacks=False)) + "\n"
