@@ -77,13 +77,14 @@ soak-deadlines: setup  ## 200 requests late at once, 20 times in each worker cla
 	@MONO_LATE_ROUNDS=20 $(BIN)/python -m pytest tests/integration/test_late_crowds.py \
 	    --timeout 900 --durations=0
 
-tsan:  ## C++ tests of what threads and processes share, under ThreadSanitizer
+tsan: setup  ## What threads and processes share, under ThreadSanitizer: C++, and a live server
 	@cmake --preset tsan > /dev/null
 	@cmake --build --preset tsan --target $(TSAN_FOLDERS:%=%_test)
 	@for folder in $(TSAN_FOLDERS); do \
 	    build/tsan/src/$$folder/$${folder}_test --gtest_brief=1 || exit 1; done
 	@build/tsan/src/engine/engine_test --gtest_brief=1 --gtest_repeat=$(TSAN_REPEAT) \
-	    --gtest_filter='Threads.*:Standby.*:Drain.*'
+	    --gtest_filter='Threads.*:Standby.*:Drain.*:Handles.*'
+	@tools/tsan_module.sh
 
 real-software: setup  ## Real programs (Flask-SocketIO, MLflow ...) on monoceros, HUP and TERM under load
 	@tools/setup.sh packages software
