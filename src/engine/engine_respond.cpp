@@ -7,6 +7,7 @@
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
 #include "http/date.hpp"
+#include "http/other_protocol.hpp"
 #include "http/response_head.hpp"
 #include "log/access_record.hpp"
 #include "os/files.hpp"
@@ -472,12 +473,19 @@ void Engine::note_refusal(Link& link) {
     }
     log_access(exchange, info.status, 0);
     if (exchange.handed_out && refusal.error == http::Error::kRequestTimeout) return;
+    std::string more;
+    if (http::is_other_protocol(refusal.error)) {
+        // A proxy that is configured so says it with each connection.
+        std::optional<std::string> told = other_protocol_.ask(now_ms_);
+        if (!told) return;
+        more = *std::move(told);
+    }
     const std::string& host = link.connection.peer().host;
     std::string text = info.status == 503 ? "Refused a request" : "Invalid request";
     text += " from ip=" + (host.empty() ? "unix" : host) + ": " + std::string(info.detail) + " [" +
             std::string(info.rule) + " at byte " + std::to_string(refusal.offset) + ", answered " +
             std::to_string(info.status) + ", request id " + std::string(exchange.request_id()) +
-            "]";
+            "]" + more;
     say(Severity::kWarning, std::move(text));
 }
 

@@ -18,6 +18,15 @@ constexpr ErrorInfo kTable[] = {
     {400, "method", "The method is not one that this server reads."},
     {400, "target", "The request target is not valid."},
     {400, "version", "The protocol version is not HTTP/1."},
+    {400, "tls",
+     "These bytes are TLS, and this port speaks plain HTTP: let the client use http://, or a proxy "
+     "end TLS."},
+    {400, "http2-preface",
+     "This is HTTP/2 without TLS, and this port speaks HTTP/1.1: let the client or the proxy use "
+     "that."},
+    {400, "proxy-header",
+     "This is a PROXY protocol header, which this port does not read: switch it off in the proxy "
+     "(send-proxy, proxy_protocol)."},
     {431, "too-many-fields", "There are more header fields than this server permits."},
     {431, "field-too-long", "A header field is longer than this server permits."},
     {431, "head-too-long", "The head of the request is longer than this server permits."},

@@ -17,6 +17,10 @@ enum class Error : uint8_t {
     kMethodInvalid,
     kTargetInvalid,
     kVersionInvalid,
+    // Other protocols (other_protocol.hpp)
+    kTlsReceived,
+    kHttp2Preface,
+    kProxyHeader,
     // Header block
     kTooManyFields,     // 431
     kFieldTooLong,      // 431

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "http/field_line.hpp"
+#include "http/other_protocol.hpp"
 #include "http/scan.hpp"
 #include "http/target.hpp"
 
@@ -153,9 +154,17 @@ ParseStatus HeadParser::fail_bound() {
 
 ParseStatus HeadParser::skip_leading_crlf(const char* buffer, uint32_t length) {
     if (length == 0) return ParseStatus::kNeedMore;
+    if (buffer[0] == kTlsHandshake) {
+        if (length == 1) return ParseStatus::kNeedMore;
+        if (buffer[1] == kTlsMajor) return fail(Error::kTlsReceived, 0);
+    }
     if (buffer[0] == '\r') {
         if (length == 1) return ParseStatus::kNeedMore;
         if (buffer[1] != '\n') return fail(Error::kBareCr, 0);
+        if (length < kProxySignature.size() && kProxySignature.starts_with({buffer, length}))
+            return ParseStatus::kNeedMore;
+        if (std::string_view(buffer, length).starts_with(kProxySignature))
+            return fail(Error::kProxyHeader, 0);
         line_start_ = 2;
         scanned_ = 2;
     }
@@ -217,6 +226,8 @@ ParseStatus HeadParser::end_request_line(char* buffer, uint32_t lf, RequestHead&
     const Line line{buffer, buffer + line_start_, buffer + lf - 1};
     const LineFault fault = read_request_line(line, *rules_, head);
     if (fault.error != Error::kNone) {
+        const Error other = other_protocol({line.begin, line.end});
+        if (other != Error::kNone) return fail(other, line_start_);
         const char* cr = scan::find_scalar(line.begin, line.end, '\r');
         if (cr != line.end) return fail(Error::kBareCr, static_cast<uint32_t>(cr - buffer));
         return fail(fault.error, static_cast<uint32_t>(fault.at - buffer));
