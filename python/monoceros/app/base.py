@@ -34,6 +34,7 @@ class BaseApplication:
         self.prog = prog
         self.logger: Any = None
         self._hinted: set[str] = set()  # names that a hint was given for
+        self._config_modules: dict[str, Any] = {}  # by name: ConfigModules
         self.do_load_config()
 
     def do_load_config(self) -> None:
@@ -210,9 +211,13 @@ class Application(BaseApplication):
         return vars(module)
 
     def get_config_from_module_name(self, module_name: str) -> dict[str, Any]:
-        import importlib
+        """Imports a module, afresh at each reload, and returns its globals."""
+        from monoceros.config_module import ConfigModules
 
-        return vars(importlib.import_module(module_name))
+        former = self._config_modules.get(module_name)
+        loaded = ConfigModules.load(module_name, former)
+        self._config_modules = {**self._config_modules, module_name: loaded}
+        return loaded.values
 
     def load_config_from_module_name_or_filename(self, location: str) -> dict[str, Any]:
         """Applies PATH, file:PATH or python:MODULE, and returns its globals."""
