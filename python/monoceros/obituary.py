@@ -37,12 +37,12 @@ def details(
     return "".join(parts)
 
 
-def describe_flights(flights: list[tuple[Any, ...]]) -> str:
+def describe_flights(flights: list[tuple[Any, ...]], words: str = "It held") -> str:
     """The requests that it held, a line each."""
     if not flights:
         return ""
     now_us = time.monotonic_ns() // 1000
-    lines = [f"\nIt held {len(flights)} request{'s' if len(flights) > 1 else ''}:"]
+    lines = [f"\n{words} {len(flights)} request{'s' if len(flights) > 1 else ''}:"]
     for phase, request_id, method, target, client, began_us, dispatched_us, *_ in flights[
         :TOLD_MAX
     ]:

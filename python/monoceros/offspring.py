@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import _core, forked, sock, util
+from monoceros import _core, farewell, forked, sock, util
 from monoceros.errors import AppImportError
 
 TYPE_CHECKING = False
@@ -69,6 +69,7 @@ def live(arbiter: Arbiter, worker: Worker, mask: Any) -> NoReturn:
             arbiter.cfg.worker_exit(arbiter, worker)
         except Exception:
             arbiter.log.warning("The hook worker_exit failed", exc_info=True)
+        farewell.end_service(worker)
     sys.exit(0)
 
 

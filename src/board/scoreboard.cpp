@@ -45,6 +45,7 @@ void Scoreboard::clear(uint32_t index) const {
                         &from.overdue, &from.stuck, &from.leaving, &from.told_by})
         field->store(0, kRelaxed);
     from.beat_ms.store(0, kRelaxed);
+    from.service.store(Service::kOpen, kRelaxed);
     // Only where somebody was: an untouched page costs no memory.
     uint32_t used = std::min(kFlightsMax, from.flights_used.load(kRelaxed));
     for (uint32_t i = 0; i < used; ++i) from.flights[i].phase.store(FlightPhase::kFree, kRelaxed);

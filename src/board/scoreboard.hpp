@@ -16,6 +16,12 @@ namespace mono::board {
 
 constexpr uint32_t kFlightsMax = 256;  // recorded at once by one worker; more are only counted
 
+enum class Service : uint32_t {
+    kOpen,       // it boots, or serves
+    kWithdrawn,  // it takes no more requests: its successor may start
+    kOver,       // it waits for nothing but threads of the application, and its heart is still
+};
+
 // Every request that was taken in ends as one of the three others.
 struct Totals {
     uint64_t accepted = 0;  // requests: a whole head, or bytes that had to be refused
@@ -42,6 +48,7 @@ struct alignas(128) Slot {
     std::atomic<uint32_t> stuck;         // of them, past request_kill_timeout
     std::atomic<uint32_t> flights_used;  // no record from here on was ever used
     std::atomic<uint32_t> leaving;       // 1: the master has told the worker to go
+    std::atomic<Service> service;        // of the worker, by its own word
     std::atomic<uint32_t> told_by;  // pid of who sent the worker its last deadly signal; 0: nobody
     Ledger ledger;
     alignas(128) Flight flights[kFlightsMax];

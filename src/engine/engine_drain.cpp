@@ -74,8 +74,17 @@ void Engine::accept_backlog(size_t listener) {
     }
 }
 
+// The master may start who comes after us, unless it has told us to go.
+void Engine::withdraw() {
+    board::Slot& mine = recorder_.slot();
+    if (mine.service.exchange(board::Service::kWithdrawn) != board::Service::kOpen) return;
+    if (mine.leaving.load(std::memory_order_relaxed) == 0 && options_.master_fd >= 0)
+        os::ring(options_.master_fd);
+}
+
 // A round of a drain; under the lock.
 void Engine::go_on_draining() {
+    if (now_ms_ >= hold_until_ms_) withdraw();
     if (closing_at_ms_ != 0 && now_ms_ >= closing_at_ms_) close_listeners();
     if (drain_idle_at_ms_ != 0 && now_ms_ >= drain_idle_at_ms_) {
         drain_idle_at_ms_ = 0;

@@ -130,6 +130,22 @@ PyObject* set_leaving(PyObject* self, PyObject* index) {
     Py_RETURN_NONE;
 }
 
+// Never back.
+PyObject* set_service(board::Slot* slot, board::Service service) {
+    if (slot == nullptr) return nullptr;
+    if (slot->service.load(std::memory_order_relaxed) < service)
+        slot->service.store(service, std::memory_order_release);
+    Py_RETURN_NONE;
+}
+
+PyObject* withdraw(PyObject* self, PyObject* index) {
+    return set_service(slot_argument(self, index), board::Service::kWithdrawn);
+}
+
+PyObject* end_service(PyObject* self, PyObject* index) {
+    return set_service(slot_argument(self, index), board::Service::kOver);
+}
+
 PyObject* stopping(PyObject* self, PyObject*) {
     return PyBool_FromLong(self_of(self)->board.header().stopping.load(std::memory_order_acquire) !=
                            0);
@@ -207,6 +223,9 @@ PyMethodDef methods[] = {
     {"set_stopping", set_stopping, METH_NOARGS, "The whole server stops: nobody accepts after us."},
     {"leaving", get_leaving, METH_O, "leaving(slot): whether the master has told it to go."},
     {"set_leaving", set_leaving, METH_O, "set_leaving(slot): its worker is told to go."},
+    {"withdraw", withdraw, METH_O, "withdraw(slot): its worker takes no more requests."},
+    {"end_service", end_service, METH_O,
+     "end_service(slot): its worker only waits for threads, and beats no more."},
     {"stopping", stopping, METH_NOARGS, "Whether set_stopping() was called."},
     {"note_senders", note_senders, METH_O,
      "note_senders(slot): in its worker, notes which process sends TERM, INT, QUIT or ABRT."},

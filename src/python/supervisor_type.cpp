@@ -160,13 +160,16 @@ PyObject* step(PyObject* self, Event event) {
         const bool measured = measure && worker.state == supervisor::State::kServing;
         const board::Slot& slot = board->slot(worker.slot);
         constexpr auto kRelaxed = std::memory_order_relaxed;
+        const board::Service service = slot.service.load(std::memory_order_acquire);
         event.samples.push_back(
             {.slot = worker.slot,
              .beat_ms = slot.beat_ms.load(kRelaxed),
              .ready = slot.ready.load(std::memory_order_acquire) != 0,
              .memory_bytes = measured ? os::process_memory(worker.pid, kind) : 0,
              .in_flight = slot.in_flight.load(kRelaxed),
-             .stuck = slot.stuck.load(kRelaxed)});
+             .stuck = slot.stuck.load(kRelaxed),
+             .withdrawn = service != board::Service::kOpen,
+             .over = service == board::Service::kOver});
     }
     supervisor::Actions actions;
     object->policy->step(event, actions);

@@ -37,6 +37,8 @@ std::string reason_text(Reason reason) {
             return "it took too much memory";
         case Reason::kStuck:
             return "it held requests past request_kill_timeout";
+        case Reason::kOverstayed:
+            return "it did not end in time after it had stopped taking requests";
         case Reason::kStop:
             return "the server stops";
     }

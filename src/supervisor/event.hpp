@@ -34,6 +34,8 @@ struct Sample {
     int64_t memory_bytes = 0;  // 0: not measured; see Supervisor::memory_due
     uint32_t in_flight = 0;    // requests that it holds
     uint32_t stuck = 0;        // of them, past request_kill_timeout
+    bool withdrawn = false;    // takes no more requests
+    bool over = false;         // ... and beats no more, nothing but threads are left in it
 };
 
 enum class EventKind : uint8_t {

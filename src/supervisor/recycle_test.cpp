@@ -172,5 +172,83 @@ TEST(Stuck, DuringATrialTheyWait) {
     EXPECT_EQ(shell.next_pid, 104);  // given up: now it is replaced for its own sake
 }
 
+void withdraw(Shell& shell, int pid, bool over = false) {
+    shell.board[shell.pids[pid]].withdrawn = true;
+    shell.board[shell.pids[pid]].over = over;
+    shell.tick();
+}
+
+TEST(Left, ItsSuccessorStartsAtOnce) {
+    Shell shell = running(2);
+    shell.kills();
+    withdraw(shell, 101);
+    EXPECT_EQ(shell.next_pid, 104);
+    EXPECT_TRUE(shell.kills().empty());  // it goes by itself
+    shell.ready(103);
+    EXPECT_EQ(shell.supervisor.workers().serving(), 2U);
+    shell.exit(101, 0);
+    EXPECT_EQ(shell.next_pid, 104);
+    EXPECT_EQ(shell.supervisor.backoff().failures(), 0U);
+    EXPECT_FALSE(shell.said(kWarning, "101"));
+}
+
+TEST(Left, AStillHeartIsNoFaultOfIts) {
+    Shell shell = running(1, {.timeout_ms = 5'000, .graceful_timeout_ms = 60'000});
+    withdraw(shell, 101, true);
+    shell.ready(102);
+    shell.kills();
+    for (int i = 0; i < 10; ++i) {
+        shell.board[shell.pids[102]].beat_ms = shell.now;
+        shell.pass(4'000);
+    }
+    EXPECT_TRUE(shell.kills().empty());
+    shell.exit(101, 0);
+    EXPECT_EQ(shell.next_pid, 103);
+}
+
+TEST(Left, ItIsKilledOnceItsGraceIsOver) {
+    Shell shell = running(1, {.timeout_ms = 0, .graceful_timeout_ms = 5'000});
+    withdraw(shell, 101, true);
+    shell.ready(102);
+    shell.kills();
+    shell.pass(5'000);
+    EXPECT_TRUE(shell.kills().empty());
+    shell.pass(Supervisor::kLeftExtraMs);
+    EXPECT_TRUE(shell.said(kWarning, "(pid:101) still waits for threads of the application"));
+    EXPECT_EQ(shell.kills(), (Kills{{101, SIGKILL}}));
+    shell.exit(101, SIGKILL);
+    EXPECT_TRUE(shell.said(kWarning, "after it had stopped taking requests"));
+    EXPECT_FALSE(shell.said(kWarning, "not by the master"));
+    EXPECT_EQ(shell.supervisor.backoff().failures(), 0U);
+}
+
+TEST(Left, SomebodyElsesKillIsStillTold) {
+    Shell shell = running(1);
+    withdraw(shell, 101);
+    shell.exit(101, SIGKILL);
+    EXPECT_TRUE(shell.said(kError, "was killed by SIGKILL, not by the master"));
+}
+
+// They may be many, each with a thread of its own that does not end.
+TEST(Left, ProcessesAreBoundedAllTheSame) {
+    Shell shell = running(2);
+    for (int pid = 101; pid < 110; ++pid) {
+        if (shell.pids.contains(pid)) shell.ready(pid);
+        if (shell.pids.contains(pid)) withdraw(shell, pid, true);
+    }
+    EXPECT_EQ(shell.supervisor.workers().size(), 4U);
+}
+
+TEST(Left, AStopTellsItToo) {
+    Shell shell = running(1);
+    withdraw(shell, 101);
+    shell.kills();
+    shell.signal(SIGTERM);
+    EXPECT_EQ(shell.kills(), (Kills{{101, SIGTERM}, {102, SIGTERM}}));
+    shell.exit(101, 0);
+    shell.exit(102, 0);
+    EXPECT_EQ(shell.last(ActionKind::kHalt)->number, 0);
+}
+
 }  // namespace
 }  // namespace mono::supervisor

@@ -11,6 +11,7 @@
 // retired for its sake. Rolling: bounded by max_surge and max_unavailable.
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "supervisor/supervisor.hpp"
 
@@ -22,6 +23,8 @@ void Supervisor::begin_trial(const Options& options) {
     generation_ = ++last_generation_;
     backoff_.reset();
     wanted_ = allowed_target(options.workers);
+    rollout_began_ms_ = asked_ms_;
+    progress_said_ = 0;
     // With nobody serving there is nothing to protect: the newest configuration is the best guess.
     if (table_.serving() == 0) commit();
 }
@@ -55,6 +58,7 @@ std::string Supervisor::reload_failure(const std::string& why) const {
 
 void Supervisor::give_up(const std::string& why) {
     generation_ = proven_;
+    rollout_began_ms_ = kNever;
     announced_ = proven_;  // the shell says that the old workers serve
     reload_failed_ = true;
     take_options(proven_options_);
@@ -166,6 +170,28 @@ void Supervisor::announce_ready() {
     if (table_.serving() < target_) return;
     announced_ = generation_;
     act(ActionKind::kReady).generation = generation_;
+}
+
+// How far a reload is, and how long it took: whoever deploys waits for it.
+void Supervisor::report_progress() {
+    if (rollout_began_ms_ == kNever || on_trial() || phase_ != Phase::kRunning) return;
+    const auto done =
+        static_cast<uint32_t>(std::ranges::count_if(table_.all(), [this](const Worker& worker) {
+            return worker.state == State::kServing && worker.generation == generation_;
+        }));
+    if (done >= target_ && table_.outdated(generation_) == 0) {
+        const int64_t took_ms = now_ms_ - std::exchange(rollout_began_ms_, kNever);
+        const std::string seconds =
+            std::to_string(took_ms / 1'000) + "." + std::to_string(took_ms % 1'000 / 100);
+        return log(kInfo, "Reload: all " + std::to_string(done) + " workers replaced in " +
+                              seconds + " s");
+    }
+    const bool soon = progress_said_ != 0 && now_ms_ - progress_said_ms_ < kProgressMs;
+    if (done <= progress_said_ || soon) return;
+    progress_said_ = done;
+    progress_said_ms_ = now_ms_;
+    log(kInfo,
+        "Reload: " + std::to_string(done) + " of " + std::to_string(target_) + " workers replaced");
 }
 
 void Supervisor::take_options(const Options& options) {

@@ -346,5 +346,43 @@ TEST(Reload, AnAnswerAfterAStopIsIgnored) {
     }
 }
 
+TEST(Reload, ItSaysHowFarItIsAndHowLongItTook) {
+    Shell shell = running(4, {.max_surge = 1});
+    shell.pass(10'000);
+    shell.beat_all();
+    shell.reload({.workers = 4, .max_surge = 1});
+    for (int pid = 105; pid < 109; ++pid) {
+        shell.pass(1'500);
+        shell.done.clear();
+        shell.ready(pid);
+        const std::string done = std::to_string(pid - 104);
+        EXPECT_EQ(shell.said(kInfo, "Reload: " + done + " of 4 workers replaced"), pid != 108);
+        shell.exit(pid - 4, 0);
+    }
+    EXPECT_TRUE(shell.said(kInfo, "Reload: all 4 workers replaced in 6.0 s"));
+    shell.done.clear();
+    shell.pass(1'000);
+    EXPECT_FALSE(shell.said(kInfo, "Reload"));
+}
+
+TEST(Reload, ManyThatBecomeReadyAtOnceAreOneLine) {
+    Shell shell = running(8);
+    shell.reload({.workers = 8});
+    shell.done.clear();
+    for (int pid = 109; pid < 116; ++pid) shell.ready(pid);
+    EXPECT_TRUE(shell.said(kInfo, "Reload: 1 of 8 workers replaced"));
+    EXPECT_FALSE(shell.said(kInfo, "Reload: 2 of 8"));
+    shell.ready(116);
+    EXPECT_TRUE(shell.said(kInfo, "Reload: all 8 workers replaced in 0.0 s"));
+}
+
+TEST(Reload, OneThatFailsReportsNoProgress) {
+    Shell shell = running(2);
+    shell.reload({.workers = 2});
+    shell.exit(103, 3 * kCode);
+    shell.pass(5'000);
+    EXPECT_FALSE(shell.said(kInfo, "Reload:"));
+}
+
 }  // namespace
 }  // namespace mono::supervisor

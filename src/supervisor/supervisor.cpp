@@ -32,6 +32,7 @@ void Supervisor::step(const Event& event, Actions& out) {
         kill_overdue();
         backoff_.calm(now_ms_, table_.serving() > 0);
         manage();
+        report_progress();
         announce_ready();
     } else if (stopping(phase_)) {
         abort_stuck();

@@ -29,6 +29,8 @@ class Supervisor {
     static constexpr int64_t kAbortGraceMs = 1'000;
     // From TERM to KILL for a worker that has never served and is not wanted any more.
     static constexpr int64_t kUnservedGraceMs = 1'000;
+    // A worker that leaves by itself keeps its own time: this is for what follows.
+    static constexpr int64_t kLeftExtraMs = 2'000;
     // INT or QUIT while stopping: what is left of the wait.
     static constexpr int64_t kShortenedMs = 2'000;
     // A missing heartbeat is looked at twice, so that a worker woken together with the master
@@ -41,6 +43,9 @@ class Supervisor {
     static constexpr int64_t kPollMs = 1'000;
     // After KILL was sent to all: how long the exits are awaited before the master leaves anyway.
     static constexpr int64_t kGiveUpMs = 5'000;
+
+    // Lines that tell how far a reload is are at least so far apart.
+    static constexpr int64_t kProgressMs = 1'000;
 
     // How often memory is looked at, and how often running it has to be too much.
     static constexpr int64_t kMeasureMs = 5'000;
@@ -115,12 +120,16 @@ class Supervisor {
     void fork_missing();
     void manage();
     void announce_ready();
+    void report_progress();
     // What every step looks at.
     void notice_stall(int64_t last_ms);
     void take_samples(const Event& event);
+    void note_ready(Worker& worker);
+    void note_left(Worker& worker);
     void check_heartbeats();
     void abort_worker(Worker& worker);
     void kill_overdue();
+    void kill_late(Worker& worker);
     void drain();
     int64_t compute_wake() const;
     int64_t worker_wake(const Worker& worker) const;
@@ -164,6 +173,10 @@ class Supervisor {
     int64_t stop_deadline_ms_ = kNever;
     int64_t wake_at_ms_ = kNever;
     int64_t measure_at_ms_ = 0;
+    int64_t asked_ms_ = 0;               // when the last HUP came
+    int64_t rollout_began_ms_ = kNever;  // the HUP that is being carried out; kNever: none is
+    int64_t progress_said_ms_ = 0;
+    uint32_t progress_said_ = 0;
     Backoff backoff_;
     WorkerTable table_;
     Actions* out_ = nullptr;  // of the step under way

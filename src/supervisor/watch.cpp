@@ -31,20 +31,34 @@ void Supervisor::take_samples(const Event& event) {
         worker->beat_ms = std::max(worker->beat_ms, sample.beat_ms);
         worker->in_flight = sample.in_flight;
         worker->stuck = sample.stuck;
+        worker->over = sample.over;
         if (measured && worker->state == State::kServing) take_memory(*worker, sample.memory_bytes);
-        if (!sample.ready || worker->ready_ms != 0) continue;
-        worker->ready_ms = now_ms_;
-        ever_ready_ = true;
-        if (worker->state == State::kBooting) {
-            worker->state = next(worker->state, StateInput::kReady);
-        } else if (worker->state == State::kRetiring) {  // and may have begun requests
-            worker->deadline_ms = std::min(now_ms_ + grace_ms(*worker), stop_deadline_ms_);
-        }
+        if (sample.ready) note_ready(*worker);
+        if (sample.withdrawn && worker->state == State::kServing) note_left(*worker);
     }
 }
 
+void Supervisor::note_ready(Worker& worker) {
+    if (worker.ready_ms != 0) return;
+    worker.ready_ms = now_ms_;
+    ever_ready_ = true;
+    if (worker.state == State::kBooting) {
+        worker.state = next(worker.state, StateInput::kReady);
+    } else if (worker.state == State::kRetiring) {  // and may have begun requests
+        worker.deadline_ms = std::min(now_ms_ + grace_ms(worker), stop_deadline_ms_);
+    }
+}
+
+// Its successor does not wait until it is gone: that may take as long as its last request, or a
+// thread of the application.
+void Supervisor::note_left(Worker& worker) {
+    worker.left = true;
+    worker.state = next(worker.state, StateInput::kTerm);
+    worker.deadline_ms = std::min(now_ms_ + grace_ms(worker) + kLeftExtraMs, stop_deadline_ms_);
+}
+
 bool Supervisor::watched(const Worker& worker) const {
-    return options_.timeout_ms > 0 &&
+    return options_.timeout_ms > 0 && !worker.over &&
            (worker.state == State::kBooting || worker.state == State::kServing ||
             worker.state == State::kRetiring);
 }
@@ -84,8 +98,14 @@ void Supervisor::kill_overdue() {
         if (worker.state == State::kAborting)
             kill_worker(worker, "did not react to ABRT");
         else if (worker.state == State::kRetiring)
-            kill_worker(worker, "did not stop in time");
+            kill_late(worker);
     }
+}
+
+void Supervisor::kill_late(Worker& worker) {
+    if (worker.left && worker.reason == Reason::kNone) worker.reason = Reason::kOverstayed;
+    kill_worker(worker, worker.over ? "still waits for threads of the application"
+                                    : "did not stop in time");
 }
 
 int64_t Supervisor::worker_wake(const Worker& worker) const {

@@ -19,6 +19,7 @@ enum class Reason : uint8_t {
     kBootTimeout,  // it never became ready
     kMemory,       // it took more memory than it may
     kStuck,        // it holds requests past request_kill_timeout
+    kOverstayed,   // it left by itself, and was not gone in time
     kStop,         // the server stops
 };
 
@@ -31,6 +32,8 @@ struct Worker {
     State state = State::kForking;
     bool doomed = false;   // to be sent TERM as soon as its pid is known
     bool overdue = false;  // had to be killed, its grace being over
+    bool left = false;     // it went of its own accord (max_requests, reload, a TERM of others)
+    bool over = false;     // it has said that it beats no more
     Reason reason = Reason::kNone;
     Reason marked = Reason::kNone;  // to be retired for, once its replacement serves
     int64_t forked_ms = 0;

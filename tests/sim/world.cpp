@@ -31,6 +31,8 @@ Climate draw_climate(std::mt19937_64& random) {
     climate.signal = rare(1);
     climate.fat = rare(0.5);
     climate.stuck = rare(20);
+    climate.leave = rare(200);
+    climate.linger = rare(1);
     climate.boot_ms = 1 + static_cast<int64_t>(rare(40'000));
     climate.drain_ms = 1 + static_cast<int64_t>(rare(60'000));
     return climate;
@@ -86,7 +88,9 @@ std::vector<Sample> World::samples() const {
                          .ready = process.ready,
                          .memory_bytes = process.fat ? 2 * kMemoryLimit : kMemoryLimit,
                          .in_flight = process.in_flight,
-                         .stuck = process.stuck});
+                         .stuck = process.stuck,
+                         .withdrawn = process.left,
+                         .over = process.over});
     }
     return found;
 }
@@ -137,7 +141,8 @@ void World::live_until(int64_t until_ms) {
             process.beat_ms = std::max(process.beat_ms, process.boots_at_ms);
         }
         if (process.ready && chance(climate_.hang * hours * 60)) process.hung = true;
-        if (process.ready && !process.hung) process.beat_ms = until_ms;
+        if (process.ready && !process.hung && !process.over) process.beat_ms = until_ms;
+        leave_perhaps(process, hours);
         if (process.ready && options_.watch_requests && chance(climate_.stuck * hours)) {
             process.stuck++;
             process.in_flight = process.stuck + static_cast<uint32_t>(between(0, 3));
@@ -156,6 +161,21 @@ void World::live_until(int64_t until_ms) {
     for (int pid : dead) {
         zombies_[pid] = alive_[pid].status;
         alive_.erase(pid);
+    }
+}
+
+// max_requests, a changed file, a TERM from somebody else.
+void World::leave_perhaps(Process& process, double hours) {
+    if (!process.ready || process.hung || process.left || process.told_ran_ms >= 0) return;
+    if (!chance(climate_.leave * hours)) return;
+    seen["left"]++;
+    process.left = true;
+    process.told_ran_ms = ran_ms_;
+    process.lingers = chance(climate_.linger);
+    process.over = process.lingers;
+    if (!process.lingers && process.stuck == 0) {
+        process.dies_at_ms = std::min(process.dies_at_ms, now_ms_ + between(1, climate_.drain_ms));
+        process.status = 0;
     }
 }
 
@@ -221,6 +241,7 @@ void World::check_after_step(const Actions& actions) {
         if (--trials_ < 0) broken("a second canary failed");
     }
     if (supervisor_.phase() == Phase::kRunning) check_rollout(actions);
+    if (supervisor_.phase() == Phase::kRunning) check_successors();
     check_backoff();
 }
 
@@ -242,6 +263,19 @@ void World::check_rollout(const Actions& actions) {
     if (supervisor_.on_trial() && table.active() > old + 1) broken("more than one canary");
     if (supervisor_.rolling() && table.size() > supervisor_.target() + supervisor_.surge()) {
         broken("more new workers than max_surge allows");
+    }
+}
+
+// Who takes no more requests is not waited for: others are there, or on their way.
+void World::check_successors() {
+    const WorkerTable& table = supervisor_.workers();
+    const bool may = supervisor_.backoff().open(now_ms_) && table.size() < 2 * largest_target_;
+    if (!may || table.ending() > 0 || supervisor_.on_trial()) return;
+    uint32_t left = 0;
+    for (const Worker& worker : table.all()) left += worker.left ? 1 : 0;
+    if (left > 0 && table.active() < supervisor_.target() &&
+        table.size() < 2 * supervisor_.target()) {
+        broken("a worker that has left is not replaced");
     }
 }
 
@@ -375,7 +409,7 @@ void World::do_kill(const Action& action) {
         process.dies_at_ms = now_ms_;
         process.status = SIGKILL;
         seen["kill"]++;
-    } else if (action.number == SIGTERM && process.stuck > 0) {
+    } else if (action.number == SIGTERM && (process.stuck > 0 || process.lingers)) {
         return;  // it cannot finish
     } else if (action.number != SIGUSR1 && !process.deaf && !process.hung) {
         process.dies_at_ms = std::min(process.dies_at_ms, now_ms_ + drain);
@@ -393,6 +427,9 @@ void World::check_kill(const Process& process, int number) {
     const bool late = quit_sent_ || (process.told_ran_ms >= 0 &&
                                      ran_ms_ - process.told_ran_ms >= least_graceful_ms_);
     const bool hopeless = only_stuck || (process.stuck > 0 && late);
+    if (number == SIGABRT && process.over && process.stuck == 0 && !hopeless) {
+        broken("a worker that waits for threads is aborted");
+    }
     if (number == SIGABRT && process.ready && !process.hung && !hopeless) {
         broken("a healthy worker is aborted");
     }
@@ -438,7 +475,7 @@ void World::heal() {
     perform_all(true);
     climate_ = Climate{};
     for (auto& [pid, process] : alive_) {
-        process.hung = process.deaf = false;
+        process.hung = process.deaf = process.lingers = false;
         process.beat_ms = now_ms_;
     }
     for (int round = 0; round < 400 && !halted_ && !failure_; ++round) {

@@ -29,6 +29,8 @@ struct Climate {
     double signal = 0;        // a signal comes, a step
     double fat = 0;           // a worker grows beyond every limit
     double stuck = 0;         // a request never ends, an hour and worker
+    double leave = 0;         // a worker takes no more requests of its own accord, an hour
+    double linger = 0;        // ... and threads keep it from its end
     int64_t boot_ms = 100;
     int64_t drain_ms = 100;
 };
@@ -58,7 +60,10 @@ class World {
         bool fat = false;
         uint32_t in_flight = 0;
         uint32_t stuck = 0;
-        int64_t told_ran_ms = -1;  // ran_ms_ at its first TERM
+        int64_t told_ran_ms = -1;  // ran_ms_ at its first TERM, or when it left
+        bool left = false;
+        bool over = false;  // its heart is still
+        bool lingers = false;
         bool aborted = false;
     };
 
@@ -79,6 +84,8 @@ class World {
     void check_rollout(const supervisor::Actions& actions);
     void check_retired(const supervisor::Worker& worker);
     void check_backoff();
+    void check_successors();
+    void leave_perhaps(Process& process, double hours);
     void broken(const std::string& what);
     void heal();
     bool chance(double probability);

@@ -116,10 +116,20 @@ class Worker:
         if self.scoreboard is None or self.slot is None:
             return
         self.scoreboard.set_ready(self.slot)
+        self.wake_master()
+
+    def wake_master(self) -> None:
+        """It looks at the scoreboard."""
         try:
             os.write(self._master_fd, b"\0")
         except OSError:
             pass  # a full pipe wakes the master as well
+
+    def withdraw(self) -> None:
+        """Tells the master that this worker takes no more requests: its successor may start."""
+        if self.scoreboard is not None and self.slot is not None:
+            self.scoreboard.withdraw(self.slot)
+            self.wake_master()
 
     # ---- life
 

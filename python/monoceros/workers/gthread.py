@@ -13,6 +13,10 @@ import threading
 from monoceros.workers.base import Worker
 from monoceros.workers.runner import EngineWorker
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 BEAT_SECONDS_MAX = 1.0
 
 
@@ -61,6 +65,11 @@ class ThreadWorker(EngineWorker):
     def _serve(self) -> None:
         """A pool thread: serves until the worker's end and until the last connection is gone."""
         assert self.engine is not None
+        # This thread was started as one that is not waited for. What the application starts in it
+        # takes over what it says now: that is waited for, as in other workers.
+        me: Any = threading.current_thread()
+        me._daemonic = False
+        me.serves_requests = True
         milliseconds = int(BEAT_SECONDS_MAX * 1000)
         try:
             while not self.engine.drained:

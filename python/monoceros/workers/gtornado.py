@@ -24,7 +24,7 @@ try:
 except ImportError:
     raise RuntimeError("The tornado worker needs tornado 6 or later: pip install tornado") from None
 
-from monoceros import compat, forked
+from monoceros import compat, farewell, forked
 from monoceros.workers.base import Worker
 
 TYPE_CHECKING = False
@@ -120,8 +120,16 @@ class TornadoWorker(Worker):
             # Nobody accepts after us: whoever the kernel has let in gets in.
             await asyncio.sleep(BACKLOG_SECONDS + self.cfg.drain_delay)
         self.server.stop()
-        deadline = time.monotonic() + self.cfg.graceful_timeout
-        while not await self.server.close_idle() and time.monotonic() < deadline:
+        self.withdraw()
+        began = time.monotonic()
+        tell_at = began + farewell.PATIENCE_SECONDS
+        while not await self.server.close_idle():
+            now = time.monotonic()
+            if now >= began + self.cfg.graceful_timeout:
+                break
+            if now >= tell_at:
+                tell_at = began + self.cfg.graceful_timeout  # once
+                farewell.tell_requests(self, len(self.server.busy))
             await asyncio.sleep(DRAIN_STEP_S)
         left = len(self.server.busy)
         if left:

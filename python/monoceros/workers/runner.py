@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from monoceros import _core, compat
+from monoceros import _core, compat, farewell
 from monoceros.errors import RequestTimeout
 from monoceros.workers.base import Worker
 from monoceros.workers.error_stream import ErrorStream
@@ -68,6 +68,8 @@ class EngineWorker(Worker):
     _access_in_core = False
     _end_at = 0.0  # of the drain, monotonic; 0: it has not begun
     _for_good = False
+    _tell_waits_at = 0.0  # monotonic, with _end_at
+    _told_waits = False
     heard = (False, False)  # whether anybody in Python listens to requests: before, after
 
     def load_wsgi(self) -> None:
@@ -280,12 +282,18 @@ class EngineWorker(Worker):
         grace = self.cfg.graceful_timeout
         grace_ends = time.monotonic() + grace + (self.cfg.drain_delay if for_good else 0)
         self._end_at = grace_ends + self.cfg.stream_grace
+        self._tell_waits_at = grace_ends - grace + farewell.PATIENCE_SECONDS
 
     def is_draining(self) -> bool:
         """Whether there is still something to wait for. Call it between two turns."""
         assert self.engine is not None
         self.begin_drain()
-        return time.monotonic() < self._end_at and not self.engine.drained
+        if time.monotonic() >= self._end_at or self.engine.drained:
+            return False
+        if not self._told_waits and time.monotonic() >= self._tell_waits_at:
+            self._told_waits = True
+            farewell.tell_requests(self, self.engine.connections)
+        return True
 
     def warn_of_open_connections(self) -> None:
         assert self.engine is not None
