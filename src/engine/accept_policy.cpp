@@ -13,4 +13,18 @@ uint32_t accept_budget(const Load& load) {
     return std::min({room, wanted, kAcceptBatch});
 }
 
+Descriptors descriptors_of(uint64_t files_max, uint64_t used) {
+    constexpr uint64_t kKeptMin = 32;
+    constexpr uint64_t kFilesKeptMax = 64;
+    constexpr uint64_t kLinksMin = 2;  // or nobody is served at all
+    constexpr uint64_t kEnough = 1U << 30;
+    files_max = std::min(files_max, kEnough);
+    const uint64_t left = files_max - std::min(used, files_max);
+    const uint64_t kept = std::min(std::max(kKeptMin, files_max / 10), left / 2);
+    const uint64_t ours = std::max(left - kept, kLinksMin);
+    const uint64_t files = std::min(ours / 4, kFilesKeptMax);
+    return {.links_max = static_cast<uint32_t>(ours - files),
+            .files_kept = static_cast<uint32_t>(files)};
+}
+
 }  // namespace mono::engine

@@ -23,4 +23,20 @@ constexpr uint32_t kTurnBatch = 4;     // in their turn, whatever waits for a sl
 
 uint32_t accept_budget(const Load& load);
 
+// What a worker's descriptors are used for, beside the application's own.
+struct Descriptors {
+    uint32_t links_max = UINT32_MAX;  // connections; files may take of it too
+    uint32_t files_kept = 0;          // for files alone: spilled bodies and answers
+    uint32_t links = 0;
+    uint32_t files = 0;
+
+    // Of links_max, in use.
+    uint32_t taken() const { return links + (files > files_kept ? files - files_kept : 0); }
+    bool room_for_file() const { return files < files_kept || taken() < links_max; }
+};
+
+// files_max: RLIMIT_NOFILE; used: what is open already. A tenth, and 32 at least, is kept for the
+// application, or half of what is left where there are so few.
+Descriptors descriptors_of(uint64_t files_max, uint64_t used);
+
 }  // namespace mono::engine

@@ -13,13 +13,6 @@ namespace {
 constexpr int kEventsMax = 256;
 constexpr int64_t kLookMs = 4;          // into the kernel, beside a queue that is never empty
 constexpr int64_t kDropsSayMs = 1'000;  // a line in the error log, no flood
-constexpr uint32_t kReservedFds = 64;   // for the application, logs and spill files
-
-uint32_t connections_by_rlimit() {
-    uint64_t files = std::clamp<uint64_t>(os::open_files_max(), 2 * kReservedFds, 1u << 30);
-    return static_cast<uint32_t>(files - kReservedFds);
-}
-
 }  // namespace
 
 Engine::Engine(Options options)
@@ -38,11 +31,16 @@ Engine::Engine(Options options)
       owner_thread_(os::current_thread()) {
     os::bound_heap();
     look_at_clock();
-    if (options_.connections_max == 0) options_.connections_max = connections_by_rlimit();
+    if (options_.connections_max == 0) {
+        descriptors_ = descriptors_of(os::open_files_max(), os::open_files());
+        options_.connections_max = descriptors_.links_max;
+    } else {
+        descriptors_.links_max = options_.connections_max;
+    }
     // Half of the descriptors are the connections' alone.
     const uint32_t files_max = std::max(1u, options_.connections_max / 4);
-    body_spills_.limit({files_max, options_.limits.spilled_bytes_max});
-    spills_.limit({files_max, 0});
+    body_spills_.limit({files_max, options_.limits.spilled_bytes_max}, &descriptors_);
+    spills_.limit({files_max, 0}, &descriptors_);
     if (!ok()) return;
     if (!os::join_forks(*this))
         journal_.add(Severity::kError, "No memory to look after processes that are forked");

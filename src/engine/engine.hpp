@@ -31,6 +31,7 @@
 #include "engine/pools.hpp"
 #include "engine/recorder.hpp"
 #include "engine/relay.hpp"
+#include "engine/seldom.hpp"
 #include "engine/spill_file.hpp"
 #include "log/access_log.hpp"
 #include "os/fork_hook.hpp"
@@ -342,13 +343,14 @@ class Engine final : private os::ForkParty {
     void expire_socket(Link& link);
     void leave_socket(Link& link);
     void rearm(Link& link);
-    void evict_idle();
+    void make_room();
+    void withdraw();
     void forget_released();
     bool poll_link(Link& link);
     void poll_all();
     void out_of_descriptors();
     // That connections and their files hold; of Options::connections_max.
-    uint32_t descriptors() const { return links_.size() + body_spills_.files() + spills_.files(); }
+    uint32_t descriptors() const { return descriptors_.taken(); }
 
     void read_warmup();
 
@@ -445,6 +447,7 @@ class Engine final : private os::ForkParty {
     void stop_standby();
 
     Options options_;
+    Descriptors descriptors_;
     SpillFiles body_spills_;  // of requests
     SpillFiles spills_;       // of answers to slow readers
     ExchangeStore exchanges_;
@@ -532,6 +535,7 @@ class Engine final : private os::ForkParty {
     uint16_t warmup_status_ = 0;
     uint64_t lines_dropped_ = 0;  // of the access log, as reported so far
     int64_t drops_said_ms_ = INT64_MIN / 2;
+    Seldom other_protocol_;
 
     time_t date_second_ = 0;
     std::string date_;

@@ -17,6 +17,18 @@ constexpr int kVectors = 16;
 constexpr int64_t kDescriptorPauseMs = 100;
 constexpr int64_t kDescriptorSayMs = 10'000;  // a line in the error log, no flood
 constexpr size_t kEvictedAtOnce = 16;
+constexpr int64_t kHeadPatienceMs = 1'000;  // where others wait for the descriptor
+
+// Some of them, and cuts the rest off.
+std::vector<Link*>& longest_waiting(std::vector<Link*>& links) {
+    const size_t count = std::min(links.size(), kEvictedAtOnce);
+    const auto end = links.begin() + static_cast<std::ptrdiff_t>(count);
+    std::partial_sort(links.begin(), end, links.end(), [](Link* left, Link* right) {
+        return left->connection.deadline_ms() < right->connection.deadline_ms();
+    });
+    links.resize(count);
+    return links;
+}
 
 }  // namespace
 
@@ -67,7 +79,7 @@ void Engine::accept_from(size_t listener, bool their_turn) {
         accept_budget({options_.slots, busy_, ready_count_, descriptors(), options_.connections_max,
                        options_.shared_listeners, draining_ && closing_at_ms_ == 0, their_turn});
     if (budget == 0 && descriptors() >= options_.connections_max) {
-        evict_idle();
+        make_room();
         pause_listeners();
         resume_at_ms_ = now_ms_ + kDescriptorPauseMs;
     }
@@ -86,7 +98,7 @@ void Engine::accept_from(size_t listener, bool their_turn) {
 }
 
 void Engine::out_of_descriptors() {
-    evict_idle();
+    make_room();
     if (now_ms_ - descriptors_said_ms_ < kDescriptorSayMs) return;
     descriptors_said_ms_ = now_ms_;
     say(Severity::kError,
@@ -101,6 +113,7 @@ void Engine::add_connection(os::Fd fd, const os::PeerAddress& peer, size_t liste
     info.listener = static_cast<uint16_t>(listener);
     info.trusted = options_.limits.trust.forwarded_allow_ips.contains(peer.host);
     Link& link = links_.add(context_, std::move(fd), std::move(info), now_ms_);
+    ++descriptors_.links;
     links_peak_ = std::max(links_peak_, links_.size());
     ++connections_accepted_;
     ++unpolled_;
@@ -150,18 +163,20 @@ void Engine::watch_relay() {
         say(Severity::kError, "Requests of other workers can no longer be taken over");
 }
 
-// Out of descriptors: connections that wait for nothing but a next request make room.
-void Engine::evict_idle() {
+// Out of descriptors: connections that wait for nothing but a next request make room. Where there
+// are none, heads that do not come to an end do, or a few slow senders would hold all there is.
+void Engine::make_room() {
     std::vector<Link*> idle;
+    std::vector<Link*> slow;
     links_.for_each([&](Link& link) {
         if (link.connection.phase() == Phase::kIdle) idle.push_back(&link);
+        const bool half = link.connection.phase() == Phase::kHead;
+        const int64_t began_us = half ? link.connection.exchange()->accepted_us : now_us_;
+        if (now_us_ - began_us >= kHeadPatienceMs * 1'000) slow.push_back(&link);
     });
-    size_t count = std::min(idle.size(), kEvictedAtOnce);
-    std::partial_sort(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(count), idle.end(),
-                      [](Link* left, Link* right) {
-                          return left->connection.deadline_ms() < right->connection.deadline_ms();
-                      });
-    for (size_t i = 0; i < count; ++i) close_link(*idle[i]);
+    for (Link* link : longest_waiting(idle)) close_link(*link);
+    if (!idle.empty()) return;
+    for (Link* link : longest_waiting(slow)) act(*link, link->connection.expire(now_ms_));
 }
 
 bool Engine::read_link(Link& link) {
@@ -445,6 +460,7 @@ void Engine::forget_link(Link& link) {
     wheel_.cancel(link);
     if (!link.polled) --unpolled_;
     links_.remove(link);
+    --descriptors_.links;
     if (trim_due() && standby_.joinable()) hurry_standby();
 }
 

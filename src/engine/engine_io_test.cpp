@@ -251,6 +251,38 @@ TEST(EngineIo, TheOldestIdleConnectionMakesRoom) {
     }
 }
 
+// Slow senders cannot hold all there is: who sends a whole request gets through.
+TEST(EngineIo, HeadsThatDoNotComeToAnEndMakeRoom) {
+    Options options;
+    options.connections_max = 4;
+    Server server(std::move(options));
+    Application application(server.engine());
+    std::vector<Client> slow;
+    for (int i = 0; i < 10; ++i) {
+        slow.push_back(server.client());
+        ASSERT_TRUE(slow.back().send("GET /slow HT"));
+    }
+    Client whole = server.client();
+    whole.get("/whole");
+    EXPECT_EQ(whole.response(), "/whole");
+    slow.front().response();
+    EXPECT_EQ(slow.front().status(), 408);
+}
+
+TEST(EngineIo, AnotherProtocolIsSaidSeldom) {
+    Server server;
+    for (int i = 0; i < 3; ++i) {
+        Client client = server.client();
+        ASSERT_TRUE(client.send(std::string_view("\x16\x03\x01\x02\0\x01", 6)));
+        ASSERT_TRUE(server.turn_until([&] { return server->totals().refused == i + 1u; }));
+        client.response();
+        EXPECT_EQ(client.status(), 400);
+    }
+    server.turn(0);
+    ASSERT_EQ(server.journal.size(), 1u);
+    EXPECT_NE(server.journal[0].text.find("These bytes are TLS"), std::string::npos);
+}
+
 TEST(EngineIo, ConnectionsAreReusedByGeneration) {
     Server server;
     Client first = server.client();

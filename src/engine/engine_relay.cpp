@@ -44,6 +44,7 @@ bool Engine::accept_relayed() {
     std::optional<Parcel> parcel = relay_.receive();
     if (!parcel) return false;
     Link& link = links_.add(context_, std::move(parcel->client), std::move(parcel->peer), now_ms_);
+    ++descriptors_.links;
     ++unpolled_;
     session::Body body;
     if (parcel->body_file)

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/buffer.hpp"
+#include "engine/accept_policy.hpp"
 #include "os/temp_file.hpp"
 #include "session/spill.hpp"
 
@@ -25,11 +26,15 @@ struct SpillLimits {
 // What the files of one SpillFiles occupy.
 struct SpillUse {
     SpillLimits limits;
+    Descriptors* descriptors = nullptr;  // of the whole engine; outlives the files
     uint32_t files = 0;
     uint64_t bytes = 0;
     bool has_room(uint64_t more) const {
         return limits.bytes_max == 0 ||
                (more <= limits.bytes_max && bytes <= limits.bytes_max - more);
+    }
+    bool has_room_for_file() const {
+        return files < limits.files_max && (descriptors == nullptr || descriptors->room_for_file());
     }
     bool at_limit = false;  // the last refusal was one of ours, not the system's
 };
@@ -39,10 +44,12 @@ class SpillFile final : public session::Spill {
     SpillFile(SpillUse& use, os::TempFile file, uint64_t size = 0)
         : use_(use), file_(std::move(file)), size_(size) {
         ++use_.files;
+        if (use_.descriptors != nullptr) ++use_.descriptors->files;
         use_.bytes += size;
     }
     ~SpillFile() override {
         --use_.files;
+        if (use_.descriptors != nullptr) --use_.descriptors->files;
         use_.bytes -= size_;
     }
 
@@ -113,10 +120,13 @@ class SpillFiles final : public session::SpillFactory {
     explicit SpillFiles(std::string directory)
         : directory_(directory.empty() ? os::TempFile::environment_directory()
                                        : std::move(directory)) {}
-    void limit(const SpillLimits& limits) { use_.limits = limits; }
+    void limit(const SpillLimits& limits, Descriptors* descriptors = nullptr) {
+        use_.limits = limits;
+        use_.descriptors = descriptors;
+    }
     std::unique_ptr<session::Spill> make() override { return open(); }
     std::unique_ptr<SpillFile> open() {
-        use_.at_limit = use_.files >= use_.limits.files_max;
+        use_.at_limit = !use_.has_room_for_file();
         if (use_.at_limit) return nullptr;
         os::TempFile file = os::TempFile::open(directory_);
         if (!file.ok()) return nullptr;
@@ -127,7 +137,7 @@ class SpillFiles final : public session::SpillFactory {
         return std::make_unique<SpillFile>(use_, os::TempFile::adopt(std::move(fd)), size);
     }
     bool has_room(uint64_t bytes) const override {
-        return use_.files < use_.limits.files_max && use_.has_room(bytes);
+        return use_.has_room_for_file() && use_.has_room(bytes);
     }
     bool at_limit() const override { return use_.at_limit; }
     uint32_t files() const { return use_.files; }

@@ -1,5 +1,6 @@
 #include "os/process.hpp"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -48,6 +49,23 @@ uint64_t random_number() {
 uint64_t open_files_max() {
     rlimit limit{};
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
+uint64_t open_files() {
+    constexpr uint64_t kUsual = 32;
+    DIR* const folder = ::opendir("/proc/self/fd");
+    if (folder == nullptr) return kUsual;
+    uint64_t entries = 0;
+    while (::readdir(folder) != nullptr) ++entries;
+    ::closedir(folder);
+    return entries - 3;  // ".", ".." and the folder itself
+}
+
+bool raise_open_files_max() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return false;
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
 }  // namespace mono::os

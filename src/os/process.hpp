@@ -13,9 +13,13 @@ namespace mono::os {
 // 0: none.
 int parent_death_signal();
 
-// The process id, and the number of descriptors that it may have open (RLIMIT_NOFILE).
+// The process id, the number of descriptors that it may have open (RLIMIT_NOFILE), and how many it
+// has, or may have where that cannot be seen.
 int process_id();
 uint64_t open_files_max();
+uint64_t open_files();
+// Raises the soft limit to the hard one; whether it was lower.
+bool raise_open_files_max();
 
 // From the kernel's generator: for what must differ between processes, hosts and restarts.
 uint64_t random_number();

@@ -1,6 +1,7 @@
 #include "os/process.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,6 +58,26 @@ TEST(SharedMemory, AChildsWritesAreSeen) {
     EXPECT_EQ(*number, 42);
     SharedMemory moved(std::move(memory));
     EXPECT_EQ(moved.data(), number);
+}
+
+TEST(OpenFiles, AreCounted) {
+    const uint64_t before = open_files();
+    const int fd = ::dup(0);
+    EXPECT_EQ(open_files(), before + 1);
+    ::close(fd);
+    EXPECT_EQ(open_files(), before);
+}
+
+TEST(OpenFiles, TheSoftLimitIsRaisedToTheHardOne) {
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit lower = before;
+    lower.rlim_cur = before.rlim_max / 2;
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &lower), 0);
+    EXPECT_TRUE(raise_open_files_max());
+    EXPECT_EQ(open_files_max(), before.rlim_max);
+    EXPECT_FALSE(raise_open_files_max());
+    setrlimit(RLIMIT_NOFILE, &before);
 }
 
 }  // namespace
