@@ -155,8 +155,24 @@ class AccessFormatCompiler {
             text_.remove_prefix(1);
             return std::nullopt;
         }
-        if (text_[0] != '(') return fault("a \"%\" must be followed by \"(atom)s\" or \"%\"");
+        if (text_[0] != '(') {
+            return fault("a \"%\" must be followed by \"(atom)s\" or \"%\"" + apache_hint());
+        }
         return conversion();
+    }
+
+    // What Apache's formats have bare, this one has in parentheses: %h, %>s, %{Referer}i.
+    std::string apache_hint() const {
+        size_t begin = 0;
+        while (begin < text_.size() && (text_[begin] == '>' || text_[begin] == '<')) ++begin;
+        size_t letter = begin;
+        if (letter < text_.size() && text_[letter] == '{') letter = text_.find('}', letter) + 1;
+        if (letter >= text_.size()) return "";
+        const std::string_view known = letter == begin ? "hlutrsmUqHbBfaTMDLp" : "ioe";
+        if (known.find(text_[letter]) == known.npos) return "";
+        const std::string key(text_.substr(begin, letter + 1 - begin));
+        return "; write \"%(" + key + ")s\" for \"%" + std::string(text_.substr(0, letter + 1)) +
+               '"';
     }
 
     // "(key)[flags][width][.precision]type"

@@ -163,6 +163,21 @@ TEST(AccessFormat, WhatPythonRefusesIsASentence) {
     }
 }
 
+TEST(AccessFormat, ApachesAtomsAreTranslated) {
+    const std::pair<const char*, const char*> cases[] = {
+        {"%h", "write \"%(h)s\" for \"%h\""},
+        {"a %>s", "write \"%(s)s\" for \"%>s\""},
+        {"%{Referer}i", "write \"%({Referer}i)s\" for \"%{Referer}i\""},
+    };
+    for (const auto& [format, hint] : cases) {
+        EXPECT_NE(AccessFormat::compile(format).sentence().find(hint), std::string::npos);
+    }
+    for (const char* format : {"%X", "%{a}", "%{a}x", "%>", "%{", "% d"}) {
+        const std::string sentence = AccessFormat::compile(format).sentence();
+        EXPECT_EQ(sentence.find("write \"%"), std::string::npos) << sentence;
+    }
+}
+
 TEST(AccessFormat, KnowsWhichEnvironKeysOnlyPythonHas) {
     const std::pair<const char*, bool> cases[] = {
         {"%({REMOTE_USER}e)s", true},  {"%({wsgi.url_scheme}e)s", true},

@@ -307,12 +307,22 @@ PyObject* can_format(PyObject*, PyObject* text) {
     return PyBool_FromLong(compiled.ok() && !compiled.value().needs_environ());
 }
 
+PyObject* format_fault(PyObject*, PyObject* text) {
+    const char* format = PyUnicode_AsUTF8(text);
+    if (format == nullptr) return nullptr;
+    auto compiled = log::AccessFormat::compile(format);
+    if (compiled.ok()) Py_RETURN_NONE;
+    return PyUnicode_FromString(compiled.sentence().c_str());
+}
+
 PyMethodDef methods[] = {
     {"serve_wsgi", serve_wsgi, METH_VARARGS,
      "serve_wsgi(application, timeout_ms, limit): answers requests until the time is over, limit "
      "(0: none) is reached, wake() was called or the journal has entries; returns their number."},
     {"can_format", can_format, METH_O | METH_STATIC,
      "can_format(text): whether the core can write access lines of this format."},
+    {"format_fault", format_fault, METH_O | METH_STATIC,
+     "format_fault(text): the sentence about a format that cannot be compiled, or None."},
     {"set_asgi", engine_set_asgi, METH_VARARGS,
      "set_asgi(loop, base_scopes, state): exchanges speak ASGI from now on."},
     {"turn", engine_turn, METH_VARARGS,

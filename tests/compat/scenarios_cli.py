@@ -104,6 +104,7 @@ COMMANDS = {
     "cli-config-exits": "--check-config -c exits.py scene",
     "cli-config-app": "--check-config -c withapp.py",
     "cli-config-sibling": "--check-config -c sibling.py scene",
+    "cli-access-format": "--check-config --access-logformat %h scene",
     "cli-logger-class": "--check-config --logger-class nothere.Logger scene",
     "cli-paste-missing": "--check-config --paste nothere.ini",
     "cli-certfile": "--check-config --certfile {dir}/nothere --keyfile {dir}/nothere scene",

@@ -12,11 +12,13 @@ import sys
 
 from monoceros import compat, daemon, util
 from monoceros.config import CONFIG_FILES, Config, get_default_config_file
-from monoceros.errors import ConfigFileError
+from monoceros.errors import ConfigError, ConfigFileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
+
+OURS = (None, "simple", "gunicorn.glogging.Logger", "monoceros.glogging.Logger")
 
 
 class BaseApplication:
@@ -33,7 +35,7 @@ class BaseApplication:
         self.callable: Any = None
         self.prog = prog
         self.logger: Any = None
-        self._hinted: set[str] = set()  # names that a hint was given for
+        self._hinted: set[str] = set()  # what a hint was given for
         self._config_modules: dict[str, Any] = {}  # by name: ConfigModules
         self.do_load_config()
 
@@ -49,6 +51,23 @@ class BaseApplication:
         self.load_config()
         self.cfg.apply_profile()
         self.cfg.validate()
+        self._check_access_format()
+
+    def _check_access_format(self) -> None:
+        """A logger class of the user's may make lines of its own; the logger asks it."""
+        text = self.cfg.access_log_format
+        logger_class = self.cfg.values["logger_class"]
+        if not text or "access_log_format" not in self.cfg.sources or logger_class not in OURS:
+            return
+        from monoceros import accessformat
+
+        fault = accessformat.fault(text)
+        if fault is not None:
+            raise ConfigError(fault)
+        for hint in accessformat.hints(text):
+            if hint not in self._hinted:
+                self._hinted.add(hint)
+                util.warn(hint)
 
     def load_default_config(self) -> None:
         self.cfg = Config(self.usage, prog=self.prog)
@@ -278,6 +297,7 @@ class Application(BaseApplication):
         """Imports the application, and exits with 0 or 1."""
         try:
             self.load()
+            fault = _fault_of_format(self.cfg)
         except SystemExit:
             raise  # the application's own word
         except BaseException:
@@ -287,6 +307,8 @@ class Application(BaseApplication):
             traceback.print_exc()
             sys.stderr.flush()
             sys.exit(1)
+        if fault is not None:
+            stop_with(ConfigError(fault))
         sys.exit(0)
 
 
@@ -295,6 +317,15 @@ def _no_python(filename: str, error: Exception) -> str:
         f"The configuration file {filename} is not written in Python ({error}). Settings are "
         "assignments, such as workers = 4; a PasteDeploy file is given with --paste."
     )
+
+
+def _fault_of_format(cfg: Config) -> str | None:
+    """Where the logger class is the user's."""
+    if "access_log_format" not in cfg.sources:
+        return None
+    from monoceros import accessformat
+
+    return accessformat.fault_for(cfg.access_log_format, cfg.logger_class)
 
 
 def _compiled(filename: str) -> Any:
