@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 SERVERS = {"monoceros", "gunicorn"}
+CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Pidfile:
@@ -36,15 +37,19 @@ class Pidfile:
         if not os.path.isdir(folder):
             raise RuntimeError(f"The pidfile cannot be written: {folder} is no directory.")
         # Beside the file and renamed over it: a reader never sees half a number.
-        temporary = os.path.join(folder, f".{name}.{os.getpid()}")
+        # Its name is new, so that it is nobody's: others may write into the folder too.
+        temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
-            fd = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW, 0o644)
+            fd = os.open(temporary, CREATE, 0o644)
             try:
                 os.write(fd, f"{self.pid}\n".encode())
                 os.fchmod(fd, 0o644)
+                os.rename(temporary, self.fname)
+            except OSError:
+                os.unlink(temporary)
+                raise
             finally:
                 os.close(fd)
-            os.rename(temporary, self.fname)
         except OSError as error:
             raise RuntimeError(f"The pidfile {self.fname} cannot be written: {error}") from error
 
@@ -71,8 +76,12 @@ class Pidfile:
 
     def _read(self) -> int | None:
         try:
-            with open(self.fname, encoding="ascii", errors="replace") as file:
-                return int(file.read(64) or "0")
+            # Should a FIFO lie there, nobody waits for who writes into it.
+            fd = os.open(self.fname, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            try:
+                return int(os.read(fd, 64).decode("ascii", "replace") or "0")
+            finally:
+                os.close(fd)
         except (OSError, ValueError):
             return None
 

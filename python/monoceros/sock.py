@@ -165,7 +165,7 @@ class UnixSocket(BaseSocket):
         if uid == os.geteuid() and gid == os.getegid():
             return
         try:
-            os.chown(self._path, uid, gid)
+            _give_away(self._path, uid, gid)
         except OSError:
             os.unlink(self._path)
             raise
@@ -183,6 +183,16 @@ class UnixSocket(BaseSocket):
         name = self.cfg_addr
         text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
         return "unix:" + text.replace("\0", "@", 1) if _is_abstract(name) else "unix:" + text
+
+
+def _give_away(path: str, uid: int, gid: int) -> None:
+    """The socket itself, even where somebody has put something else in its place meanwhile."""
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if stat.S_ISSOCK(os.fstat(fd).st_mode):
+            os.chown(f"/proc/self/fd/{fd}", uid, gid)
+    finally:
+        os.close(fd)
 
 
 def _is_abstract(address: str | bytes) -> bool:
