@@ -590,7 +590,8 @@ class Arbiter:
     def _leave(self) -> None:
         if self.owns_files():
             sock.unlink_sockets(self.LISTENERS)
-        self.log.info("%s", self.ledger())
+        if self._counts_requests():
+            self.log.info("%s", self.ledger())
         code, reason = self._halted or (0, "")
         if self._override is not None:
             code, reason = self._override.exit_status, self._override.reason
@@ -602,6 +603,11 @@ class Arbiter:
             self.pidfile.unlink()
         self._hook("on_exit", self)
         sys.exit(code)
+
+    def _counts_requests(self) -> bool:
+        """Workers that do without our engine tell nobody what they have served."""
+        by_engine = getattr(self.worker_class, "counts_requests", False)
+        return by_engine or self.scoreboard.totals()["accepted"] > 0
 
     def ledger(self) -> str:
         """What became of every request that was taken in."""

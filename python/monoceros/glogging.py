@@ -103,6 +103,10 @@ class SafeAtoms(dict[str, "Any"]):
             key = key.lower()
         return self.get(key, "-")
 
+    def __repr__(self) -> str:
+        """Not the values, cookies among them: logging prints the arguments of a bad format."""
+        return f"<{len(self)} atoms of an access line>"
+
 
 def parse_syslog_address(addr: str) -> tuple[Any, str | tuple[str, int]]:
     """(socket kind or None for "try both", path or (host, port)) of a syslog_addr."""
@@ -202,6 +206,12 @@ class Logger:
         self.cfg = cfg
         self.loglevel = self.LOG_LEVELS.get((cfg.loglevel or "").lower(), 20)
         self._access_log_enabled = self._compute_access_log_enabled(cfg)
+        if "access_log_format" in cfg.sources:
+            from monoceros import accessformat
+
+            fault = accessformat.fault_for(cfg.access_log_format, type(self))
+            if fault is not None:
+                raise RuntimeError(fault)
         if type(self) is Logger and "logging" not in sys.modules and _is_plain(cfg):
             self._light = True
             self._stderr_sink()
@@ -320,7 +330,21 @@ class Logger:
             if level >= self.loglevel:
                 self._write_light(name.upper(), msg, args)
             return
-        self.error_log.log(level, msg, *args, **kwargs)
+        self._record(level, msg, args, kwargs)
+
+    def _record(self, level: int, msg: Any, args: Any, kwargs: Any) -> None:
+        """The record names who called this logger, or a subclass of it."""
+        log = self.error_log
+        if log.isEnabledFor(level):
+            own = 0
+            frame = sys._getframe()
+            while frame.f_code.co_name in _SPEAKERS and frame.f_locals.get("self") is self:
+                own += 1
+                if frame.f_back is None:
+                    break
+                frame = frame.f_back
+            kwargs["stacklevel"] = own + kwargs.get("stacklevel", 1)
+            log.log(level, msg, *args, **kwargs)
 
     def _write_light(self, level: str, msg: Any, args: Any) -> None:
         text = str(msg)
@@ -367,12 +391,12 @@ class Logger:
             self._say(10, "debug", msg, args, kwargs)
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        self.error_log.exception(msg, *args, **kwargs)
+        self._record(40, msg, args, {"exc_info": True, **kwargs})
 
     def log(self, lvl: int | str, msg: Any, *args: Any, **kwargs: Any) -> None:
         if isinstance(lvl, str):
             lvl = self.LOG_LEVELS.get(lvl.lower(), 20)
-        self.error_log.log(lvl, msg, *args, **kwargs)
+        self._record(lvl, msg, args, kwargs)
 
     # ---- the access log
 
@@ -457,6 +481,7 @@ class Logger:
                 util.close_on_exec(handler.stream.fileno())
 
 
+_SPEAKERS = {*Logger.LOG_LEVELS, "exception", "log", "_say", "_record"}
 # How lines are written while nobody overrides it, or puts something else into Logger itself.
 _PLAIN = {
     name: Logger.__dict__[name]

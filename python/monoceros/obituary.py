@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TOLD_MAX = 20  # requests of one worker
 TRACE_BYTES_MAX = 32 * 1024
 KILLED = 9
+MODULES = "Extension modules: "  # faulthandler's list of them, hundreds where numpy is loaded
 PHASES = ("", "waiting for the application", "in the application", "being answered")
 
 
@@ -60,7 +61,9 @@ def read_traces(black_box: int) -> str:
     """What faulthandler wrote when a fatal signal, or the abort of a stuck worker, struck."""
     if black_box < 0:
         return ""
-    text = os.pread(black_box, TRACE_BYTES_MAX, 0).decode("utf-8", "replace").rstrip()
+    text = os.pread(black_box, TRACE_BYTES_MAX, 0).decode("utf-8", "replace")
+    lines = [line for line in text.splitlines() if not line.startswith(MODULES)]
+    text = "\n".join(lines).strip("\n")
     return f"\n{text}" if text else ""
 
 

@@ -105,9 +105,21 @@ std::string cause(const Worker& worker, int status) {
     return worker.aborted() ? what + ": " + reason_text(worker.reason) : what;
 }
 
+namespace {
+
+// Of what the master asked for. Foreign worker classes (uvicorn's) send it to themselves again
+// when they have drained, so that the process ends by it.
+bool ended_as_told(const Worker& worker, int status) {
+    if (!WIFSIGNALED(status) || !worker.asked() || worker.overdue) return false;
+    const int number = WTERMSIG(status);
+    return number == SIGTERM || number == SIGINT || number == SIGQUIT;
+}
+
+}  // namespace
+
 Death explain(const Worker& worker, int status) {
     const bool quiet = worker.reason != Reason::kNone || worker.ready_ms != 0;
-    if (ended_well(status) && quiet) return {};
+    if ((ended_well(status) && quiet) || ended_as_told(worker, status)) return {};
     return {level_of(worker, status),
             "Worker (pid:" + std::to_string(worker.pid) + ") " + cause(worker, status) + "."};
 }

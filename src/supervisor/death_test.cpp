@@ -42,10 +42,23 @@ TEST(Death, TheCodeOfAnAbortIsExplained) {
 TEST(Death, EveryReasonHasWords) {
     for (Reason reason : {Reason::kSurplus, Reason::kReplaced, Reason::kTimeout,
                           Reason::kBootTimeout, Reason::kMemory, Reason::kStuck, Reason::kStop}) {
-        const Death death = explain(worker_with(reason), SIGTERM);
+        const Death death = explain(worker_with(reason), SIGHUP);
         EXPECT_EQ(death.level, kInfo);
-        EXPECT_GT(death.text.size(), std::string("Worker (pid:42) was killed by SIGTERM: ").size());
+        EXPECT_GT(death.text.size(), std::string("Worker (pid:42) was killed by SIGHUP: ").size());
     }
+}
+
+TEST(Death, WhoeverEndsByTheSignalThatItWasSentHasEndedWell) {
+    for (Reason reason : {Reason::kSurplus, Reason::kReplaced, Reason::kMemory, Reason::kStop}) {
+        for (int number : {SIGTERM, SIGINT, SIGQUIT}) {
+            Worker worker = worker_with(reason);
+            EXPECT_EQ(explain(worker, number).level, 0) << number;
+            worker.overdue = true;
+            EXPECT_NE(explain(worker, number).level, 0) << number;
+        }
+        EXPECT_NE(explain(worker_with(reason), SIGSEGV).level, 0);
+    }
+    EXPECT_NE(explain(worker_with(Reason::kTimeout), SIGTERM).level, 0);
 }
 
 TEST(Death, LevelsFollowTheSignalAndTheCode) {

@@ -411,3 +411,22 @@ def test_embedding(embedding: subprocess.Popen[bytes], tmp_path: Path) -> None:
     embedding.terminate()
     assert embedding.wait(10) == 0
     assert log.read_text().count("Booting worker") == 2
+
+
+@pytest.mark.parametrize("name", ["own_uvicorn.OwnWorker", "own_uvicorn.OwnOldWorker", "tornado"])
+def test_the_end_of_a_worker_without_our_engine(
+    serve: StartServer, env: dict[str, str], name: str
+) -> None:
+    """A normal end is no death, and requests that nobody counts make no ledger."""
+    app = "probe:app" if name == "tornado" else "asgi_hello:app"
+    server = serve(app, "-k", name, workers=2, env=env)
+    wait_for(lambda: _answer(server), "an answer")
+    before = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    wait_for(lambda: not any(map(is_running, before)), "the end of the old workers")
+    wait_for(lambda: _answer(server), "an answer")
+    assert server.stop() == 0
+    log = server.log()
+    assert "was killed by" not in log, log
+    assert "Requests: accepted" not in log, log
+    assert "Shutting down: Master" in log

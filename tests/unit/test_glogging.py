@@ -132,6 +132,38 @@ def test_error_log_file_and_levels(tmp_path: Path) -> None:
     assert "[ERROR] by name" in text
 
 
+class Louder(Logger):
+    def info(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        super().info(f"{msg}!", *args, **kwargs)
+
+
+@pytest.mark.parametrize("kind", [Logger, Louder, Statsd])
+def test_records_name_the_place_that_speaks(kind: type[Logger]) -> None:
+    log = kind(configured(loglevel="debug"))
+    records: list[logging.LogRecord] = []
+    log.error_log.addFilter(lambda record: bool(records.append(record)))  # type: ignore[func-returns-value]
+
+    def speak() -> None:
+        for method in (log.critical, log.error, log.warning, log.info, log.debug):
+            method("said")
+        log.log(20, "said")
+        log.log("warning", "said")
+        log.warning("said", stacklevel=1)
+        try:
+            raise ValueError("why")
+        except ValueError:
+            log.exception("said")
+
+    speak()
+    assert {(record.funcName, record.filename) for record in records} == {
+        ("speak", "test_glogging.py")
+    }
+    assert len(records) == 9
+    assert records[-1].exc_info is not None
+    log.info("said", stacklevel=2)
+    assert records[-1].funcName != "test_records_name_the_place_that_speaks"
+
+
 def test_a_log_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="cannot be written"):
         Logger(configured(errorlog=str(tmp_path / "no" / "x.log")))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from monoceros.obituary import OomCount
+from monoceros.obituary import OomCount, read_traces
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,19 @@ def test_a_kill_is_noticed_once(
 
 def test_where_nobody_counts_nothing_is_said(tmp_path: Path) -> None:
     assert OomCount(str(tmp_path), str(tmp_path / "absent")).sentence() == ""
+
+
+def test_the_list_of_extension_modules_is_left_out() -> None:
+    """Of a real abort, with somebody's module of C loaded."""
+    pytest.importorskip("greenlet")
+    box = os.memfd_create("box")
+    code = f"import faulthandler, os, greenlet\nfaulthandler.enable({box})\nos.abort()"
+    subprocess.run([sys.executable, "-c", code], pass_fds=[box], check=False, timeout=60)
+    whole = os.pread(box, 1 << 20, 0).decode()
+    told = read_traces(box)
+    os.close(box)
+    assert "greenlet" in whole
+    assert "Extension modules" not in told
+    assert "greenlet" not in told
+    assert told.startswith("\nFatal Python error: Aborted\n")
+    assert not told.endswith("\n")

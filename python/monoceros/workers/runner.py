@@ -60,6 +60,7 @@ def looks_like_wsgi(app: Any) -> bool:
 class EngineWorker(Worker):
     """Runs a WSGI application over the C++ engine with `slots` requests at once."""
 
+    counts_requests = True  # in the scoreboard
     slots = 1
     nested = False  # an event loop drives the engine
     stream_bodies = False  # applications get requests at their heads
