@@ -5,8 +5,9 @@
 #   make bench CASES=hello,flask SERVERS=bare,bjoern,monoceros
 #   make bench BENCH_SECONDS=5 BENCH_ROUNDS=7   longer, steadier
 #   make bench BENCH_PUBLISH=1                  also writes docs/bench.md, docs/bench.svg and .png
-#   make bench-quiet                            hello, Flask and Django beside bjoern, in slices of a
-#                                               quiet machine: for differences of a few per cent
+#   make bench-quiet                            hello, Flask and Django beside the nearest peers, in
+#                                               slices of a quiet machine, loaded by http_load:
+#                                               for differences of a few per cent; CASES, SERVERS
 #   make bench-workers                          threads, greenlets, ASGI and WebSocket (workers.py);
 #                                               the same settings, BENCH_PUBLISH=1 writes
 #                                               docs/bench-workers.md

@@ -61,8 +61,9 @@ UWSGI_NOTE = (
     "the other 31 wait, which wrk's p99 does not show"
 )
 KEEP_ALIVE_NOTES = {"uwsgi": UWSGI_NOTE}
+HOLDS_BACK = "holds the whole answer back and sends it as one piece, against PEP 3333"
 STREAM_NOTES = {
-    "fastwsgi": "holds the whole answer back and sends it as one piece, against PEP 3333",
+    **dict.fromkeys(("fastwsgi", "fastpysgi", "freastal"), HOLDS_BACK),
     **KEEP_ALIVE_NOTES,
 }
 

@@ -42,6 +42,15 @@ def used_us(pids: list[int]) -> int:
     return ticks * _TICK_US
 
 
+def busy_us(pids: list[int]) -> float:
+    """Microseconds on a core of the living threads, to the nanosecond, unlike `used_us`."""
+    total = 0
+    for pid in pids:
+        for thread in (_PROC / str(pid) / "task").iterdir():
+            total += int((thread / "schedstat").read_text().split()[0])
+    return total / 1000
+
+
 def pss_kib(pids: list[int]) -> int:
     """Proportional set size of the processes together, in KiB: shared pages count once."""
     total = 0

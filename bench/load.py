@@ -1,4 +1,4 @@
-"""Asks a server: once to check its answer, and with wrk or ws_load to load it."""
+"""Asks a server: once to check its answer, and with wrk, ws_load or http_load to load it."""
 
 import http.client
 import json
@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cases import Case
-from servers import LOAD_CORE, WS_LOAD, Launch, Running
+from cases import CONNECTIONS, Case
+from servers import HTTP_LOAD, LOAD_CORE, SCRATCH, WS_LOAD, Launch, Running
 
 _LUA = Path(__file__).resolve().parent / "wrk.lua"
 _ERRORS = ("connect", "read", "write", "status", "timeout")
@@ -26,7 +26,7 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True)
 class Loaded:
-    """What wrk or ws_load counted in one round; a message is a request here."""
+    """What a load counted in one round; a message is a request here."""
 
     requests: int
     duration_us: int
@@ -123,6 +123,64 @@ def run(port: int, case: Case, seconds: int) -> Loaded:
     return _counted(command, seconds + 30)
 
 
+class Client:
+    """http_load beside one server: any number of runs over the same kept connections.
+
+    It checks every answer whole. A context manager, which ends the program.
+    """
+
+    def __init__(self, port: int, case: Case, connections: int = CONNECTIONS) -> None:
+        SCRATCH.mkdir(parents=True, exist_ok=True)
+        request, body = (SCRATCH / f"{name}-{case.name}" for name in ("request", "answer"))
+        request.write_bytes(_request_bytes(case))
+        body.write_bytes(case.expected)
+        command = ["taskset", "-c", str(LOAD_CORE), str(HTTP_LOAD), str(port)]
+        command += [str(request), str(body), "--connections", str(connections)]
+        self.process = subprocess.Popen(
+            command,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def run(self, *, seconds: float | None = None, requests: int = 0) -> Loaded:
+        """Load until the time is over or the requests are answered; WrongAnswer says why not."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        goal = f"requests {requests}" if seconds is None else f"seconds {seconds}"
+        try:
+            self.process.stdin.write(f"{goal}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended: the next line says why
+        line = self.process.stdout.readline()
+        if not line:
+            raise WrongAnswer(f"failed ({self.process.communicate()[1].strip()[-200:]})")
+        counted: dict[str, int] = json.loads(line)
+        return _loaded(counted)
+
+
+def _loaded(counted: dict[str, int], errors: int = 0) -> Loaded:
+    fields = ("requests", "duration_us", "p50_us", "p99_us")
+    return Loaded(**{name: counted[name] for name in fields}, errors=errors)
+
+
+def _request_bytes(case: Case) -> bytes:
+    head = [f"{'POST' if case.post else 'GET'} / HTTP/1.1", "Host: 127.0.0.1"]
+    head += [f"{name}: {value}" for name, value in case.headers.items()]
+    if case.post:
+        head.append(f"Content-Length: {len(case.post)}")
+    return "\r\n".join([*head, "", ""]).encode() + case.post
+
+
 def _check_echo(port: int, case: Case) -> None:
     """A few messages back and forth; the connection before them tells "not up yet" apart."""
     try:
@@ -153,6 +211,4 @@ def _counted(command: list[str], seconds_max: float) -> Loaded:
         raise WrongAnswer(f"{name}: {(done.stderr or done.stdout).strip()[-200:]}")
     counted: dict[str, int] = json.loads(match.group(1))
     errors = sum(counted[kind] for kind in _ERRORS)
-    return Loaded(
-        counted["requests"], counted["duration_us"], counted["p50_us"], counted["p99_us"], errors
-    )
+    return _loaded(counted, errors)

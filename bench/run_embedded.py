@@ -13,8 +13,10 @@ def main() -> None:
     module_name, attribute = target.split(":")
     application = getattr(importlib.import_module(module_name), attribute)
     server = importlib.import_module(server_name)
-    if server_name == "fastwsgi":
+    if server_name in ("fastwsgi", "fastpysgi"):
         server.run(wsgi_app=application, host="127.0.0.1", port=port, loglevel=0)
+    elif server_name == "freastal":
+        server.serve(application, "127.0.0.1", port)
     else:
         server.run(application, "127.0.0.1", port)
 

@@ -28,6 +28,7 @@ VENV = BUILD / ("bench-venv" if SUITE == "speed" else f"bench-{SUITE}-venv")
 BIN = VENV / "bin"
 BARE = BUILD / "bench-bare"
 WS_LOAD = BUILD / "bench-ws-load"
+HTTP_LOAD = BUILD / "bench-http-load"
 SCRATCH = BUILD / "bench-scratch"
 APPS = ROOT / "bench" / "apps"
 SERVER_CORE = 0
@@ -126,6 +127,8 @@ SERVERS = (
     Server("bare", None, _bare, "epoll loop in C++, fixed answer: the limit"),
     Server("bjoern", "bjoern", _embedded("bjoern"), "as it comes"),
     Server("fastwsgi", "fastwsgi", _embedded("fastwsgi"), "as it comes"),
+    Server("fastpysgi", "fastpysgi", _embedded("fastpysgi"), "as it comes"),
+    Server("freastal", "freastal", _embedded("freastal"), "as it comes; no Date, no Server"),
     Server("granian-1", "granian", granian(1), "wsgi, 1 blocking thread"),
     Server("granian-4", "granian", granian(4), "wsgi, 4 blocking threads"),
     Server("uwsgi", "uwsgi", _uwsgi, "master, http11-socket, no request log"),

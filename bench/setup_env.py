@@ -12,13 +12,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from servers import BARE, BIN, BUILD, ROOT, SCRATCH, SUITE, VENV, WS_LOAD
+from servers import BARE, BIN, BUILD, HTTP_LOAD, ROOT, SCRATCH, SUITE, VENV, WS_LOAD
 
 # libev for bjoern; pcre for uWSGI's routing, without which it cannot frame a stream.
 SYSTEM_PACKAGES = ("wrk", "g++", "libev-dev", "libpcre2-dev", "python3-dev", "python3-venv")
 SPEED_PEERS = (
     "bjoern==3.2.2",
     "fastwsgi==0.0.9",
+    "fastpysgi==0.6",
+    "freastal==0.0.3",
     "granian==2.8.7",
     "uwsgi==2.0.31",
     "gunicorn==27.0.1",
@@ -48,9 +50,10 @@ PEERS = {"speed": SPEED_PEERS, "workers": WORKERS_PEERS, "lifecycle": LIFECYCLE_
 # Built here, never from pip's cache, which may hold a build against another interpreter of the
 # same version (uWSGI links to the libpython it was built with).
 BUILT_HERE = ("bjoern", "uwsgi")
-PROGRAMS = {  # suite -> name, program, source
-    "speed": ("bare", BARE, "bare_loop.cpp"),
-    "workers": ("ws_load", WS_LOAD, "ws_load.cpp"),
+_HTTP_LOAD = ("http_load", HTTP_LOAD, "http_load.cpp")
+PROGRAMS = {  # suite -> name, program, source of each
+    "speed": (("bare", BARE, "bare_loop.cpp"), _HTTP_LOAD),
+    "workers": (("ws_load", WS_LOAD, "ws_load.cpp"), _HTTP_LOAD),
 }
 FAILED = VENV / "failed.json"
 _STAMP = VENV / "monoceros.stamp"
@@ -188,8 +191,7 @@ def main() -> None:
     make_venv(os.environ.get("BENCH_PYTHON") or sys.executable)
     failed = install_peers()
     failed["monoceros"] = install_monoceros()
-    if SUITE in PROGRAMS:
-        program, target, source = PROGRAMS[SUITE]
+    for program, target, source in PROGRAMS.get(SUITE, ()):
         failed[program] = build(target, ROOT / "bench" / source)
         if failed[program]:
             say(f"{source} does not compile: {failed[program]}")
