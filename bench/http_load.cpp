@@ -162,7 +162,17 @@ class Reader {
     }
 
   private:
-    enum class Stage { head, sized, chunk_size, chunk, chunk_end, trailer, until_end, whole, closing };
+    enum class Stage {
+        head,
+        sized,
+        chunk_size,
+        chunk,
+        chunk_end,
+        trailer,
+        until_end,
+        whole,
+        closing
+    };
 
     // One step over the front of `rest`; false when more bytes must come first.
     bool step(std::string_view& rest) {
@@ -365,8 +375,7 @@ class Load {
 
     void receive(Connection& connection) {
         Reader& reader = connection.reader;
-        const ssize_t got =
-            recv(connection.fd, reader.space(), reader.space_bytes(), MSG_DONTWAIT);
+        const ssize_t got = recv(connection.fd, reader.space(), reader.space_bytes(), MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
         if (got < 0) fail("a connection was reset");
         if (got == 0) return reconnect(connection);
