@@ -261,9 +261,13 @@ class Engine final : private os::ForkParty {
     // Whoever interrupts the application of this one may do it now, and only now.
     bool interrupt(Handle handle);
     // The application begins. False: its time is over already, and it shall not.
-    bool enter_application(Handle handle);
+    bool enter_application(Handle handle) {
+        return options_.limits.request_ms_max == 0 || enter_in_time(handle);
+    }
     // The application is done: from now on it is not interrupted any more. True: it was.
-    bool leave_application(Handle handle);
+    bool leave_application(Handle handle) {
+        return options_.limits.request_ms_max != 0 && leave_in_time(handle);
+    }
 
     // There are released owners or, without a runner_fd, entries in the journal. A level: whoever
     // sees it takes them.
@@ -383,6 +387,8 @@ class Engine final : private os::ForkParty {
     void expire_requests();
     void make_overdue(session::Exchange& exchange);
     bool drop_queued(session::Exchange& exchange);
+    bool enter_in_time(Handle handle);
+    bool leave_in_time(Handle handle);
     void ring_overdue();
     bool watches_overdue() const { return !overdue_.empty() || !uninterrupted_.empty(); }
     void watch_overdue(Lock& lock);
@@ -404,6 +410,7 @@ class Engine final : private os::ForkParty {
     WriteStatus transmit(Link& link, const Wire& wire, void* owner);
     WriteStatus write_piece(session::Exchange& exchange, const Piece& piece, int64_t known_length,
                             bool last);
+    bool boxes() const;
     bool may_box(const session::Exchange& exchange) const;
     WriteStatus box(Link& link, const Wire& wire);
     WriteStatus keep(Link& link, const Wire& wire, size_t sent, void* owner);
@@ -494,6 +501,7 @@ class Engine final : private os::ForkParty {
     int64_t descriptors_said_ms_ = INT64_MIN / 2;
     uint32_t waiting_takers_ = 0;
     uint32_t waiting_readers_ = 0;  // on Waits::body
+    uint32_t waiting_writers_ = 0;  // on Waits::room
     uint32_t unpolled_ = 0;         // links that are not in the poller
     int64_t polled_ms_ = 0;         // when there were none of them
     bool has_pilot_ = false;

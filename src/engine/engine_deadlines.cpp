@@ -132,8 +132,7 @@ bool Engine::extend(Handle handle, int64_t span_ms) {
     return true;
 }
 
-bool Engine::enter_application(Handle handle) {
-    if (options_.limits.request_ms_max == 0) return true;
+bool Engine::enter_in_time(Handle handle) {
     Lock lock(mutex_);
     Exchange* exchange = find(handle);
     if (exchange == nullptr) return false;
@@ -141,8 +140,7 @@ bool Engine::enter_application(Handle handle) {
     return exchange->entered;
 }
 
-bool Engine::leave_application(Handle handle) {
-    if (options_.limits.request_ms_max == 0) return false;
+bool Engine::leave_in_time(Handle handle) {
     Lock lock(mutex_);
     Exchange* exchange = find(handle);
     if (exchange == nullptr) return false;

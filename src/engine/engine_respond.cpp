@@ -135,7 +135,8 @@ WriteStatus Engine::write(Handle handle, Piece piece, int64_t known_length, bool
 std::optional<WriteStatus> Engine::try_write(Handle handle, Piece piece, int64_t known_length,
                                              bool last) {
     Lock lock(mutex_, std::try_to_lock);
-    if (!lock || piece.bytes.size() > session::kCopiedBodyBytesMax) return std::nullopt;
+    bool small = piece.bytes.size() <= session::kCopiedBodyBytesMax;
+    if (!lock || !small || !boxes()) return std::nullopt;
     Exchange* exchange = find(handle);
     if (exchange == nullptr) return WriteStatus::kOver;
     if (!may_box(*exchange)) return std::nullopt;
@@ -159,11 +160,13 @@ WriteStatus Engine::write_piece(Exchange& exchange, const Piece& piece, int64_t 
 
 // Not when nobody waits for the application, and not behind a slow one: the standby flies beside
 // it.
-bool Engine::may_box(const Exchange& exchange) const {
-    const Link* link = exchange.link;
+bool Engine::boxes() const {
     uint32_t enough = outbox_.empty() ? kBoxedFrom : 1;
-    return ready_count_ >= enough && standby_.joinable() && !standby_flying_ && !draining_ &&
-           link != nullptr && link->connection.out.empty();
+    return ready_count_ >= enough && standby_.joinable() && !standby_flying_ && !draining_;
+}
+
+bool Engine::may_box(const Exchange& exchange) const {
+    return boxes() && exchange.link != nullptr && exchange.link->connection.out.empty();
 }
 
 WriteStatus Engine::box(Link& link, const Wire& wire) {
@@ -345,7 +348,7 @@ void Engine::finish(Handle handle) {
 
 bool Engine::try_finish(Handle handle) {
     Lock lock(mutex_, std::try_to_lock);
-    if (!lock) return false;
+    if (!lock || outbox_.empty()) return false;
     Exchange* exchange = find(handle);
     if (exchange == nullptr || exchange->link == nullptr || !exchange->link->boxed) return false;
     note_mismatch(*exchange);
@@ -393,7 +396,7 @@ void Engine::give_back(Exchange& exchange, bool whole) {
     if (standby_flying_) standby_kick_.ring();
     exchange.handed_out = false;
     if (exchange.streamed) note_body();
-    waits_->room.notify_all();  // other threads of the application that write to it
+    if (waiting_writers_ != 0) waits_->room.notify_all();  // other threads that write to it
     requests_.cancel(exchange.timer);
     if (exchange.lateness != Exchange::Lateness::kNone) {
         if (std::erase(overdue_, &exchange) != 0) tell_untold(exchange);

@@ -110,10 +110,12 @@ Exchange* Engine::wait_for_room(Lock& lock, Handle handle) {
                room.holds(exchange->link->connection.out);
     };
     if (fits(kFull) || !standby_.joinable()) return exchange;
+    ++waiting_writers_;
     waits_->room.wait(lock, [&] {
         exchange = find(handle);
         return fits(kLow);
     });
+    --waiting_writers_;
     return exchange;
 }
 

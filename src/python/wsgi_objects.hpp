@@ -22,9 +22,8 @@ struct WriteObject {
     PyObject* exchange_object;    // nested: the Exchange object; nullptr like engine
     session::Exchange* exchange;  // its head is filled until the answer has begun; nullptr likewise
     engine::Handle handle;
-    http::ResponseHead spare;  // what start_response fills next
-    bool begun;                // somebody has begun to write: the head is the engine's
-    bool gone;                 // the client has left
+    bool begun;       // somebody has begun to write: the head is the engine's
+    bool gone;        // the client has left
     int64_t mute_ms;  // since when nothing was written though the client has sent FIN; 0: it was
 };
 

@@ -131,14 +131,12 @@ bool add_header(http::ResponseHead& head, PyObject* item) {
     return fault == HeadFault::kNone || raise_fault(fault);
 }
 
-bool fill_head(http::ResponseHead& head, PyObject* status, PyObject* headers) {
+bool fill_head(http::ResponseHead& head, PyObject* status, PyObject* items) {
     std::string_view text;
     if (!latin1_view(status, "the status", text)) return false;
     HeadFault fault = head.set_status(text);
     if (fault != HeadFault::kNone) return raise_fault(fault);
-    Ref items(PySequence_Fast(headers, "the response headers must be a list"));
-    if (!items) return false;
-    for (Py_ssize_t i = 0; Ref item = item_at(items.get(), i); ++i) {
+    for (Py_ssize_t i = 0; Ref item = item_at(items, i); ++i) {
         if (!add_header(head, item.get())) return false;
     }
     return true;
@@ -169,20 +167,21 @@ bool may_start(const WriteObject* write, PyObject* exc_info) {
     return false;
 }
 
-// Filled aside: the headers may be anything iterable, which runs whatever code it likes.
+// The headers may be anything iterable, which runs whatever code it likes: before we look. What
+// comes then runs none, and so nobody ends the request meanwhile.
 bool accept_head(WriteObject* write, PyObject* status, PyObject* headers, PyObject* exc_info) {
-    http::ResponseHead head;
-    {
-        Locked lock(reinterpret_cast<PyObject*>(write));
-        if (!may_start(write, exc_info)) return false;
-        head = std::move(write->spare);  // for its buffers
-    }
-    head.clear();
-    if (!fill_head(head, status, headers)) return false;
+    Ref items(PySequence_Fast(headers, "the response headers must be a list"));
+#ifdef Py_GIL_DISABLED
+    if (items) items.reset(PySequence_Tuple(items.get()));  // that nobody else knows
+#endif
+    if (!items) return false;
     Locked lock(reinterpret_cast<PyObject*>(write));
     if (!may_start(write, exc_info)) return false;
-    write->spare = std::exchange(write->exchange->response.head, std::move(head));
-    return true;
+    write->exchange->response.head.clear();
+    if (fill_head(write->exchange->response.head, status, items.get())) return true;
+    // But to raise does.
+    if (write->engine != nullptr && !write->begun) write->exchange->response.head.clear();
+    return false;
 }
 
 PyObject* call_start_response(PyObject* self, PyObject* const* args, size_t nargsf,
@@ -319,7 +318,6 @@ void free_object(PyObject* self) {
     if constexpr (std::is_same_v<Object, WriteObject>) {
         Py_XDECREF(object->engine);
         Py_XDECREF(object->exchange_object);
-        std::destroy_at(&object->spare);
     } else {
         Py_XDECREF(reinterpret_cast<PyObject*>(object->write));
     }
@@ -350,10 +348,7 @@ PyTypeObject* make_type(PyObject* module, const char* name, const char* doc, PyM
 template <class Object>
 Ref make_object(PyTypeObject* type, vectorcallfunc call) {
     Ref object(type->tp_alloc(type, 0));
-    if (!object) return object;
-    auto* made = reinterpret_cast<Object*>(object.get());
-    made->vectorcall = call;
-    if constexpr (std::is_same_v<Object, WriteObject>) std::construct_at(&made->spare);
+    if (object) reinterpret_cast<Object*>(object.get())->vectorcall = call;
     return object;
 }
 

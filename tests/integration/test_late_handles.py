@@ -20,6 +20,8 @@ KINDS = {
     "sync": ["-k", "sync", "late_app:app"],
     "gthread": ["-k", "gthread", "--threads", "4", "late_app:app"],
     "gevent": ["-k", "gevent", "late_app:app"],
+    "streamed": ["-k", "gthread", "--threads", "4", "--request-buffering", "off", "late_app:app"],
+    "gevent-streamed": ["-k", "gevent", "--request-buffering", "off", "late_app:app"],
     "asgi": ["-k", "asgi", "late_asgi:app"],
 }
 INNOCENTS = 4  # clients at once
