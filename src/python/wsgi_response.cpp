@@ -142,19 +142,17 @@ bool fill_head(http::ResponseHead& head, PyObject* status, PyObject* items) {
     return true;
 }
 
-// PEP 3333: with exc_info after the head has left, the original exception goes on.
+// PEP 3333: with exc_info after the head has left, the original exception goes on: what
+// `raise exc_info[1].with_traceback(exc_info[2])` does. Nothing of it has to be what it should be.
 bool reraise(PyObject* exc_info) {
-    if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3) {
+    if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3 ||
+        !PyExceptionInstance_Check(PyTuple_GET_ITEM(exc_info, 1))) {
         PyErr_SetString(PyExc_TypeError, "exc_info must be a (type, value, traceback) tuple");
         return false;
     }
-    PyObject* parts[3];
-    for (Py_ssize_t i = 0; i < 3; ++i) {
-        parts[i] = PyTuple_GET_ITEM(exc_info, i);
-        parts[i] = parts[i] == Py_None && i != 0 ? nullptr : parts[i];
-        Py_XINCREF(parts[i]);
-    }
-    PyErr_Restore(parts[0], parts[1], parts[2]);
+    PyObject* value = PyTuple_GET_ITEM(exc_info, 1);
+    if (PyException_SetTraceback(value, PyTuple_GET_ITEM(exc_info, 2)) < 0) return false;
+    PyErr_SetObject(PyExceptionInstance_Class(value), value);
     return false;
 }
 

@@ -58,10 +58,10 @@ class Hearing:
         await self._send(message)
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            fields = (b"%b: %b\r\n" % (name, value) for name, value in message.get("headers", ()))
+            fields = (b"%b: %b\r\n" % (name, value) for name, value in message.get("headers") or ())
             self._fields = b"".join(fields)
         elif message["type"] == "http.response.body":
-            self._sent += len(message.get("body", b""))
+            self._sent += len(message.get("body") or b"")
 
     def outcome(self) -> tuple[dict[str, Any], str, bytes, int, int]:
         """The arguments of the worker's _after_request."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from monoceros.stacks import Stack
     from monoceros.workers.asgi_hearing import Hearing
 
+    About = tuple[str, str, str]  # type, method and path of a scope, as they were at first
+
 BEAT_SECONDS = 1.0
 QUICK_SECONDS = 1.0  # what tasks get when the worker must leave at once
 SLOTS_MAX = 1 << 30  # the engine's own limit is that of descriptors
@@ -233,33 +235,35 @@ class ASGIWorker(EngineWorker):
                 self._count(exchange, failed=True)
                 return
         scope = self._scope(exchange)
+        about = (scope["type"], scope.get("method", "WEBSOCKET"), scope["path"])
         send = exchange.send
         hearing = None
         try:
-            if True in self.heard and scope["type"] == "http":
+            if True in self.heard and about[0] == "http":
                 hearing = self._listen(scope, send)
                 send = hearing.send
             await self.wsgi(scope, exchange.receive, send)
         except BaseException as error:
-            self._end(exchange, scope, hearing, error)
+            self._end(exchange, about, hearing, error)
         else:
-            self._end(exchange, scope, hearing, None)
+            self._end(exchange, about, hearing, None)
 
     def _end(
         self,
         exchange: _core.Exchange,
-        scope: dict[str, Any],
+        about: About,
         hearing: Hearing | None,
         error: BaseException | None,
     ) -> None:
+        """The scope is the application's: whatever it has done to it, this request ends."""
         if self._has_deadlines and exchange.leave():
             self.tell_overdue()
         if error is not None:
-            self._explain(exchange, scope, error)
+            self._explain(exchange, about, error)
         failed = error is not None
         gone = exchange.gone
-        if not self._count(exchange, failed, scope["type"] == "http") and not failed and not gone:
-            self.log.error("The application left %s without a complete response.", _name(scope))
+        if not self._count(exchange, failed, about[0] == "http") and not failed and not gone:
+            self.log.error("The application left %s %s without a complete response.", *about[1:])
         if hearing is not None and self.heard[1]:
             self._after_request(*hearing.outcome())
 
@@ -275,23 +279,20 @@ class ASGIWorker(EngineWorker):
             self._awake.set()
         return complete
 
-    def _explain(
-        self, exchange: _core.Exchange, scope: dict[str, Any], error: BaseException
-    ) -> None:
+    def _explain(self, exchange: _core.Exchange, about: About, error: BaseException) -> None:
         """What the application raised."""
         if isinstance(error, asyncio.CancelledError):
             if not exchange.gone:
-                self.log.warning("A request was cancelled: %s", _name(scope))
+                self.log.warning("A request was cancelled: %s %s", *about[1:])
         elif isinstance(error, _core.ClientDisconnected):
-            self.log.debug("The client left: %s", _name(scope))
+            self.log.debug("The client left: %s %s", *about[1:])
         elif isinstance(error, SystemExit | KeyboardInterrupt):
             forked.leave_if_forked(self.pid, error)
             self.log.info("The application asked worker %s to leave", self.pid)
             self.alive = False
         elif not isinstance(error, RequestTimeout | GeneratorExit):
             forked.leave_if_forked(self.pid, error)
-            name = scope.get("method", "WEBSOCKET")
-            self._handle_error(error, name, scope["path"], exchange.request_id)
+            self._handle_error(error, *about[1:], exchange.request_id)
 
     def _scope(self, exchange: _core.Exchange) -> dict[str, Any]:
         scope = exchange.scope()
@@ -368,7 +369,3 @@ class ASGIWorker(EngineWorker):
         awake = getattr(self, "_awake", None)
         if awake is not None:
             awake.set()
-
-
-def _name(scope: dict[str, Any]) -> str:
-    return f"{scope.get('method', 'WEBSOCKET')} {scope['path']}"
