@@ -34,8 +34,10 @@ bool open_socket(ClientSocketObject* object) {
 
 PyObject* get_attribute(PyObject* self, PyObject* name) {
     ClientSocketObject* object = socket_of(self);
-    // What repr(), type checks and pickle probes ask for is the proxy's own.
-    if (PyUnicode_GET_LENGTH(name) > 1 && PyUnicode_READ_CHAR(name, 0) == '_')
+    // What repr(), type checks and pickle probes ask for is the proxy's own, and so is the
+    // TypeError for what is no name: getattr() checks it, __getattribute__() does not.
+    bool text = PyUnicode_Check(name);
+    if (!text || (PyUnicode_GET_LENGTH(name) > 1 && PyUnicode_READ_CHAR(name, 0) == '_'))
         return PyObject_GenericGetAttr(self, name);
     if (object->socket == nullptr && !open_socket(object)) return nullptr;
     return PyObject_GetAttr(object->socket, name);
