@@ -32,7 +32,7 @@ def last_event(server: Server, beginning: str) -> str:
     [("/segv", "was killed by SIGSEGV"), ("/abort", "was killed by SIGABRT")],
 )
 def test_a_crash(path: str, words: str, args: tuple[str, ...], serve: StartServer) -> None:
-    server = serve("stuck:app", *args, workers=2)
+    server = serve("stuck:app", *args, workers=2, expects=[words])
     answer = patient(server.address, path)
     assert answer.status == 502
     event = last_event(server, words)
@@ -132,7 +132,7 @@ def test_who_sent_the_signal(serve: StartServer) -> None:
 
 def test_a_queued_request_outlives_the_crash(serve: StartServer) -> None:
     """It waited in the worker that crashed; another one answers it."""
-    server = serve("stuck:app", workers=1)
+    server = serve("stuck:app", workers=1, expects=["was killed by SIGSEGV"])
     with Client(server.address, timeout_s=60) as kept:
         first = kept.ask("/").body
         held = threading.Thread(target=ignore_errors, args=(server, "/sleep?30"))
@@ -151,7 +151,7 @@ def test_a_queued_request_outlives_the_crash(serve: StartServer) -> None:
 @pytest.mark.parametrize("path", ["/kill", "/segv", "/exit"])
 def test_an_answer_that_is_cut_does_not_look_whole(path: str, serve: StartServer) -> None:
     """Without a length only a reset tells (HTTP/1.0), whatever ended the worker."""
-    server = serve("cut:app", workers=1)
+    server = serve("cut:app", workers=1, expects=["was killed by SIGSEGV"])
     with Client(server.address) as client:
         client.send(f"GET {path} HTTP/1.0\r\n\r\n".encode())
         client.until(b"half")

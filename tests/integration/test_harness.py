@@ -21,6 +21,7 @@ FAULTS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
     "/open": ("descriptors open", (), {"descriptors": 1}),
     "/fork": ("outlive the master", (), {"orphans": True}),
     "/raise": ("has not announced", ("ValueError: unannounced",), {}),
+    "/crash": ("has not announced", ("was killed by SIGSEGV",), {}),
 }
 
 
@@ -48,6 +49,12 @@ def test_what_was_announced_is_none(tmp_path: Path, path: str) -> None:
     with served(tmp_path) as server:
         server.announce(*words, **more)
         fetch(server.address, path)
+
+
+def test_a_report_cannot_be_announced(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="a sanitizer's report"), served(tmp_path) as server:
+        server.announce("runtime error")
+        fetch(server.address, "/report")
 
 
 def test_a_ledger_that_does_not_add_up_is_noticed(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_rolling_reloads(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", kinds("sync"))
 def test_bad_deploys(kind: str, tmp_path: Path) -> None:
     with playing(kind, tmp_path) as (stage, server, load):
-        server.announce("Exception in worker process")
+        server.announce("Exception in worker process", "was killed by SIGSEGV")
         for name, text in BAD.items():
             stage.write_release(text)
             before = server.log().count("Handling signal: hup")

@@ -6,7 +6,8 @@
 | workers and master hold no more descriptors than at the start | before | announce(descriptors=3) |
 | no process outlives the master | after the stop | announce(orphans=True) |
 | accepted = answered + refused + aborted, in the last log line | after the stop | none |
-| no traceback and nothing critical in the error log | after the stop | announce("words of it") |
+| no traceback, crash or critical event in the error log | after | announce("words of it") |
+| no sanitizer has reported anything (`make test-sanitized`) | after the stop | none |
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ UNCOUNTED = re.compile(r"Using worker: (tornado|own_uvicorn|aiohttp)")  # they d
 # What applications say when they raise. And a stop that comes while a worker imports may fall into
 # a callback of importlib, where Python reports the exit and goes on: run() then ends at once.
 BY_CONVENTION = ("on purpose", "boom in ", "<function _get_module_lock.<locals>.cb")
-ALARMS = ("Traceback (most recent call last)", "[CRITICAL]")
+ALARMS = (
+    "Traceback (most recent call last)", "[CRITICAL]",
+    *(f"was killed by SIG{name}" for name in ("SEGV", "ABRT", "BUS", "ILL", "FPE")),
+)  # fmt: skip
+REPORT = re.compile(r"^.*(ERROR: AddressSanitizer|:\d+:\d+: runtime error: ).*$", re.MULTILINE)
 LISTEN, ESTABLISHED, FIN_WAIT1, FIN_WAIT2 = "0A", "01", "04", "05"  # of /proc/net/tcp
 CLIENT_IS_THERE = (ESTABLISHED, FIN_WAIT1, FIN_WAIT2)
 
@@ -178,7 +183,9 @@ def check_ledger(log: str) -> None:
 
 
 def check_log(log: str, announced: Iterable[str]) -> None:
-    """Every traceback and whatever is critical has been announced."""
+    """Every traceback, crash and whatever is critical has been announced. Reports cannot be."""
+    report = REPORT.search(log)
+    assert not report, f"a sanitizer's report:\n{log[report.start() :][:8000]}"
     for entry in ENTRY.split(log):
         alarmed = any(alarm in entry for alarm in ALARMS)
         if alarmed and not any(words in entry for words in (*BY_CONVENTION, *announced)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -28,5 +29,9 @@ def app(environ: dict[str, Any], start_response: Callable[..., object]) -> list[
             os._exit(0)
     elif path == "/raise":
         raise ValueError("unannounced")
+    elif path == "/crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif path == "/report":
+        os.write(2, b"src/x.cpp:3:7: runtime error: signed integer overflow\n")
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
