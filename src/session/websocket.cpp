@@ -132,7 +132,7 @@ std::optional<WebSocket::Event> WebSocket::take_data(const WsFrameParser::Step& 
     WsFault fault = WsFault::kNone;
     if (compressed_) {
         const size_t before = message_.size();
-        fault = inflate(step);
+        fault = inflate(step.payload, whole);
         // Text before the fault is judged first, so that every split gives the same answer.
         const auto within = static_cast<size_t>(std::min<uint64_t>(message_.size(), bytes_max()));
         fresh = message_.view().substr(before, within - before);
@@ -153,10 +153,18 @@ std::optional<WebSocket::Event> WebSocket::take_data(const WsFrameParser::Step& 
     return Event::kMessage;
 }
 
-WsFault WebSocket::inflate(const WsFrameParser::Step& step) {
+// Whoever leaves a message unfinished makes us hold what he has sent, not the thousandfold that it
+// may stand for: it stays packed until it is whole, or as large as a message may be.
+WsFault WebSocket::inflate(std::string_view fresh, bool whole) {
+    if (!whole || !packed_.empty()) {
+        packed_.append(fresh);
+        if (!whole && packed_.size() < bytes_max()) return WsFault::kNone;
+        fresh = packed_.view();
+    }
     if (!inflater_) inflater_ = std::make_unique<http::WsInflater>(*params_);
-    const WsFault fault = fault_of(inflater_->append(step.payload, bytes_max(), message_));
-    if (fault != WsFault::kNone || !parser_.frame().fin || !step.last) return fault;
+    WsFault fault = fault_of(inflater_->append(fresh, bytes_max(), message_));
+    packed_.release();
+    if (fault != WsFault::kNone || !whole) return fault;
     return fault_of(inflater_->finish(bytes_max(), message_));
 }
 

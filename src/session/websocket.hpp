@@ -123,7 +123,7 @@ class WebSocket {
     std::optional<Event> take_data(const http::WsFrameParser::Step& step, Step& out);
     std::optional<Event> take_control(const http::WsFrameParser::Step& step);
     std::optional<Event> take_close(std::string_view payload);
-    http::WsFault inflate(const http::WsFrameParser::Step& step);
+    http::WsFault inflate(std::string_view fresh, bool whole);
     void forget_message();
     void answer_ping(std::string_view payload);
     Event find(http::WsFault fault);
@@ -141,6 +141,7 @@ class WebSocket {
     std::unique_ptr<http::WsInflater> inflater_;  // made when they are first needed
     std::unique_ptr<http::WsDeflater> deflater_;
     base::Buffer message_;  // fragments, or what was decompressed
+    base::Buffer packed_;   // of an unfinished message, as it came
     http::Utf8Check utf8_;
     WebSocketEnd end_;
     uint64_t linger_bytes_ = 0;

@@ -120,6 +120,19 @@ TEST_F(WebSocketTest, LargeMessagesAreSharedWithTheirOwner) {
     EXPECT_EQ(socket->send(large, false, nullptr, now_ms), Sent::kCopied);
 }
 
+// It is judged when it is whole: until then it weighs what was sent.
+TEST_F(WebSocketTest, AnUnfinishedCompressedMessageStaysPacked) {
+    limits.message_bytes_max = 100;
+    const std::string corrupt(40, '\xFF');
+    open(http::WsDeflateParams{});
+    EXPECT_EQ(feed(frame(0x42, corrupt)), "");
+    EXPECT_EQ(feed(frame(0x00, corrupt)), "");
+    EXPECT_EQ(feed(frame(0x80, "")), "fault");
+    open(http::WsDeflateParams{});
+    EXPECT_EQ(feed(frame(0x42, corrupt)), "");
+    EXPECT_EQ(feed(frame(0x00, std::string(60, 'x'))), "fault") << "as large as a message may be";
+}
+
 TEST_F(WebSocketTest, CompressesFromTheThresholdOn) {
     open(http::WsDeflateParams());
     int owner = 0;

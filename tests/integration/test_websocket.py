@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+import hostile
 from client import Client, fetch, request
 from conftest import StartServer
 from harness import IS_GUNICORN, Server, rss_mib, wait_for
@@ -431,3 +432,18 @@ def test_a_worker_that_dies_takes_its_sockets_with_it(serve: StartServer, loop: 
         await until_closed(sock)
 
     assert talk(server, "/echo", kill).close_code == 1006
+
+
+def test_an_unfinished_bomb_weighs_what_was_sent(loop: str, serve: StartServer) -> None:
+    """15 KiB that stand for 15 MiB, and no end: of thirty clients."""
+    server = serve(APP, *ASGI, loop)
+    fetch(server.address, "/hello")
+    (worker,) = server.worker_pids()
+    before = rss_mib(worker)
+    bomb = hostile.frame(hostile.DEFLATED | hostile.BINARY, hostile.deflated(bytes(15 << 20)))
+    with contextlib.ExitStack() as stack:
+        for _ in range(30):
+            sock = stack.enter_context(hostile.opened(server.address, b"/echo"))
+            sock.sendall(bomb + hostile.frame(hostile.FIN | hostile.PING, b"read"))
+            assert sock.recv(6) == b"\x8a\x04read", "what came before has been read"
+        assert rss_mib(worker) < before + 40
