@@ -42,6 +42,8 @@ def ask_and_go_on(address: tuple[str, int], name: str, number: int) -> None:
             client.send(request(f"/{name}", "POST", body=b"a body\nof lines\n"))
             first = client.response("POST")
             assert first.status >= 200, name
+            if first.get("Connection") == "close":
+                return
             client.send(request(target))
             second = client.response()
         except (Gone, BrokenPipeError, ConnectionResetError):
@@ -51,6 +53,8 @@ def ask_and_go_on(address: tuple[str, int], name: str, number: int) -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_wsgi(name: str, serve: StartServer) -> None:
+    if name == "gevent" and not can_import("gevent"):
+        pytest.skip("no gevent there")
     server = serve("misuse:app", *CLASSES[name])
     server.announce("Error handling request")
     (worker,) = server.worker_pids()
@@ -59,6 +63,7 @@ def test_wsgi(name: str, serve: StartServer) -> None:
             ask_and_go_on(server.address, kind, number)
             assert fetch(server.address, f"/well-{kind}").text == f"well-{kind}"
             assert server.worker_pids() == [worker], f"it died of {kind}:\n{server.log()[-4000:]}"
+    names_of(server.address)  # which collects what the application has left in circles
 
 
 def open_socket(address: tuple[str, int], name: str) -> None:

@@ -146,6 +146,7 @@ async def many_at_once(scope: Any, receive: Any, send: Any) -> None:
     await softly(send(LAST))
 
 
+@case
 async def left_to_others(scope: Any, receive: Any, send: Any) -> None:
     """Tasks and threads go on with receive and send behind the end, while others are served."""
 
