@@ -8,6 +8,7 @@ BIND ?= 127.0.0.1:8000
 WORKERS ?= 2
 ARGS ?=
 FUZZ_SECONDS ?= 600
+SECONDS ?= 1800
 TSAN_REPEAT ?= 20
 # Which programs of `make real-software`: a pytest expression.
 SOFTWARE ?=
@@ -30,12 +31,12 @@ PY_DIRS := python tests examples tools bench
 BUILD_INPUTS := $(shell find src python cmake -type f ! -name '*_test.cpp' ! -name '*.pyc') \
     CMakeLists.txt pyproject.toml
 
-export PYTHON VENV
+export PYTHON VENV TEST_PROCESSES
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt fuzz docs clean setup test-pythons soak-lifecycle autobahn tsan
-.PHONY: $(TEST_STAGES) quick test-quick coverage tidy real-software soak-deadlines
+.PHONY: $(TEST_STAGES) quick test-quick coverage tidy real-software soak-deadlines test-sanitized soak-hostile
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | \
@@ -76,6 +77,14 @@ soak-lifecycle: setup  ## Reloads, upgrades, recycles, restarts, kills under loa
 soak-deadlines: setup  ## 200 requests late at once, 20 times in each worker class; 15 minutes
 	@MONO_LATE_ROUNDS=20 $(BIN)/python -m pytest tests/integration/test_late_crowds.py \
 	    --timeout 900 --durations=0
+
+test-sanitized: setup  ## Live servers with ASan and UBSan in the Python module, every worker class
+	@tools/sanitized.sh build
+	@tools/sanitized.sh test
+
+soak-hostile: setup  ## Hostile clients of every kind on each worker class, for SECONDS=1800
+	@MONO_HOSTILE_SECONDS=$$(( $(SECONDS) / 5 )) $(BIN)/python -m pytest -s \
+	    tests/integration/test_hostile.py
 
 tsan: setup  ## What threads and processes share, under ThreadSanitizer: C++, and a live server
 	@cmake --preset tsan > /dev/null

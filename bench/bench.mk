@@ -17,6 +17,8 @@
 #   make bench-dispatch                         what waits in a busy worker beside an idle one:
 #                                               the table of docs/dispatch.md, six minutes
 #   make bench-memory, make bench-startup       PSS; time to the first answer
+#   make measure-holding                        what a client can make a worker hold, by phase: the
+#                                               table of docs/security.md, three minutes
 #   make bench-render                           page and chart again, from the newest results
 #
 # BENCH_WHEEL=<wheel> measures that wheel; BENCH_KEEP=1 does not reinstall monoceros.
@@ -30,7 +32,7 @@ export BENCH_PYTHON BENCH_SECONDS BENCH_ROUNDS BENCH_STARTS BENCH_PUBLISH BENCH_
 export CASES SERVERS
 
 .PHONY: bench bench-quiet bench-workers bench-memory bench-startup bench-render bench-setup
-.PHONY: bench-workers-setup bench-lifecycle bench-lifecycle-setup bench-dispatch
+.PHONY: bench-workers-setup bench-lifecycle bench-lifecycle-setup bench-dispatch measure-holding
 
 bench-setup:
 	@python3 bench/setup_env.py
@@ -68,6 +70,9 @@ bench-memory: bench-setup
 
 bench-startup: bench-setup
 	@$(BENCH_RUN) startup
+
+measure-holding: setup
+	@$(VENV)/bin/python bench/holding.py
 
 bench-render:
 	@$(BENCH_RUN) render

@@ -18,6 +18,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "beyond(reason, strict=True): what gunicorn does not do; must fail there"
     )
+    config.addinivalue_line(
+        "markers", "memory: looks at resident memory, which sanitizers make something else of"
+    )
     raise_file_limit()
 
 

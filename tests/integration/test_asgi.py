@@ -221,6 +221,7 @@ def upload(server: Server, target: str, megabytes: int, watch: int) -> tuple[Any
         return json.loads(client.response().body), most
 
 
+@pytest.mark.memory
 def test_upload_faster_than_it_is_read(asgi: Server) -> None:
     """The sender is held back: memory does not grow with the body."""
     (worker,) = asgi.worker_pids()

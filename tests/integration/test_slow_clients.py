@@ -170,6 +170,7 @@ def test_clients_that_come_and_go(serve: StartServer) -> None:
     assert "Traceback" not in server.log()
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("arguments", [(), ("--threads", "16"), ("-k", "gevent")])
 @pytest.mark.beyond("memory of a burst stays", strict=False)
 def test_the_memory_of_a_burst_is_given_back(

@@ -79,6 +79,7 @@ def test_on_a_full_disk_the_application_waits(
     assert (server.directory / "given").stat().st_size == MB * 16
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("kind", ["sync", "threads"])
 def test_what_is_left_of_an_answer_is_stored(serve: StartServer, kind: str) -> None:
     """The application has given all of it and is free."""

@@ -92,6 +92,7 @@ def test_reading(off: Server, index: int, coded: bool) -> None:
             assert client.ask("/hello").body == b"hello"
 
 
+@pytest.mark.memory
 def test_a_large_body_takes_no_memory_and_no_disk(off: Server) -> None:
     (pid,) = off.worker_pids()
     fetch(off.address, "/hello")

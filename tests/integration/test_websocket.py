@@ -434,6 +434,7 @@ def test_a_worker_that_dies_takes_its_sockets_with_it(serve: StartServer, loop: 
     assert talk(server, "/echo", kill).close_code == 1006
 
 
+@pytest.mark.memory
 def test_an_unfinished_bomb_weighs_what_was_sent(loop: str, serve: StartServer) -> None:
     """15 KiB that stand for 15 MiB, and no end: of thirty clients."""
     server = serve(APP, *ASGI, loop)

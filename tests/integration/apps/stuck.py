@@ -4,16 +4,13 @@ import ctypes
 import os
 import time
 
+from stalled import hold_the_gil
+
 
 def spin(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         pass
-
-
-def hold_the_gil(seconds: float) -> None:
-    """C code that never looks at signals; for longer than `seconds`, roughly."""
-    sum(range(int(1e8 * seconds)))
 
 
 def deadlock(_: float) -> None:

@@ -1,0 +1,82 @@
+#!/bin/sh
+# The Python module under AddressSanitizer and UBSan, with live servers: `make test-sanitized`.
+#   tools/sanitized.sh build             both builds, into build/sanitized/{stack,heap}
+#   tools/sanitized.sh test              the tests, in every worker class
+#   tools/sanitized.sh pytest ARGUMENT...   pytest with servers of the build "stack"; BUILD=heap
+# .venv stays as it is: each build has its own copy of the package, and a program `python` that
+# finds it first and loads the sanitizers' library before anything else.
+#
+# "stack" watches frames too. "heap", for gevent, does not: greenlets copy pieces of the stack away
+# and run others in their place; what AddressSanitizer has noted of frames is somebody else's then.
+set -eu
+cd "$(dirname "$0")/.."
+VENV=${VENV:-.venv}
+PROCESSES=${TEST_PROCESSES:-3}
+ROOT=$PWD/build/sanitized
+
+library() { "${CXX:-g++}" -print-file-name="$1"; }
+
+build() {  # name, compiler flags
+    prefix=$ROOT/$1
+    cmake -G Ninja -S . -B "$prefix/build" -DCMAKE_BUILD_TYPE=Debug -DMONO_PYTHON=ON \
+        -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g $2" -DMONO_SANITIZE=address,undefined \
+        -DPython_EXECUTABLE="$PWD/$VENV/bin/python" > /dev/null
+    cmake --build "$prefix/build" --target _core
+    mkdir -p "$prefix/site"
+    rm -rf "$prefix/site/monoceros"
+    cp -R python/monoceros "$prefix/site/"
+    cmake --install "$prefix/build" --prefix "$prefix/site" > /dev/null
+    # libstdc++ at once: without it ASan finds no __cxa_throw, which greenlet needs.
+    cat > "$prefix/python" << END
+#!/bin/sh
+export LD_PRELOAD="$(library libasan.so) $(library libstdc++.so)"
+export PYTHONPATH="$prefix/site\${PYTHONPATH:+:\$PYTHONPATH}" PYTHONMALLOC=malloc
+export ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:quarantine_size_mb=32
+export UBSAN_OPTIONS=print_stacktrace=1
+exec "$PWD/$VENV/bin/python" "\$@"
+END
+    chmod +x "$prefix/python"
+}
+
+# Misuse, forks, late threads and crowds, floods, deadlines, uploads and spills, slow and hostile
+# clients, WebSockets.
+suite() {
+    for name in misuse wsgi wsgi_input wsgi_response wsgi_files asgi asgi_waits websocket http \
+        limits vectors_live uploads slow_clients slow_readers crowds forks deadlines late_crowds \
+        late_handles hostile
+    do
+        echo "tests/integration/test_$name.py"
+    done
+}
+
+on() {  # name, pytest's arguments
+    export MONO_PYTHON="$ROOT/$1/python"
+    shift
+    "$VENV/bin/python" -m pytest -q --timeout 600 -m "not memory" "$@"
+}
+
+# shellcheck disable=SC2046
+tests() {
+    failed=0
+    on stack -n "$PROCESSES" --dist loadfile -k "not gevent" $(suite) || failed=1
+    on heap -n "$PROCESSES" --dist loadfile -k gevent $(suite) || failed=1
+    MONO_ARGS="-k gevent" on heap -n "$PROCESSES" -k "not gevent" tests/integration/test_http.py \
+        tests/integration/test_limits.py tests/integration/test_wsgi_response.py || failed=1
+    return "$failed"
+}
+
+case "${1:-}" in
+    build)
+        build stack ""
+        build heap "--param asan-stack=0"
+        ;;
+    test) tests ;;
+    pytest)
+        shift
+        on "${BUILD:-stack}" "$@"
+        ;;
+    *)
+        echo "usage: sanitized.sh build, test, or pytest ARGUMENT..." >&2
+        exit 2
+        ;;
+esac
