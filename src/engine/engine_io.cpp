@@ -17,7 +17,7 @@ constexpr int kVectors = 16;
 constexpr int64_t kDescriptorPauseMs = 100;
 constexpr int64_t kDescriptorSayMs = 10'000;  // a line in the error log, no flood
 constexpr size_t kEvictedAtOnce = 16;
-constexpr int64_t kHeadPatienceMs = 1'000;  // where others wait for the descriptor
+constexpr int64_t kHeadPatienceMs = 500;  // where others wait for the descriptor
 
 // Some of them, and cuts the rest off.
 std::vector<Link*>& longest_waiting(std::vector<Link*>& links) {
@@ -169,8 +169,9 @@ void Engine::make_room() {
     std::vector<Link*> idle;
     std::vector<Link*> slow;
     links_.for_each([&](Link& link) {
-        if (link.connection.phase() == Phase::kIdle) idle.push_back(&link);
-        const bool half = link.connection.phase() == Phase::kHead;
+        const Phase phase = link.connection.phase();
+        if (phase == Phase::kIdle || phase == Phase::kLinger) idle.push_back(&link);
+        const bool half = phase == Phase::kHead;
         const int64_t began_us = half ? link.connection.exchange()->accepted_us : now_us_;
         if (now_us_ - began_us >= kHeadPatienceMs * 1'000) slow.push_back(&link);
     });
