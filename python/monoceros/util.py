@@ -180,6 +180,11 @@ def import_app(module: str) -> Any:
     found = _import_module(name, expression)
     if expression.isidentifier():
         app = _attribute(found, name, expression)
+        if _is_factory(app):
+            raise AppImportError(
+                f"{name}:{expression} needs no argument, as a factory does, and no application: "
+                f"did you mean '{name}:{expression}()'?"
+            )
     else:
         app = _call_factory(found, name, expression)
     if app is None:
@@ -194,15 +199,16 @@ def _import_module(name: str, expression: str) -> Any:
 
     try:
         return importlib.import_module(name)
-    except ImportError as error:
+    except (ImportError, TypeError) as error:  # TypeError: it begins with a dot
         if name.endswith(".py") and os.path.exists(name):
-            stem = name[: -len(".py")].replace("/", ".")
+            stem = name[: -len(".py")].replace("/", ".").lstrip(".")
             raise ImportError(
                 f"{name} is a file, but the name of a module is needed: did you mean "
-                f"'{stem}:{expression}'?"
+                f"'{stem}:{_defined_in(name, expression)}'?"
             ) from None
-        missing = isinstance(error, ModuleNotFoundError) and error.name
-        if missing and (name == error.name or name.startswith(f"{error.name}.")):
+        if not isinstance(error, ModuleNotFoundError) or not error.name:
+            raise
+        if name == error.name or name.startswith(f"{error.name}."):
             raise ModuleNotFoundError(
                 f"No module named {error.name!r}: looked in {os.getcwd()} and on Python's path. "
                 "Is it spelled as the file is, and is --chdir or --pythonpath needed?",
@@ -211,18 +217,72 @@ def _import_module(name: str, expression: str) -> Any:
         raise
 
 
+USUAL = ("app", "application", "create_app", "make_app", "wsgi", "api", "asgi", "main")
+FACTORIES = ("create_app", "make_app")
+CO_VARARGS, CO_COROUTINE = 0x04, 0x80  # as in inspect, which is not imported for this
+
+
 def _attribute(found: Any, module: str, name: str) -> Any:
     try:
         return getattr(found, name)
     except AttributeError:
         pass
-    usual = ("app", "application", "create_app", "make_app", "wsgi", "api", "asgi", "main")
-    there = [other for other in usual if callable(getattr(found, other, None))]
+    usual = [other for other in USUAL if callable(getattr(found, other, None))]
+    there = usual or [key for key, value in vars(found).items() if _may_be_app(key, value)]
     hint = ""
     if there:
-        call = "()" if there[0] in ("create_app", "make_app") else ""
+        call = "()" if there[0] in FACTORIES else ""
         hint = f" Did you mean '{module}:{there[0]}{call}'?"
+    elif hasattr(found, "__path__"):
+        inner = [sub for sub in ("wsgi", "asgi", "app") if _is_module(f"{module}.{sub}")]
+        hint = f" Did you mean '{module}.{inner[0]}'?" if inner else ""
     raise AppImportError(f"The module {module!r} has no attribute {name!r}.{hint}")
+
+
+def _may_be_app(name: str, value: object) -> bool:
+    """An object that can be called, and is not there to be called by a module's own code."""
+    plain = isinstance(value, type | type(sys) | type(os.getcwd) | type(_attribute))
+    return callable(value) and not plain and not name.startswith("_")
+
+
+def _is_module(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
+
+
+def _is_factory(app: Any) -> bool:
+    """Whether it is a function that can be called with nothing: an application cannot."""
+    code = getattr(app, "__code__", None)
+    if code is None or hasattr(app, "__func__") or hasattr(app, "__wrapped__"):
+        return False
+    if code.co_flags & (CO_VARARGS | CO_COROUTINE):
+        return False
+    needed: int = code.co_argcount - len(app.__defaults__ or ())
+    return needed <= 0 and len(app.__kwdefaults__ or ()) == int(code.co_kwonlyargcount)
+
+
+def _defined_in(path: str, name: str) -> str:
+    """A name that the file defines, to be suggested: `name` itself, or what is usual."""
+    import ast
+
+    try:
+        with open(path, "rb") as file:
+            body = ast.parse(file.read()).body
+    except (OSError, SyntaxError, ValueError):
+        return name
+    found: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        found.update(target.id for target in targets if isinstance(target, ast.Name))
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+        if isinstance(node, ast.ImportFrom):
+            found.update(alias.asname or alias.name for alias in node.names)
+    there = next((other for other in (name, *USUAL) if other in found), name)
+    return there + ("()" if there in FACTORIES and there != name else "")
 
 
 def _call_factory(found: Any, module: str, expression: str) -> Any:

@@ -75,6 +75,8 @@ def test_factories_take_literals(here: Path) -> None:
         ("loadable:nope()", "has no attribute 'nope'"),
         ("loadable:number", "is 'int', which cannot be called"),
         ("loadable:nothing()", "the application is None"),
+        ("loadable:create_app", "did you mean 'loadable:create_app()'?"),
+        ("loadable:broken", "did you mean 'loadable:broken()'?"),
         ("loadable:create_app(1, 2, 3)", "cannot be called so"),
         ("loadable:create_app(number)", "must be literals"),
         ("loadable:create_app(**{'name': 1})", "neither a name nor a call"),
@@ -97,8 +99,40 @@ def test_a_type_error_inside_a_factory_is_its_own(here: Path) -> None:
 def test_missing_modules_say_where_was_looked(here: Path) -> None:
     with pytest.raises(ModuleNotFoundError, match=f"'nope': looked in {here}"):
         util.import_app("nope")
-    with pytest.raises(ImportError, match="did you mean 'loadable:app'"):
+    with pytest.raises(ImportError, match="did you mean 'loadable:application'"):
         util.import_app("loadable.py:app")
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "meant"),
+    [
+        ("app = object()", "site.py", "site:app"),
+        ("def create_app(): ...", "site.py", "site:create_app()"),
+        ("from flasks import app", "./site.py", "site:app"),
+        ("server: int = 1", "site.py:server", "site:server"),
+        ("async def api(scope, receive, send): ...", "site.py:app", "site:api"),
+        ("app = = 1", "site.py", "site:application"),
+    ],
+)
+def test_a_file_in_the_place_of_a_module(here: Path, source: str, name: str, meant: str) -> None:
+    (here / "site.py").write_text(source)
+    with pytest.raises(ImportError, match="is a file") as caught:
+        util.import_app(name)
+    assert f"did you mean '{meant}'?" in str(caught.value)
+
+
+def test_what_a_module_has_is_suggested(here: Path) -> None:
+    (here / "shop").mkdir()
+    (here / "shop" / "__init__.py").write_text(
+        "import logging\nfrom pathlib import Path\nclass Site:\n    def __call__(self): ...\n"
+        "storefront = Site()\n"
+    )
+    (here / "bare").mkdir()
+    (here / "bare" / "__init__.py").write_text("")
+    (here / "bare" / "wsgi.py").write_text("application = print\n")
+    for uri, meant in (("shop", "shop:storefront"), ("bare", "bare.wsgi")):
+        with pytest.raises(AppImportError, match=f"Did you mean '{meant}'"):
+            util.import_app(uri)
 
 
 def test_a_module_that_a_module_lacks_is_not_blamed_on_the_name(here: Path) -> None:
