@@ -23,6 +23,7 @@ from monoceros import (
     offspring,
     overdue,
     reexec,
+    release,
     sock,
     systemd,
     util,
@@ -76,6 +77,7 @@ class Arbiter:
         self.systemd = False
         self.reexec_pid = 0
         self.master_pid = reexec.older_master()
+        self._before = reexec.identity_before()
         self.master_name = "Master"
         self._running = False  # hooks that raise stop the start, not a running server
         self._busy = False
@@ -133,7 +135,7 @@ class Arbiter:
             "workers": self.configured_workers,
             "timeout_ms": round(self.cfg.timeout * 1000),
             "graceful_timeout_ms": round(self.worker_grace() * 1000),
-            "max_surge": share_of(self.cfg.max_surge, self.num_workers),
+            "max_surge": self._surge(),
             "max_unavailable": share_of(self.cfg.max_unavailable, self.num_workers),
             "memory_limit_bytes": self.cfg.max_worker_memory,
             "private_memory": self.cfg.worker_memory_kind == "private",
@@ -141,6 +143,16 @@ class Arbiter:
             "watch_requests": bool(self.cfg.request_kill_timeout),
             "daemon": bool(self.cfg.daemon),
         }
+
+    def _surge(self) -> int:
+        if self.cfg.max_surge != "auto":
+            return share_of(self.cfg.max_surge, self.num_workers)
+        from monoceros import sizing
+
+        advice = sizing.surge(self.num_workers, list(self.WORKERS))
+        if self.WORKERS and advice.workers < self.num_workers:
+            self.log.info("%s", advice.reason)
+        return advice.workers
 
     def worker_grace(self) -> float:
         """Seconds that a worker has from TERM to KILL."""
@@ -187,11 +199,15 @@ class Arbiter:
         """Everything before the first fork."""
         self.log.info("Starting %s %s", SERVER, __version__)
         if self.master_pid:
+            self.log.info("After process %s: %s", self.master_pid, self._before or "gunicorn")
+            self.log.info("This one is %s", release.identity())
             self.proc_name += ".2"
             self.master_name = "Master.2"
             self._old_master_fd = reexec.watch_older_master(self.master_pid)
             if self._old_master_fd >= 0:
                 self._poller.register(self._old_master_fd, select.POLLIN)
+        self.raise_file_limit()
+        self.directory = release.Directory()
         self.pid = os.getpid()
         self.change_pidfile()
         self._hook("on_starting", self)
@@ -199,7 +215,8 @@ class Arbiter:
         self._listen()
         self.keep_from_children()
         self.say_where()
-        self.log.info("Using worker: %s", self.cfg.worker_class_str)
+        self.log.info("Using worker: %s", self.worker_name())
+        self.say_what_binds()
         systemd.sd_notify("STATUS=Listening, workers are starting", self.log)
         self._watchdog_s = systemd.watchdog_seconds()
         if hasattr(self.worker_class, "check_config"):
@@ -209,6 +226,31 @@ class Arbiter:
     def say_where(self) -> None:
         urls = [*map(str, self.LISTENERS), *sock.own_urls(self.cfg)]
         self.log.info("Listening at: %s (%s)", ",".join(urls), self.pid)
+
+    def worker_name(self) -> str:
+        turns_asgi = getattr(self.worker_class, "turns_asgi", None)
+        loaded = self.app.callable
+        if turns_asgi and loaded is not None and turns_asgi(self.cfg, loaded):
+            return "asgi"
+        return self.cfg.worker_class_str
+
+    def say_what_binds(self) -> None:
+        """What the configuration asks for and does not get."""
+        if self.num_workers == 0:
+            self.log.warning("workers is 0: nobody serves until TTIN, or a HUP with another number")
+        bound = _core.connections_bound()
+        asked = self.cfg.worker_connections
+        if bound < asked and "worker_connections" in self.cfg.sources:
+            self.log.warning(
+                "worker_connections is %s, but a worker holds about %s: it may open %s files, some "
+                "of which are the application's. Raise ulimit -n (LimitNOFILE=).",
+                asked, bound, _core.open_files_max(),
+            )  # fmt: skip
+
+    def raise_file_limit(self) -> None:
+        before = _core.open_files_max()
+        if _core.raise_open_files_max():
+            self.log.debug("Open files: %s, raised from %s", _core.open_files_max(), before)
 
     def pidfile_name(self) -> str | None:
         name: str | None = self.cfg.pidfile
@@ -523,8 +565,9 @@ class Arbiter:
                 os.environ[name] = self.cfg.env_orig[name]
             else:
                 os.environ.pop(name, None)
-        os.chdir(str(self.START_CTX["cwd"]))  # relative names mean what they meant at the start
+        self.rollout.go_back()
         self.app.reload()
+        self.directory.tell(self.app.cfg, self.log)
         self.setup(self.app)
         self.log.reopen_files()
         self._moved = self.cfg.address != old_addresses and not self.systemd
@@ -535,6 +578,7 @@ class Arbiter:
         if self._moved:
             self.rollout.change_listeners()
             self.keep_from_children()
+        self.say_what_binds()
         self._hook("on_reload", self)
         self.change_pidfile()
         util._setproctitle(f"master [{self.proc_name}]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import forked, systemd
+from monoceros import config, forked, release, systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,20 +16,31 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # signal itself imports enum and more
 
+BEFORE = "MONOCEROS_BEFORE"  # environment of a new master: what the older one is
+
 
 def start_context() -> dict[str | int, object]:
     """How this process was started: the interpreter, its whole command line, the directory.
 
-    The configuration may have gone elsewhere since (chdir); config remembers where it began.
+    The configuration may have gone elsewhere since (chdir); config remembers where it began. Hooks
+    may change it; where nobody has, the server is started as it was named (release.py).
     """
-    from monoceros import config
-
     args = [sys.executable, *sys.orig_argv[1:]]
     return {0: sys.executable, "args": args, "cwd": config.LAUNCH_DIR}
 
 
+def command_of(arbiter: Arbiter) -> tuple[str, list[str]]:
+    """Program and arguments of the new master."""
+    context = arbiter.START_CTX
+    if context == start_context():
+        return release.command()
+    return str(context[0]), context["args"]  # type: ignore[return-value]
+
+
 def fork_new_master(arbiter: Arbiter) -> int:
     """The process id of a child that becomes the new master; 0: it could not be forked."""
+    program = command_of(arbiter)[0]
+    arbiter.log.info("Starting a new master: %s. This one is %s", program, release.identity())
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, arbiter.SIGNALS)
     try:
         pid = forked.fork()
@@ -56,6 +67,7 @@ def exec_new_master(arbiter: Arbiter) -> None:
     """In the forked child: becomes the new master. Returns only by raising OSError."""
     environ = dict(arbiter.cfg.env_orig)
     environ["GUNICORN_PID"] = str(arbiter.pid)
+    environ[BEFORE] = release.identity()
     fds = [listener.fileno() for listener in arbiter.LISTENERS]
     if arbiter.systemd:
         fds = _from_three(fds)
@@ -69,7 +81,8 @@ def exec_new_master(arbiter: Arbiter) -> None:
         os.set_inheritable(fd, True)
     _default_signals()
     os.chdir(str(arbiter.START_CTX["cwd"]))
-    os.execvpe(sys.executable, arbiter.START_CTX["args"], environ)  # type: ignore[arg-type]
+    program, args = command_of(arbiter)
+    os.execvpe(program, args, environ)
 
 
 def _from_three(fds: list[int]) -> list[int]:
@@ -105,6 +118,11 @@ def watch_older_master(pid: int) -> int:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):  # Python was built on, or runs on, a kernel before 5.3
         return -1
+
+
+def identity_before() -> str:
+    """Of the master that started this one by USR2; consumed."""
+    return os.environ.pop(BEFORE, "")
 
 
 def older_master() -> int:

@@ -24,12 +24,13 @@ class Snapshot:
     def __init__(self, arbiter: Arbiter) -> None:
         self.app = dict(vars(arbiter.app))  # cfg, and what the application keeps of it
         self.environ = os.environ.copy()
-        self.directory = os.getcwd()
+        self.directory = _directory()
         self.listeners = arbiter.LISTENERS
         self.relay = arbiter.relay
 
     def restore(self, arbiter: Arbiter) -> None:
-        os.chdir(self.directory)
+        if self.directory:
+            os.chdir(self.directory)
         os.environ.clear()
         os.environ.update(self.environ)
         vars(arbiter.app).clear()
@@ -47,6 +48,14 @@ class Snapshot:
                 arbiter.change_pidfile()
         except Exception:
             arbiter.log.exception("Not all of the old configuration could be restored")
+
+
+def _directory() -> str:
+    """Of this process; empty where it was removed meanwhile, as old releases are."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 class Rollout:
@@ -70,6 +79,20 @@ class Rollout:
         self._workers = arbiter.configured_workers
         self._tries = 0
         self._try(arbiter.reload)
+
+    def go_back(self) -> None:
+        """To the directory of the start: relative names mean what they meant then."""
+        place = str(self.arbiter.START_CTX["cwd"])
+        try:
+            os.chdir(place)
+        except FileNotFoundError:
+            raise RuntimeError(
+                f"The directory {place}, in which this server was started, is gone. Restart it "
+                "where the application is now, or with --chdir and a link that stays."
+            ) from None
+        import importlib
+
+        importlib.invalidate_caches()  # of the same names in what may be another directory
 
     def wait_ms(self) -> int:
         """Until try_again() is due; -1: nothing is tried."""

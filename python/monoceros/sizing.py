@@ -78,3 +78,47 @@ def advise(worker_class: str, root: str = ROOT, proc_cgroup: str = OWN) -> Advic
         reasons.append(f"a memory limit of {memory >> 20} MiB holds {fitting} of 96 MiB")
         workers = min(workers, fitting)
     return Advice(workers, f"workers = auto: {workers} ({'; '.join(reasons)})")
+
+
+# Workers that boot at the same time on one CPU, so that a reload of many is quick and those that
+# serve meanwhile have some of it too.
+BOOTING_A_CPU = 4
+
+
+def surge(
+    workers: int, pids: list[int], root: str = ROOT, proc_cgroup: str = OWN, proc: str = "/proc"
+) -> Advice:
+    """How many new workers may be there beside the old ones while a reload replaces them. pids:
+    the old ones, the largest of which tells what a worker takes."""
+    cpus = float(len(os.sched_getaffinity(0)))
+    quota = cpu_quota(root, proc_cgroup)
+    if quota is not None:
+        cpus = min(cpus, quota)
+    number = min(workers, max(1, math.ceil(cpus * BOOTING_A_CPU)))
+    reasons = [f"{cpus:g} CPUs"]
+    sizes = [_own_bytes(pid, proc) for pid in pids]
+    free = memory_free(root, proc_cgroup, proc)
+    if free is not None and sizes and max(sizes) > 0:
+        number = min(number, max(1, free // max(sizes)))
+        reasons.append(f"{free >> 20} MiB of memory free, {max(sizes) >> 20} MiB a worker")
+    said = f"Reload: up to {number} new workers at a time ({'; '.join(reasons)}; max_surge)"
+    return Advice(number, said)
+
+
+def memory_free(root: str = ROOT, proc_cgroup: str = OWN, proc: str = "/proc") -> int | None:
+    """Bytes that the machine and the cgroup still have; None where neither says."""
+    found = []
+    for line in (read(f"{proc}/meminfo") or "").splitlines():
+        if line.startswith("MemAvailable:"):
+            found.append(int(line.split()[1]) << 10)
+    for directory in own_paths(root, "", proc_cgroup):
+        limit, used = read(f"{directory}/memory.max"), read(f"{directory}/memory.current")
+        if limit and used and limit.isdigit() and used.isdigit():
+            found.append(max(0, int(limit) - int(used)))
+    return min(found) if found else None
+
+
+def _own_bytes(pid: int, proc: str) -> int:
+    """What a process does not share with files, roughly."""
+    fields = (read(f"{proc}/{pid}/statm") or "0 0 0").split()
+    return max(0, int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")

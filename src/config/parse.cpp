@@ -124,11 +124,16 @@ Result<Value> parse_rule(const Row& row, std::string_view text) {
 
 Result<Value> parse_share(const Row& row, std::string_view text) {
     std::string_view digits = trim(text);
+    const bool may_be_auto = row.fallback != nullptr && std::string_view(row.fallback) == "auto";
+    if (may_be_auto && digits == "auto") return Value(std::string(digits));
     const bool percentage = digits.ends_with('%');
     if (percentage) digits.remove_suffix(1);
     const auto number = parse_int(digits);
     if (!number || number.value() < 0 || (percentage && number.value() > 100)) {
-        return refuse(row, "a number of workers or a percentage up to 100%", text);
+        return refuse(row,
+                      may_be_auto ? "auto, a number of workers or a percentage up to 100%"
+                                  : "a number of workers or a percentage up to 100%",
+                      text);
     }
     return Value(std::to_string(number.value()) + (percentage ? "%" : ""));
 }

@@ -84,6 +84,8 @@ TEST(Parse, SharesAreNumbersOrPercentages) {
     EXPECT_EQ(share(" 25% "), "25%");
     EXPECT_EQ(share("0"), "0");
     EXPECT_EQ(share("3"), "3");
+    EXPECT_EQ(share("auto"), "auto");
+    EXPECT_FALSE(parse(*find("max_unavailable"), "auto"));
     for (const char* text : {"", "%", "-1", "101%", "-5%", "2.5%", "half"}) {
         EXPECT_EQ(share(text), "refused") << text;
     }

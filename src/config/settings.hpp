@@ -21,7 +21,7 @@ enum class Kind : uint8_t {
     kInt,         // integer in Python's base-0 grammar, within the row's range
     kOctal,       // the same; the command line also takes 022 for 0o22
     kSize,        // kInt in bytes; K, M or G behind it multiplies
-    kShare,       // a number, or a percentage up to 100%
+    kShare,       // a number, a percentage up to 100%, or auto where that is the default
     kFlag,        // true or false
     kSendfile,    // true, false, or unset
     kText,        // any text, or unset

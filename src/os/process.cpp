@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -49,6 +50,11 @@ uint64_t random_number() {
 uint64_t open_files_max() {
     rlimit limit{};
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
+const char* started_as() {
+    const auto* name = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+    return name == nullptr ? "" : name;
 }
 
 uint64_t open_files() {

@@ -18,6 +18,10 @@ int parent_death_signal();
 int process_id();
 uint64_t open_files_max();
 uint64_t open_files();
+// The file that this process was started from, by the name that it was called by: of a script the
+// script's, not its interpreter's. Empty: the kernel has not said.
+const char* started_as();
+
 // Raises the soft limit to the hard one; whether it was lower.
 bool raise_open_files_max();
 

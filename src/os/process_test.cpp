@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstring>
 #include <set>
+#include <string_view>
 
 #include "os/shm.hpp"
 
@@ -78,6 +79,10 @@ TEST(OpenFiles, TheSoftLimitIsRaisedToTheHardOne) {
     EXPECT_EQ(open_files_max(), before.rlim_max);
     EXPECT_FALSE(raise_open_files_max());
     setrlimit(RLIMIT_NOFILE, &before);
+}
+
+TEST(Process, KnowsByWhichNameItWasStarted) {
+    EXPECT_TRUE(std::string_view(started_as()).ends_with("os_test")) << started_as();
 }
 
 }  // namespace

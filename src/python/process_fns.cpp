@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "engine/accept_policy.hpp"
 #include "os/fork_hook.hpp"
 #include "os/process.hpp"
 #include "python/scoreboard_type.hpp"
@@ -60,6 +61,21 @@ PyObject* end_own_fork(PyObject*, PyObject*) {
     Py_RETURN_NONE;
 }
 
+PyObject* started_as(PyObject*, PyObject*) { return PyUnicode_DecodeFSDefault(os::started_as()); }
+
+PyObject* raise_open_files_max(PyObject*, PyObject*) {
+    return PyBool_FromLong(os::raise_open_files_max());
+}
+
+PyObject* open_files_max(PyObject*, PyObject*) {
+    return PyLong_FromUnsignedLongLong(os::open_files_max());
+}
+
+PyObject* connections_bound(PyObject*, PyObject*) {
+    return PyLong_FromUnsignedLong(
+        engine::descriptors_of(os::open_files_max(), os::open_files()).links_max);
+}
+
 PyObject* monotonic_ms(PyObject*, PyObject*) { return PyLong_FromLongLong(base::monotonic_ms()); }
 
 PyMethodDef functions[] = {
@@ -72,6 +88,13 @@ PyMethodDef functions[] = {
      "from this one shall not share. Replaces what was named before."},
     {"begin_own_fork", begin_own_fork, METH_NOARGS, "Until end_own_fork() children get it all."},
     {"end_own_fork", end_own_fork, METH_NOARGS, "In the parent and in the child."},
+    {"started_as", started_as, METH_NOARGS,
+     "The file that this process was started from, as it was named: a script, or an interpreter."},
+    {"raise_open_files_max", raise_open_files_max, METH_NOARGS,
+     "Raises the limit of open files (RLIMIT_NOFILE) to the hard one; whether it was lower."},
+    {"open_files_max", open_files_max, METH_NOARGS, "The limit of open files."},
+    {"connections_bound", connections_bound, METH_NOARGS,
+     "How many connections a worker could hold that has open what is open here now."},
     {"monotonic_ms", monotonic_ms, METH_NOARGS, "The clock of heartbeats and deadlines."},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -117,7 +117,12 @@ class Server:
         bind: str | None = None,
         app: str = "app:app",
         prefix: list[str] | None = None,
+        program: list[str] | None = None,
+        cwd: Path | None = None,
+        kind: str | None = "small.Small",
     ) -> None:
+        """program: in the place of python -m monoceros; cwd: in that of the folder; kind: None
+        leaves the worker class to the server."""
         self.folder = folder
         self.port = free_port()
         self.address: str | tuple[str, int] = ("127.0.0.1", self.port)
@@ -129,7 +134,8 @@ class Server:
             (folder / "app.py").write_text(APP)
         self.configure(config)
         self.log_path = folder / "log"
-        command = [*(prefix or []), sys.executable, "-m", "monoceros", "-k", "small.Small"]
+        program = program or [sys.executable, "-m", "monoceros"]
+        command = [*(prefix or []), *program, *(["-k", kind] if kind else [])]
         if bind != "":  # "": the configuration file says
             command += ["-b", bind or f"127.0.0.1:{self.port}"]
         command += [*args, app]
@@ -137,7 +143,12 @@ class Server:
         environ["READY_PATH"] = str(self.ready_path)
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=folder, stderr=log, stdout=log, env=environ, start_new_session=True
+                command,
+                cwd=cwd or folder,
+                stderr=log,
+                stdout=log,
+                env=environ,
+                start_new_session=True,
             )
         self.pid = self.process.pid
 

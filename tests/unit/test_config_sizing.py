@@ -100,3 +100,24 @@ def test_explain_shows_value_source_and_effect() -> None:
     assert "timeout = 7\n    from: command line\n    Seconds without a sign of life" in text
     assert "NOT YET, and the server will not start with it: TLS" in text
     assert text.index("timeout = 7") < text.index("Defaults\n") < text.index("threads = 1\n")
+
+
+def test_surge_goes_by_cores_and_memory(cgroup: Cgroup) -> None:
+    page = os.sysconf("SC_PAGE_SIZE")
+    cgroup.write("meminfo", f"MemTotal: 9 kB\nMemAvailable: {1 << 20} kB")
+    cgroup.write("7/statm", f"0 {(200 << 20) // page} {(100 << 20) // page} 0 0 0 0")
+    cgroup.write("8/statm", f"0 {(50 << 20) // page} 0 0 0 0 0")
+    proc = str(cgroup.root)
+    args = (*cgroup.args, proc)
+    assert sizing.surge(3, [], *args).workers == min(3, 4 * CPUS)
+    assert sizing.surge(1000, [], *args).workers == 4 * CPUS
+    assert sizing.surge(1000, [7, 8, 9], *args).workers == min(4 * CPUS, 10)  # of 100 MiB
+    cgroup.write("proc_cgroup", "0::/a")
+    cgroup.write("a/memory.max", str(600 << 20))
+    cgroup.write("a/memory.current", str(350 << 20))
+    cgroup.write("a/cpu.max", "50000 100000")
+    advice = sizing.surge(1000, [7, 8], *args)
+    assert advice.workers == 2
+    assert "up to 2 new workers at a time (0.5 CPUs; 250 MiB of memory free" in advice.reason
+    cgroup.write("a/memory.current", str(600 << 20))
+    assert sizing.surge(1000, [7], *args).workers == 1

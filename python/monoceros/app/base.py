@@ -161,6 +161,9 @@ class Application(BaseApplication):
         os.chdir(self.cfg.chdir)
         if self.cfg.chdir not in sys.path:
             sys.path.insert(0, self.cfg.chdir)
+        real = os.getcwd()
+        if real != self.cfg.chdir:  # a link, which may lead to another release at a reload
+            sys.path[:] = [place for place in sys.path if place != real]
 
     def load_config(self) -> None:
         compat.install_for_command()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from monoceros.config import Config
     from monoceros.sock import BaseSocket
     from monoceros.stacks import Stack
     from monoceros.workers.deadlines import Deadlines
@@ -73,20 +74,26 @@ class EngineWorker(Worker):
     _told_waits = False
     heard = (False, False)  # whether anybody in Python listens to requests: before, after
 
+    @classmethod
+    def turns_asgi(cls, cfg: Config, app: Any) -> bool:
+        """Whether an asgi worker takes the place of this class, which nobody has asked for."""
+        return not cls.stream_bodies and "worker_class" not in cfg.sources and is_asynchronous(app)
+
     def load_wsgi(self) -> None:
         """Loads the application. An asynchronous one makes this an asgi worker, unless another
         class was asked for."""
         super().load_wsgi()
-        if self.stream_bodies or not is_asynchronous(self.wsgi):
-            return
-        if "worker_class" in self.cfg.sources:
-            self.log.warning(
-                "The application is asynchronous (ASGI), which this worker cannot run: use -k asgi."
-            )
+        if not self.turns_asgi(self.cfg, self.wsgi):
+            if not self.stream_bodies and is_asynchronous(self.wsgi):
+                self.log.warning(
+                    "The application is asynchronous (ASGI), which this worker cannot run: use "
+                    "-k asgi."
+                )
             return
         from monoceros.workers.gasgi import ASGIWorker
 
-        self.log.info("The application is asynchronous: it gets an asgi worker (-k asgi).")
+        if not self.cfg.preload_app:  # else the master has known it
+            self.log.info("Using worker: asgi (the application is asynchronous; see -k asgi)")
         self.__class__ = ASGIWorker  # hooks and the master have this very object
         ASGIWorker.take_over(self)  # type: ignore[arg-type]
 
