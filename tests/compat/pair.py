@@ -34,7 +34,11 @@ NOT_OURS = re.compile(
     "Control socket |Hang up: |graceful stop of workers|Parent changed|"
     r"Worker \(pid:\d+\) was sent SIGTERM!"  # it sends more than one, some too late for the handler
 )
-LEDGER = re.compile(r"^.*Requests: accepted \d+ = .*\n?", re.MULTILINE)  # only ours has one
+ONLY_OURS = re.compile(  # the ledger, how far a reload is, which version a new master is
+    r"^.*(Requests: accepted \d+ = |Reload: |Starting a new master: |After process |This one is ).*"
+    r"\n?",
+    re.MULTILINE,
+)
 PLACES = [
     (re.compile(r"X-Request-ID: [0-9a-f]{28}\r\n"), ""),
     (re.compile(r"<p>Request id: [0-9a-f]{28}</p>\n"), ""),
@@ -120,7 +124,7 @@ class Side:
 
     def read(self, name: str) -> str:
         path = self.dir / name
-        return LEDGER.sub("", path.read_text(errors="replace")) if path.exists() else ""
+        return ONLY_OURS.sub("", path.read_text(errors="replace")) if path.exists() else ""
 
     def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         filled = {key: self.fill(value) for key, value in (more or {}).items()}
