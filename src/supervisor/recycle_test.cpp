@@ -176,6 +176,17 @@ void withdraw(Shell& shell, int pid, bool over = false) {
     shell.board[shell.pids[pid]].withdrawn = true;
     shell.board[shell.pids[pid]].over = over;
     shell.tick();
+    shell.pass(Supervisor::kLeftPatienceMs);
+}
+
+TEST(Left, WhoIsGoneAtOnceIsReplacedAfterwards) {
+    Shell shell = running(1);
+    shell.board[shell.pids[101]].withdrawn = true;
+    shell.tick();
+    EXPECT_EQ(shell.next_pid, 102);
+    EXPECT_LE(shell.supervisor.wake_at_ms(), shell.now + Supervisor::kLeftPatienceMs);
+    shell.exit(101, 0);
+    EXPECT_EQ(shell.next_pid, 103);
 }
 
 TEST(Left, ItsSuccessorStartsAtOnce) {

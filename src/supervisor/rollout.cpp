@@ -140,9 +140,11 @@ uint32_t Supervisor::surge() const { return std::max(std::min(options_.max_surge
 
 bool Supervisor::wants_fork() const {
     // A worker that was aborted still holds its memory and its place until it is reaped.
-    const uint32_t held = table_.active() + table_.ending();
+    const auto leaving = static_cast<uint32_t>(std::ranges::count_if(
+        table_.all(), [this](const Worker& worker) { return leaves_just_now(worker); }));
+    const uint32_t held = table_.active() + table_.ending() + leaving;
     if (on_trial()) return held < target_ || !table_.any(generation_);
-    if (table_.fresh(generation_) + table_.ending() >= target_) return false;
+    if (table_.fresh(generation_) + table_.ending() + leaving >= target_) return false;
     return held < target_ || table_.size() < target_ + surge();
 }
 

@@ -83,7 +83,7 @@ void Supervisor::stop_all(PhaseInput input, int code, std::string reason) {
             worker.reason = Reason::kStop;
             continue;
         }
-        const bool told = worker.state == State::kRetiring && number == SIGTERM && !worker.left;
+        const bool told = worker.state == State::kRetiring && number == SIGTERM && !worker.left();
         if (worker.reason == Reason::kNone) worker.reason = Reason::kStop;
         if (!told) stop_worker(worker, number);
         // One deadline for all; a worker told earlier keeps no more than it had.

@@ -31,6 +31,8 @@ class Supervisor {
     static constexpr int64_t kUnservedGraceMs = 1'000;
     // A worker that leaves by itself keeps its own time: this is for what follows.
     static constexpr int64_t kLeftExtraMs = 2'000;
+    // How long its successor waits for its end.
+    static constexpr int64_t kLeftPatienceMs = 300;
     // INT or QUIT while stopping: what is left of the wait.
     static constexpr int64_t kShortenedMs = 2'000;
     // A missing heartbeat is looked at twice, so that a worker woken together with the master
@@ -126,6 +128,7 @@ class Supervisor {
     void take_samples(const Event& event);
     void note_ready(Worker& worker);
     void note_left(Worker& worker);
+    bool leaves_just_now(const Worker& worker) const;
     void check_heartbeats();
     void abort_worker(Worker& worker);
     void kill_overdue();

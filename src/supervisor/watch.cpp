@@ -49,12 +49,17 @@ void Supervisor::note_ready(Worker& worker) {
     }
 }
 
-// Its successor does not wait until it is gone: that may take as long as its last request, or a
-// thread of the application.
+// Its successor does not wait until it is gone, but for a moment: that may take as long as its last
+// request, or a thread of the application.
 void Supervisor::note_left(Worker& worker) {
-    worker.left = true;
+    worker.left_ms = now_ms_;
     worker.state = next(worker.state, StateInput::kTerm);
     worker.deadline_ms = std::min(now_ms_ + grace_ms(worker) + kLeftExtraMs, stop_deadline_ms_);
+}
+
+// Most are gone at once: then their hooks come before those of the successor.
+bool Supervisor::leaves_just_now(const Worker& worker) const {
+    return worker.left() && now_ms_ - worker.left_ms < kLeftPatienceMs;
 }
 
 bool Supervisor::watched(const Worker& worker) const {
@@ -103,7 +108,7 @@ void Supervisor::kill_overdue() {
 }
 
 void Supervisor::kill_late(Worker& worker) {
-    if (worker.left && worker.reason == Reason::kNone) worker.reason = Reason::kOverstayed;
+    if (worker.left() && worker.reason == Reason::kNone) worker.reason = Reason::kOverstayed;
     kill_worker(worker, worker.over ? "still waits for threads of the application"
                                     : "did not stop in time");
 }
@@ -112,6 +117,7 @@ int64_t Supervisor::worker_wake(const Worker& worker) const {
     int64_t wake = kNever;
     if (worker.state == State::kRetiring || worker.state == State::kAborting) {
         wake = std::min(worker.deadline_ms, now_ms_ + kPollMs);
+        if (leaves_just_now(worker)) wake = std::min(wake, worker.left_ms + kLeftPatienceMs);
     }
     if (stopping(phase_)) return wake;
     if (worker.state == State::kBooting) wake = now_ms_ + kPollMs;

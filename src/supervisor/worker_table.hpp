@@ -32,14 +32,16 @@ struct Worker {
     State state = State::kForking;
     bool doomed = false;   // to be sent TERM as soon as its pid is known
     bool overdue = false;  // had to be killed, its grace being over
-    bool left = false;     // it went of its own accord (max_requests, reload, a TERM of others)
     bool over = false;     // it has said that it beats no more
     Reason reason = Reason::kNone;
     Reason marked = Reason::kNone;  // to be retired for, once its replacement serves
     int64_t forked_ms = 0;
-    int64_t ready_ms = 0;     // 0: never
-    int64_t beat_ms = 0;      // 0: never
-    int64_t suspect_ms = 0;   // since when the heartbeat is missing; 0: it is not
+    int64_t ready_ms = 0;    // 0: never
+    int64_t beat_ms = 0;     // 0: never
+    int64_t suspect_ms = 0;  // since when the heartbeat is missing; 0: it is not
+    // When it was seen to go of its own accord (max_requests, reload, a TERM of others); 0: it has
+    // not.
+    int64_t left_ms = 0;
     int64_t deadline_ms = 0;  // Retiring, Aborting: when KILL follows
     int64_t memory_bytes = 0;
     uint32_t over_limit = 0;  // samples of memory_bytes above the limit, running
@@ -65,6 +67,7 @@ struct Worker {
         return reason == Reason::kTimeout || reason == Reason::kBootTimeout ||
                reason == Reason::kStuck;
     }
+    bool left() const { return left_ms != 0; }
     bool ending() const { return state == State::kAborting || state == State::kKilled; }
 };
 

@@ -272,7 +272,10 @@ void World::check_successors() {
     const bool may = supervisor_.backoff().open(now_ms_) && table.size() < 2 * largest_target_;
     if (!may || table.ending() > 0 || supervisor_.on_trial()) return;
     uint32_t left = 0;
-    for (const Worker& worker : table.all()) left += worker.left ? 1 : 0;
+    for (const Worker& worker : table.all()) {
+        left += worker.left() ? 1 : 0;
+        if (worker.left() && now_ms_ - worker.left_ms < Supervisor::kLeftPatienceMs) return;
+    }
     if (left > 0 && table.active() < supervisor_.target() &&
         table.size() < 2 * supervisor_.target()) {
         broken("a worker that has left is not replaced");
