@@ -227,7 +227,7 @@ void Engine::expire_links() {
         } else if (link.socket) {
             expire_socket(link);
         } else {
-            act(link, link.connection.expire(now_ms_));
+            drive(link, link.connection.expire(now_ms_));
         }
     }
     if (resume_at_ms_ != 0 && now_ms_ >= resume_at_ms_) resume_listeners();

@@ -289,7 +289,8 @@ class Engine final : private os::ForkParty {
     using Lock = std::unique_lock<std::mutex>;
     // How often the standby looks: not at all, every few milliseconds, every millisecond.
     enum class StandbyPace : uint8_t { kDormant, kSlow, kFast };
-    enum class Flush : uint8_t { kEmpty, kBlocked, kMore, kDead };
+    // What is to be done next on a connection.
+    enum class Work : uint8_t { kNone, kSend, kAdvance, kReceive, kClose };
 
     // engine.cpp: the seat
     session::Exchange* pop_ready();
@@ -310,20 +311,28 @@ class Engine final : private os::ForkParty {
     void flush_access_log();
     void say_drops();
 
-    // engine_io.cpp: bytes in and out, under the lock
+    // engine_loop.cpp: what a connection does next. bool: false when the link has been closed
+    bool drive(Link& link, session::Next next);
+    bool push(Link& link);
+    bool act(Link& link, session::Next next);
+    Work work_of(const Link& link) const;
+    session::Next perform(Link& link, Work work);
+    bool send(Link& link);
+    session::Next advance(Link& link);
+    session::Next receive(Link& link);
+    void dispatch(Link& link);
+    void progressed(Link& link);
+    bool rest(Link& link);
+    bool later(Link& link);
+    void rearm(Link& link);
+
+    // engine_io.cpp: events, accept and close, under the lock
     void on_event(const epoll_event& event);
     void accept_from(size_t listener, bool their_turn = false);
     void add_connection(os::Fd fd, const os::PeerAddress& peer, size_t listener);
     void pause_listeners();
     void resume_listeners();
     void watch_relay();
-    // These return false when the link has been closed.
-    bool read_link(Link& link);
-    bool act(Link& link, session::Next next);
-    Flush flush(Link& link);
-    bool flush_and_advance(Link& link);
-    bool later(Link& link);
-    bool advance(Link& link);
     void enqueue(session::Exchange* exchange);
     void unqueue(const session::Exchange* exchange);
     void hold(Link& link);
@@ -334,23 +343,21 @@ class Engine final : private os::ForkParty {
     void close_link(Link& link);
     void forget_link(Link& link);
     void release_handed_out(Link& link);
-    bool dispatch(Link& link);
-    bool answer_probe(Link& link);
+    void answer_probe(Link& link);
 
-    // engine_websocket.cpp; false when the link has been closed
-    bool read_socket(Link& link);
-    bool feed_socket(Link& link, char* bytes, size_t size);
-    bool end_socket(Link& link);
-    bool fail_socket(Link& link);
-    bool shut_socket(Link& link, uint16_t code, std::string_view reason);
-    bool settle_socket(Link& link);
+    // engine_websocket.cpp
+    size_t feed_socket(Link& link, char* bytes, size_t size);
+    void feed_waiting(Link& link);
+    session::Next end_input(Link& link);
+    void note_end(Link& link);
+    void fail_socket(Link& link);
+    void shut_socket(Link& link, uint16_t code, std::string_view reason);
     void expire_socket(Link& link);
     void leave_socket(Link& link);
-    void rearm(Link& link);
     void make_room();
     void withdraw();
     void forget_released();
-    bool poll_link(Link& link);
+    bool poll_link(Link& link);  // false when the link has been closed
     void poll_all();
     void out_of_descriptors();
     // That connections and their files hold; of Options::connections_max.

@@ -25,8 +25,8 @@ void Engine::pull_body(Exchange& exchange) {
     if (link == nullptr) return;
     look_at_clock();
     if (exchange.incoming.empty()) link->connection.want_body(now_ms_);
-    if (!link->connection.out.empty() && !link->blocked && !flush_and_advance(*link)) return;
-    if (link->readable && link->connection.wants_bytes() && !read_link(*link)) return;
+    unhold(*link);
+    if (!drive(*link, session::Next::kRead)) return;
     if (!link->readable) link->connection.body_taken(now_ms_);
     rearm(*link);
 }

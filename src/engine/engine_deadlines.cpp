@@ -57,7 +57,7 @@ void Engine::make_overdue(Exchange& exchange) {
     overdue_.push_back(&exchange);
     auto* link = exchange.link;
     if (link != nullptr)
-        act(*link, link->connection.refuse_running(http::Error::kRequestTimeout, now_ms_));
+        drive(*link, link->connection.refuse_running(http::Error::kRequestTimeout, now_ms_));
 }
 
 // Once until somebody collects them, and again after a while: a signal that comes just before the
@@ -153,7 +153,7 @@ bool Engine::drop_queued(Exchange& exchange) {
     int64_t queue_ms = options_.limits.queue_ms_max;
     if (queue_ms == 0 || now_ms_ - exchange.ready_us / 1'000 <= queue_ms) return false;
     Link& link = *exchange.link;
-    act(link, link.connection.refuse_waiting(http::Error::kQueueTimeout, now_ms_));
+    drive(link, link.connection.refuse_waiting(http::Error::kQueueTimeout, now_ms_));
     return true;
 }
 

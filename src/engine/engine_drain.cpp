@@ -134,7 +134,7 @@ void Engine::hurry() {
         const session::Exchange* exchange = link.connection.exchange();
         bool waits = exchange != nullptr && !exchange->handed_out &&
                      link.connection.phase() != Phase::kFlush;
-        if (waits) act(link, link.connection.refuse_waiting(http::Error::kStopping, now_ms_));
+        if (waits) drive(link, link.connection.refuse_waiting(http::Error::kStopping, now_ms_));
     });
     close_sockets();
 }

@@ -1,4 +1,4 @@
-// Bytes in and out, accept and close. Everything here runs under the engine's lock.
+// Events, accept and close; what waits to be sent. Everything here runs under the engine's lock.
 #include <algorithm>
 
 #include "base/clock.hpp"
@@ -11,9 +11,6 @@ using session::Phase;
 
 namespace {
 
-constexpr int kReceivesInARow = 16;  // then others get their turn: 1 MiB
-constexpr int kSendsInARow = 16;
-constexpr int kVectors = 16;
 constexpr int64_t kDescriptorPauseMs = 100;
 constexpr int64_t kDescriptorSayMs = 10'000;  // a line in the error log, no flood
 constexpr size_t kEvictedAtOnce = 16;
@@ -65,13 +62,9 @@ void Engine::on_event(const epoll_event& event) {
         close_link(*link);
         return;
     }
-    if ((event.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0) {
-        link->readable = true;
-        if (link->wants_bytes() && !read_link(*link)) return;
-    }
-    if ((event.events & EPOLLOUT) == 0) return;
-    link->blocked = false;
-    if (!link->connection.out.empty() && !link->held) flush_and_advance(*link);
+    if ((event.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0) link->readable = true;
+    if ((event.events & EPOLLOUT) != 0) link->blocked = false;
+    drive(*link, Next::kRead);
 }
 
 void Engine::accept_from(size_t listener, bool their_turn) {
@@ -120,7 +113,7 @@ void Engine::add_connection(os::Fd fd, const os::PeerAddress& peer, size_t liste
     rearm(link);  // who never sends a byte has a deadline too
     // The request is often here already: then a short connection never enters the poller.
     link.readable = true;
-    read_link(link);
+    drive(link, Next::kRead);
 }
 
 bool Engine::poll_link(Link& link) {
@@ -177,175 +170,14 @@ void Engine::make_room() {
     });
     for (Link* link : longest_waiting(idle)) close_link(*link);
     if (!idle.empty()) return;
-    for (Link* link : longest_waiting(slow)) act(*link, link->connection.expire(now_ms_));
-}
-
-bool Engine::read_link(Link& link) {
-    if (link.socket) return read_socket(link);
-    for (int round = 0; round < kReceivesInARow; ++round) {
-        os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
-        if (got.status == os::IoStatus::kAgain) {
-            link.readable = false;
-            return poll_link(link);
-        }
-        if (got.status == os::IoStatus::kBroken) {
-            close_link(link);
-            return false;
-        }
-        if (got.status == os::IoStatus::kEof) {
-            link.readable = false;
-            link.eof = true;
-            return act(link, link.connection.end_of_input());
-        }
-        // A short read of a stream has emptied it (epoll(7)); a FIN behind it shows as eof.
-        bool emptied = got.bytes < session::kReceiveBytes && link.polled && !link.eof;
-        if (emptied) link.readable = false;
-        Next next = link.connection.feed({scratch_.get(), got.bytes}, now_ms_);
-        if (!act(link, next)) return false;
-        if (emptied || !link.connection.wants_bytes()) return true;
-    }
-    return later(link);
-}
-
-// The rest of a turn that was cut short: the poller reports the stream again, to whoever waits for
-// its descriptor, in this process's threads or in an event loop around it.
-bool Engine::later(Link& link) {
-    if (!link.polled) return poll_link(link);
-    if (poller_.remind(link.fd.get(), link.key)) return true;
-    close_link(link);
-    return false;
-}
-
-bool Engine::act(Link& link, Next next) {
-    switch (next) {
-        case Next::kClose:
-            close_link(link);
-            return false;
-        case Next::kRefused:
-            note_refusal(link);
-            unqueue(link.connection.exchange());  // if nobody took it
-            release_handed_out(link);
-            return flush_and_advance(link);
-        case Next::kBody:
-            note_event(link.connection.exchange(), EventKind::kBody);
-            note_body();
-            rearm(link);
-            return true;
-        case Next::kDispatch:
-            return dispatch(link);
-        case Next::kRead:
-            if (!link.connection.out.empty() && !link.held) return flush_and_advance(link);
-            rearm(link);
-            return true;
-    }
-    return true;
-}
-
-// A request is complete, or its head is and its body streams: it waits for the application.
-bool Engine::dispatch(Link& link) {
-    session::Exchange* exchange = link.connection.exchange();
-    recorder_.begin(*exchange, link.fd.get());
-    exchange->link = &link;
-    if (!options_.limits.readiness_path.empty() &&
-        exchange->text(exchange->head.path) == options_.limits.readiness_path)
-        return answer_probe(link);
-    enqueue(exchange);
-    // Pipelined behind an answer that ended between two turns.
-    if (options_.nested && !in_turn_ && ready_count_ == 1) wakeup_.ring();
-    rearm(link);  // a streamed body goes on having a deadline
-    return true;
-}
-
-void Engine::rearm(Link& link) {
-    int64_t deadline = link.deadline_ms();
-    if (deadline != session::Connection::kNever) wheel_.arm(link, deadline);
-}
-
-Engine::Flush Engine::flush(Link& link) {
-    base::Chain& out = link.connection.out;
-    for (int round = 0; !out.empty(); ++round) {
-        if (round == kSendsInARow) return Flush::kMore;
-        base::Chain::FileRange file = out.front_file();
-        os::IoResult sent;
-        if (file.fd >= 0) {
-            sent = os::send_file(link.fd.get(), file.fd, file.offset, file.length);
-        } else {
-            iovec vectors[kVectors];
-            sent = os::send_vectors(link.fd.get(), vectors, out.gather(vectors, kVectors));
-        }
-        if (sent.status == os::IoStatus::kAgain) {
-            link.blocked = true;
-            return Flush::kBlocked;
-        }
-        if (sent.status != os::IoStatus::kDone) return Flush::kDead;
-        out.consume(sent.bytes, released_);
-    }
-    link.output_spill.reset();
-    waits_->room.notify_all();
-    return Flush::kEmpty;
-}
-
-// Sends what there is; when a response has left, goes on with the connection.
-bool Engine::flush_and_advance(Link& link) {
-    unhold(link);
-    session::Connection& connection = link.connection;
-    uint64_t before = connection.out.bytes();
-    Flush result = flush(link);
-    if (result == Flush::kDead) {
-        close_link(link);
-        return false;
-    }
-    if (connection.out.bytes() != before || result == Flush::kEmpty) {
-        connection.progressed(now_ms_);
-        if (link.socket) link.socket->progressed(now_ms_);
-    }
-    if (connection.exchange() != nullptr && connection.exchange()->wants_room &&
-        connection.out.bytes() <= session::kOutputLowBytes) {
-        connection.exchange()->wants_room = false;
-        note_event(connection.exchange(), EventKind::kRoom);
-    }
-    if (result == Flush::kBlocked || result == Flush::kMore) {
-        if (connection.deadline_ms() == session::Connection::kNever) connection.progressed(now_ms_);
-        rearm(link);
-        waits_->room.notify_all();
-        return result == Flush::kMore ? later(link) : poll_link(link);
-    }
-    if (connection.phase() == Phase::kFlush) return advance(link);
-    if (link.socket) return settle_socket(link);
-    rearm(link);
-    return true;
-}
-
-// A whole response has left: goes on with the connection, or ends it.
-bool Engine::advance(Link& link) {
-    session::Connection& connection = link.connection;
-    if (connection.broken_reply()) {
-        close_link(link);
-        return false;
-    }
-    if (std::exchange(link.delimited, false)) os::reset_on_close(link.fd.get(), false);
-    note_finished(link, true);
-    if (!connection.persists() && !link.eof) {
-        // Closing with unread input would be a reset, which takes the answer with it
-        // (RFC 9112 section 9.6): what is there makes the connection linger.
-        os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
-        if (got.status == os::IoStatus::kDone) [[maybe_unused]]
-            Next kept = connection.feed({scratch_.get(), got.bytes}, now_ms_);
-        link.eof = got.status == os::IoStatus::kEof;
-    }
-    Next next = connection.flushed(now_ms_);
-    if (draining_ && connection.phase() == Phase::kIdle) begin_idle_drain();
-    if (connection.phase() == Phase::kLinger) os::shutdown_write(link.fd.get());
-    if (!act(link, next)) return false;
-    if (!connection.wants_bytes()) return true;
-    return link.readable || link.eof ? read_link(link) : poll_link(link);
+    for (Link* link : longest_waiting(slow)) drive(*link, link->connection.expire(now_ms_));
 }
 
 // The application makes the next piece: until the standby's tick both may leave together.
 void Engine::hold(Link& link) {
     if (link.blocked) return;
     if (link.connection.out.bytes() >= kHeldBytesMax) {
-        flush_and_advance(link);
+        push(link);
         return;
     }
     if (link.held) return;
@@ -361,7 +193,7 @@ void Engine::unhold(Link& link) {
 }
 
 void Engine::flush_held() {
-    while (!held_.empty()) flush_and_advance(*held_.back());
+    while (!held_.empty()) push(*held_.back());
 }
 
 void Engine::flush_outbox() {
@@ -372,12 +204,10 @@ void Engine::flush_outbox() {
         os::IoResult sent = os::send_bytes(link.fd.get(), answer.data(), answer.size());
         if (sent.status == os::IoStatus::kBroken || sent.status == os::IoStatus::kEof) {
             close_link(link);
-        } else if (sent.bytes != answer.size()) {
-            link.connection.out.append_copy(answer.substr(sent.bytes));
-            flush_and_advance(link);
-        } else if (link.connection.phase() == Phase::kFlush) {
-            advance(link);
+            continue;
         }
+        link.connection.out.append_copy(answer.substr(sent.bytes));
+        drive(link, Next::kRead);
     }
     outbox_.clear();
 }

@@ -61,7 +61,7 @@ bool Engine::accept_relayed() {
     }
     link.readable = true;
     // Whose client has left meanwhile does not reach the application.
-    if (act(link, next) && os::has_hung_up(link.fd.get())) close_link(link);
+    if (drive(link, next) && os::has_hung_up(link.fd.get())) close_link(link);
     return true;
 }
 

@@ -188,8 +188,7 @@ WriteStatus Engine::transmit(Link& link, const Wire& wire, void* owner) {
     }
     // What waits goes first: in one call with the rest, unless the rest would have to be stored.
     bool together = out.bytes() + wire.size() <= session::kOutputMemoryBytesMax;
-    if (!out.empty() && !together && !link.blocked && !flush_and_advance(link))
-        return WriteStatus::kGone;
+    if (!out.empty() && !together && !link.blocked && !push(link)) return WriteStatus::kGone;
     size_t sent = 0;
     if (out.empty()) {
         iovec vectors[3] = {{const_cast<char*>(wire.lead.data()), wire.lead.size()},
@@ -206,7 +205,7 @@ WriteStatus Engine::transmit(Link& link, const Wire& wire, void* owner) {
     }
     if (sent == wire.size()) return WriteStatus::kDone;
     WriteStatus status = keep(link, wire, sent, owner);
-    if (link.blocked || flush_and_advance(link)) return status;
+    if (link.blocked || push(link)) return status;
     return status == WriteStatus::kKept ? status : WriteStatus::kGone;
 }
 
@@ -256,7 +255,7 @@ WriteStatus Engine::write_file(Handle handle, int fd, uint64_t offset, uint64_t 
         file.release();
     }
     out.append_copy(frame.suffix);
-    if (link->blocked || flush_and_advance(*link)) return WriteStatus::kDone;
+    if (link->blocked || push(*link)) return WriteStatus::kDone;
     return WriteStatus::kGone;
 }
 
@@ -268,7 +267,7 @@ WriteStatus Engine::write_interim(Handle handle, std::string_view head) {
     if (link == nullptr) return WriteStatus::kGone;
     if (exchange->response.begun() || !exchange->head.at_least_1_1()) return WriteStatus::kDone;
     link->connection.out.append_copy(head);
-    return flush_and_advance(*link) ? WriteStatus::kDone : WriteStatus::kGone;
+    return push(*link) ? WriteStatus::kDone : WriteStatus::kGone;
 }
 
 void Engine::write_error(Handle handle, uint16_t status, std::string_view detail) {
@@ -332,7 +331,7 @@ int Engine::share_socket(Handle handle) {
     Exchange* exchange = find(handle);
     Link* link = exchange == nullptr ? nullptr : exchange->link;
     if (link == nullptr) return -1;
-    if (!link->blocked && !flush_and_advance(*link)) return -1;
+    if (!link->blocked && !push(*link)) return -1;
     exchange->head.keep_alive = false;
     exchange->response.forbid_keep_alive();
     return os::duplicate(link->fd.get()).release();
@@ -418,7 +417,8 @@ void Engine::give_back(Exchange& exchange, bool whole) {
             exchange.response.forbid_keep_alive();
         }
         link->connection.finished(now_ms_);
-        if (!link->boxed) flush_and_advance(*link);
+        unhold(*link);
+        if (!link->boxed) drive(*link, session::Next::kRead);
     }
     forget_released();
     if (listeners_paused_ && has_pilot_) watch_listeners();
@@ -492,7 +492,8 @@ void Engine::note_refusal(Link& link) {
     say(Severity::kWarning, std::move(text));
 }
 
-bool Engine::answer_probe(Link& link) {
+// It leaves in the same turn.
+void Engine::answer_probe(Link& link) {
     Exchange& exchange = *link.connection.exchange();
     std::string_view body = draining_ ? "stopping\n" : "ready\n";
     [[maybe_unused]] http::HeadFault fault =
@@ -502,7 +503,6 @@ bool Engine::answer_probe(Link& link) {
     fill_wire(exchange, {body, nullptr}, static_cast<int64_t>(body.size()), true, wire);
     link.connection.out.append_copy(wire.lead);
     link.connection.finished(now_ms_);
-    return flush_and_advance(link);
 }
 
 }  // namespace mono::engine

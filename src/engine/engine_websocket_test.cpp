@@ -141,6 +141,24 @@ TEST_F(EngineWebSocket, AFaultBehindAFullInboxWaitsForAllOfIt) {
     EXPECT_TRUE(is_protocol_error(bytes.substr(wanted.size())));
 }
 
+TEST_F(EngineWebSocket, WhoFilledTheInboxAndIsSilentIsPinged) {
+    limits.ping_interval_ms = 20;
+    open();
+    std::string bytes;
+    for (int number = 0; number < 32; ++number) bytes += text("x");
+    arrive(bytes);
+    EXPECT_TRUE(exchange->inbox->full());
+    while (receive() == "x") {
+    }
+    const std::string_view ping("\x89\0", 2);
+    EXPECT_TRUE(loop->run_until(
+        [&] {
+            client->receive(0);
+            return client->unread().find(ping) != std::string::npos;
+        },
+        kPatienceMs, 10));
+}
+
 TEST_F(EngineWebSocket, AnApplicationThatNeverAsksDoesNotHoldAFault) {
     limits.close_ms_max = 20;
     open();

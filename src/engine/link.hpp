@@ -34,13 +34,15 @@ struct Link : base::TimerNode {
     os::Fd fd;
     session::Connection connection;
     std::unique_ptr<session::WebSocket> socket;  // after an upgrade
-    base::Buffer socket_input;                   // arrived while the inbox was full
+    base::ByteQueue socket_input;                // arrived while the inbox was full
     std::shared_ptr<SpillFile> output_spill;     // of a response to a slow reader
     bool polled = false;                         // in the poller
     bool readable = false;                       // an edge came while nobody wanted bytes
     bool eof = false;                            // the peer sent FIN
     bool blocked = false;                        // the kernel took no more: wait for EPOLLOUT
-    bool wants_bytes() const { return socket ? socket->wants_bytes() : connection.wants_bytes(); }
+    bool wants_bytes() const {
+        return socket ? socket->wants_bytes() && socket_input.empty() : connection.wants_bytes();
+    }
     int64_t deadline_ms() const {
         return socket ? socket->deadline_ms() : connection.deadline_ms();
     }

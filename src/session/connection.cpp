@@ -25,21 +25,30 @@ Connection::~Connection() {
 }
 
 Next Connection::feed(std::string_view bytes, int64_t now_ms) {
+    Next next = take(bytes, now_ms);
+    // What comes behind a refusal is thrown away, like all that comes in kLinger.
+    if (next != Next::kRefused && next != Next::kClose) pipelined_.append(bytes);
+    return next;
+}
+
+Next Connection::take(std::string_view& bytes, int64_t now_ms) {
     switch (phase_) {
         case Phase::kIdle:
+            begin_request(now_ms);
+            return take_head(bytes, now_ms);
         case Phase::kHead:
-            return feed_head(bytes, now_ms);
+            return take_head(bytes, now_ms);
         case Phase::kBody:
-            return feed_body(bytes, now_ms);
+            return take_body(bytes, now_ms);
         case Phase::kStream:
-            return feed_stream(bytes, now_ms);
+            return take_stream(bytes, now_ms);
         case Phase::kLinger:
             linger_bytes_ += bytes.size();
+            bytes = {};
             return linger_bytes_ > kLingerBytesMax ? Next::kClose : Next::kRead;
         case Phase::kReady:
         case Phase::kUpgraded:
         case Phase::kFlush:
-            pipelined_.append(bytes);
             return Next::kRead;
         case Phase::kClosed:
             return Next::kClose;
@@ -47,26 +56,52 @@ Next Connection::feed(std::string_view bytes, int64_t now_ms) {
     return Next::kClose;
 }
 
-Next Connection::feed_head(std::string_view bytes, int64_t now_ms) {
-    if (phase_ == Phase::kIdle) {
-        phase_ = Phase::kHead;
-        exchange_ = context_.exchanges.get();
-        exchange_->peer = peer_;
-        exchange_->accepted_us = context_.now_us;
-        set_deadline(now_ms, context_.limits.head_ms_max);
-    }
+void Connection::begin_request(int64_t now_ms) {
+    phase_ = Phase::kHead;
+    exchange_ = context_.exchanges.get();
+    exchange_->peer = peer_;
+    exchange_->accepted_us = context_.now_us;
+    set_deadline(now_ms, context_.limits.head_ms_max);
+}
+
+Next Connection::take_head(std::string_view& bytes, int64_t now_ms) {
     base::Buffer& buffer = exchange_->bytes;
     buffer.append(bytes);
     auto length = static_cast<uint32_t>(buffer.size());
-    switch (parser_.parse(buffer.data(), length, exchange_->head)) {
+    http::ParseStatus status = parser_.parse(buffer.data(), length, exchange_->head);
+    bool complete = status == http::ParseStatus::kComplete;
+    bytes.remove_prefix(complete ? bytes.size() - (length - exchange_->head.length) : bytes.size());
+    return head_parsed(status, bytes, now_ms);
+}
+
+// The head is parsed where it lies: of what is pipelined, a request copies no more than its own.
+Next Connection::next_request(int64_t now_ms) {
+    begin_request(now_ms);
+    auto length = static_cast<uint32_t>(pipelined_.size());
+    http::ParseStatus status = parser_.parse(pipelined_.data(), length, exchange_->head);
+    bool complete = status == http::ParseStatus::kComplete;
+    std::string_view bytes = pipelined_.view();
+    size_t mine = complete ? exchange_->head.length : bytes.size();
+    exchange_->bytes.append(bytes.substr(0, mine));
+    bytes.remove_prefix(mine);
+    Next next = head_parsed(status, bytes, now_ms);
+    pipelined_.take(pipelined_.size() - bytes.size());
+    return next;
+}
+
+Next Connection::head_parsed(http::ParseStatus status, std::string_view& bytes, int64_t now_ms) {
+    switch (status) {
         case http::ParseStatus::kNeedMore:
             return Next::kRead;
         case http::ParseStatus::kFailed:
             return refuse(parser_.error(), parser_.error_offset());
         case http::ParseStatus::kComplete:
-            return head_complete(now_ms);
+            break;
     }
-    return Next::kClose;
+    exchange_->started_us = context_.now_us;
+    identify();
+    Next fault = judge_head();
+    return fault == Next::kRead ? begin_body(bytes, now_ms) : fault;
 }
 
 Error Connection::check_script_name() const {
@@ -96,13 +131,6 @@ void Connection::identify() {
     // Two clocks seldom agree to the microsecond.
     int64_t here_us = std::max<int64_t>(1, exchange.accepted_us);
     exchange.balancer_us = std::clamp<int64_t>(context_.now_us - waited_us, 1, here_us);
-}
-
-Next Connection::head_complete(int64_t now_ms) {
-    exchange_->started_us = context_.now_us;
-    identify();
-    Next fault = judge_head();
-    return fault == Next::kRead ? begin_body(now_ms) : fault;
 }
 
 Next Connection::judge_head() {
@@ -148,16 +176,13 @@ bool Connection::exceeds_limit(uint64_t present, uint64_t more) const {
     return bound != 0 && (present > bound || more > bound - present);
 }
 
-// The bytes behind the head are already in the exchange's buffer: they are the body's or, behind
-// the body, the next request's.
-Next Connection::begin_body(int64_t now_ms) {
+// The bytes behind the head are the body's or, behind the body, the next request's.
+Next Connection::begin_body(std::string_view& bytes, int64_t now_ms) {
     Exchange& exchange = *exchange_;
     const Limits& limits = context_.limits;
     uint32_t head_length = exchange.head.length;
-    std::string_view rest = exchange.bytes.view().substr(head_length);
     if (exchange.head.body == http::BodyKind::kNone) {
-        pipelined_.append(rest);
-        exchange.bytes.truncate(head_length);
+        keep_in_place(bytes, 0);
         return ready();
     }
     uint64_t length = exchange.head.content_length;
@@ -172,29 +197,36 @@ Next Connection::begin_body(int64_t now_ms) {
     chunked_.reset();
     streamed_bytes_ = 0;
     bool in_place = !chunked && length <= limits.body_memory_bytes_max;
-    bool whole = in_place && length <= rest.size();
-    if (!whole && streams()) return begin_stream(now_ms);
+    bool whole = in_place && length <= bytes.size();
+    if (!whole && streams()) return begin_stream(bytes, now_ms);
     if (!chunked && !in_place && !context_.spills.has_room(length))
         return refuse(Error::kStorageLimit, head_length);
-    if (exchange.head.expect_continue && rest.empty()) {
+    if (exchange.head.expect_continue && bytes.empty()) {
         exchange.continue_sent = true;
         out.append_copy("HTTP/1.1 100 Continue\r\n\r\n");
     }
     if (in_place) {
         // The body stays where it is, right behind the head.
         exchange.body.set_inline(head_length, length);
-        uint64_t here = std::min<uint64_t>(rest.size(), length);
-        pipelined_.append(rest.substr(here));
-        exchange.bytes.truncate(head_length + here);
-        body_left_ -= here;
-        body_received_ = here;
+        body_received_ = std::min<uint64_t>(bytes.size(), length);
+        body_left_ -= body_received_;
+        keep_in_place(bytes, body_received_);
         return body_left_ == 0 ? ready() : Next::kRead;
     }
-    base::Buffer moved;
-    moved.append(rest);
-    exchange.bytes.truncate(head_length);
+    keep_in_place(bytes, 0);
     exchange.bytes.shrink();
-    return moved.empty() ? Next::kRead : feed(moved.view(), now_ms);
+    return bytes.empty() ? Next::kRead : take_body(bytes, now_ms);
+}
+
+// The first `count` of `bytes` are the exchange's, behind the head, where all of them may lie.
+void Connection::keep_in_place(std::string_view& bytes, uint64_t count) {
+    base::Buffer& buffer = exchange_->bytes;
+    uint32_t head_length = exchange_->head.length;
+    if (buffer.size() == head_length) buffer.append(bytes.substr(0, count));
+    buffer.truncate(head_length + count);
+    bytes.remove_prefix(count);
+    // Others' requests do not stay in this one's memory.
+    if (buffer.capacity() > kReceiveBytes / 4 && buffer.size() < kReceiveBytes / 8) buffer.shrink();
 }
 
 // A client that only announces a body costs nothing: no memory, and no descriptor.
@@ -227,22 +259,22 @@ void Connection::set_body_deadline(int64_t now_ms) {
     deadline_ms_ = std::min(deadline_ms_, due_ms);
 }
 
-Next Connection::feed_body(std::string_view bytes, int64_t now_ms) {
+Next Connection::take_body(std::string_view& bytes, int64_t now_ms) {
     body_received_ += bytes.size();
     set_body_deadline(now_ms);
     bool chunked = exchange_->head.body == http::BodyKind::kChunked;
-    return chunked ? feed_chunked(bytes) : feed_length(bytes);
+    return chunked ? take_chunked(bytes) : take_length(bytes);
 }
 
-Next Connection::feed_length(std::string_view bytes) {
+Next Connection::take_length(std::string_view& bytes) {
     std::string_view mine = bytes.substr(0, std::min<uint64_t>(bytes.size(), body_left_));
+    bytes.remove_prefix(mine.size());
     if (!store(mine)) return refuse_unstored();
-    pipelined_.append(bytes.substr(mine.size()));
     body_left_ -= mine.size();
     return body_left_ == 0 ? ready() : Next::kRead;
 }
 
-Next Connection::feed_chunked(std::string_view bytes) {
+Next Connection::take_chunked(std::string_view& bytes) {
     Exchange& exchange = *exchange_;
     while (true) {
         http::ChunkedDecoder::Step step = chunked_.next(bytes);
@@ -255,7 +287,6 @@ Next Connection::feed_chunked(std::string_view bytes) {
             case http::ChunkedDecoder::Event::kFailed:
                 return refuse(chunked_.error(), exchange.head.length + chunked_.error_offset());
             case http::ChunkedDecoder::Event::kEnd:
-                pipelined_.append(bytes);
                 return ready();
             case http::ChunkedDecoder::Event::kData:
                 break;
@@ -276,21 +307,19 @@ bool Connection::streams() const {
 }
 
 // The request goes out with what has arrived of its body.
-Next Connection::begin_stream(int64_t now_ms) {
+Next Connection::begin_stream(std::string_view& bytes, int64_t now_ms) {
     Exchange& exchange = *exchange_;
-    base::Buffer rest;
-    rest.append(exchange.bytes.view().substr(exchange.head.length));
-    exchange.bytes.truncate(exchange.head.length);
+    keep_in_place(bytes, 0);
     exchange.bytes.shrink();
     phase_ = Phase::kStream;
     exchange.ready_us = context_.now_us;
     exchange.streamed = true;
     exchange.body_complete = false;
-    if (rest.empty()) {
+    if (bytes.empty()) {
         if (awaits_continue()) rest_clock(now_ms);
         return Next::kDispatch;
     }
-    Next next = feed_stream(rest.view(), now_ms);
+    Next next = take_stream(bytes, now_ms);
     return next == Next::kRefused || next == Next::kClose ? next : Next::kDispatch;
 }
 
@@ -328,8 +357,7 @@ void Connection::run_clock(int64_t now_ms) {
     set_body_deadline(now_ms);
 }
 
-Next Connection::end_stream(std::string_view rest, int64_t now_ms) {
-    pipelined_.append(rest);
+Next Connection::end_stream(int64_t now_ms) {
     exchange_->body_complete = true;
     phase_ = Phase::kReady;
     deadline_ms_ = kNever;
@@ -337,15 +365,16 @@ Next Connection::end_stream(std::string_view rest, int64_t now_ms) {
     return Next::kBody;
 }
 
-Next Connection::feed_stream(std::string_view bytes, int64_t now_ms) {
+Next Connection::take_stream(std::string_view& bytes, int64_t now_ms) {
     Exchange& exchange = *exchange_;
     body_received_ += bytes.size();
     run_clock(now_ms);
     if (exchange.head.body == http::BodyKind::kLength) {
         std::string_view mine = bytes.substr(0, std::min<uint64_t>(bytes.size(), body_left_));
+        bytes.remove_prefix(mine.size());
         exchange.incoming.append(mine);
         body_left_ -= mine.size();
-        if (body_left_ == 0) return end_stream(bytes.substr(mine.size()), now_ms);
+        if (body_left_ == 0) return end_stream(now_ms);
         if (!wants_bytes()) rest_clock(now_ms);
         return Next::kBody;
     }
@@ -354,7 +383,7 @@ Next Connection::feed_stream(std::string_view bytes, int64_t now_ms) {
         bytes.remove_prefix(step.consumed);
         if (step.event == http::ChunkedDecoder::Event::kFailed)
             return refuse(chunked_.error(), exchange.head.length + chunked_.error_offset());
-        if (step.event == http::ChunkedDecoder::Event::kEnd) return end_stream(bytes, now_ms);
+        if (step.event == http::ChunkedDecoder::Event::kEnd) return end_stream(now_ms);
         streamed_bytes_ += step.data.size();
         if (exceeds_limit(streamed_bytes_, chunked_.chunk_left()))
             return refuse(Error::kBodyTooLarge, exchange.head.length);
@@ -439,10 +468,10 @@ Next Connection::expire(int64_t) {
     return Next::kClose;
 }
 
-base::Buffer Connection::upgrade() {
+base::ByteQueue Connection::upgrade() {
     phase_ = Phase::kUpgraded;
     deadline_ms_ = kNever;
-    return std::move(pipelined_);
+    return std::exchange(pipelined_, {});
 }
 
 void Connection::finished(int64_t now_ms) {
@@ -485,9 +514,7 @@ Next Connection::flushed(int64_t now_ms) {
     phase_ = Phase::kIdle;
     parser_.reset();
     set_deadline(now_ms, context_.limits.keepalive_ms_max);
-    if (pipelined_.empty()) return Next::kRead;
-    base::Buffer bytes = std::move(pipelined_);
-    return feed(bytes.view(), now_ms);
+    return pipelined_.empty() ? Next::kRead : next_request(now_ms);
 }
 
 }  // namespace mono::session

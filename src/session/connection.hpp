@@ -19,7 +19,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/buffer.hpp"
+#include "base/byte_queue.hpp"
 #include "base/chain.hpp"
 #include "http/chunked.hpp"
 #include "http/head_parser.hpp"
@@ -100,7 +100,7 @@ class Connection {
     // Half-close: nothing more will be answered, but what still comes is read for a moment.
     void linger(int64_t now_ms, int64_t span_ms);
     // From now on the bytes are another protocol's; returns those that have arrived already.
-    base::Buffer upgrade();
+    base::ByteQueue upgrade();
     // The application is done with the exchange; its response is in out or sent.
     void finished(int64_t now_ms);
     // out is empty in kFlush (the response has left) or in kLinger.
@@ -138,22 +138,27 @@ class Connection {
     static constexpr int64_t kNever = INT64_MAX;
 
   private:
-    Next feed_head(std::string_view bytes, int64_t now_ms);
-    Next head_complete(int64_t now_ms);
+    // These take what is the present request's off the front of `bytes`.
+    Next take(std::string_view& bytes, int64_t now_ms);
+    Next take_head(std::string_view& bytes, int64_t now_ms);
+    Next begin_body(std::string_view& bytes, int64_t now_ms);
+    Next take_body(std::string_view& bytes, int64_t now_ms);
+    Next take_length(std::string_view& bytes);
+    Next take_chunked(std::string_view& bytes);
+    Next take_stream(std::string_view& bytes, int64_t now_ms);
+    Next begin_stream(std::string_view& bytes, int64_t now_ms);
+    void begin_request(int64_t now_ms);
+    Next next_request(int64_t now_ms);
+    Next head_parsed(http::ParseStatus status, std::string_view& bytes, int64_t now_ms);
+    void keep_in_place(std::string_view& bytes, uint64_t count);
     // What the head says about framing, proxies and the script name; kRead: all is well.
     Next judge_head();
-    Next begin_body(int64_t now_ms);
-    Next feed_body(std::string_view bytes, int64_t now_ms);
-    Next feed_length(std::string_view bytes);
-    Next feed_chunked(std::string_view bytes);
     bool store(std::string_view bytes);
     Next refuse_unstored();
     void set_body_deadline(int64_t now_ms);
     Next ready();
     bool streams() const;
-    Next begin_stream(int64_t now_ms);
-    Next feed_stream(std::string_view bytes, int64_t now_ms);
-    Next end_stream(std::string_view pipelined, int64_t now_ms);
+    Next end_stream(int64_t now_ms);
     bool awaits_continue() const;
     bool clock_rests() const { return rest_began_ms_ != kNever; }
     void rest_clock(int64_t now_ms);
@@ -172,7 +177,7 @@ class Connection {
     http::HeadParser parser_;
     http::ChunkedDecoder chunked_;
     Exchange* exchange_ = nullptr;
-    base::Buffer pipelined_;          // bytes behind the current request
+    base::ByteQueue pipelined_;       // bytes behind the current request
     uint64_t body_left_ = 0;          // of a Content-Length body
     uint64_t body_received_ = 0;      // on the wire: chunks with their frames
     int64_t body_began_ms_ = 0;       // later by how long the clock has rested

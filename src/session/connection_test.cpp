@@ -191,6 +191,49 @@ TEST_F(ConnectionTest, AnAnswerThatHasLeftMakesItIdle) {
     EXPECT_EQ(connection.expire(4'300), Next::kClose);
 }
 
+// A client that pipelines pays for each request by its own size, not by what is behind it: what is
+// pipelined stays where it is, and a request's memory holds its own bytes only.
+TEST_F(ConnectionTest, WhatIsPipelinedIsNotCopiedForEachRequest) {
+    const std::string post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+    const std::string chunked =
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    std::string stream;
+    while (stream.size() < 50'000) stream += std::string(kGet) + post + chunked;
+    Connection& connection = open();
+    ASSERT_EQ(connection.feed(stream, 0), Next::kDispatch);
+    const char* end = connection.pipelined().data() + connection.pipelined().size();
+    size_t served = 0;
+    for (; !connection.pipelined().empty(); ++served) {
+        ASSERT_EQ(connection.pipelined().data() + connection.pipelined().size(), end);
+        ASSERT_LE(connection.exchange()->bytes.capacity(), 1'024u);
+        ASSERT_EQ(body_of(*connection.exchange()), served % 3 == 0 ? "" : "abc");
+        ASSERT_EQ(serve(), Next::kDispatch);
+    }
+    EXPECT_GT(served, 900u);
+    EXPECT_EQ(serve(), Next::kRead);
+    EXPECT_EQ(connection.phase(), Phase::kIdle);
+}
+
+// A request whose beginning was pipelined goes on with what comes.
+TEST_F(ConnectionTest, APipelinedPartOfARequestWaitsForItsRest) {
+    const std::string second =
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: "
+        "a\r\n\r\n";
+    const std::string both = std::string(kGet) + second;
+    for (size_t cut = kGet.size(); cut < both.size(); ++cut) {
+        Connection& connection = open();
+        ASSERT_EQ(connection.feed(std::string_view(both).substr(0, cut), 0), Next::kDispatch);
+        Next next = serve();
+        if (next == Next::kRead) next = connection.feed(std::string_view(both).substr(cut), 0);
+        ASSERT_EQ(next, Next::kDispatch) << cut;
+        EXPECT_EQ(body_of(*connection.exchange()), "abc");
+        next = serve();
+        if (next == Next::kRead) next = connection.feed(std::string_view(both).substr(cut), 0);
+        ASSERT_EQ(next, Next::kDispatch) << cut;
+        EXPECT_EQ(serve(), Next::kRead);
+    }
+}
+
 TEST_F(ConnectionTest, WithoutKeepAliveItCloses) {
     Connection& connection = open();
     ASSERT_EQ(connection.feed(kGetClose, 0), Next::kDispatch);

@@ -111,6 +111,10 @@ class WebSocket {
     bool wants_bytes() const {
         return phase_ != Phase::kFaulty && phase_ != Phase::kFlush && phase_ != Phase::kClosed;
     }
+    // Nothing is left to be said or heard: the connection ends.
+    bool over() const {
+        return phase_ == Phase::kClosed || (phase_ == Phase::kFlush && out_.empty());
+    }
     int64_t deadline_ms() const;  // kNever where there is none
     const WebSocketEnd& end() const { return end_; }
 

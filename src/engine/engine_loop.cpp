@@ -1,0 +1,214 @@
+// What a connection does next: one flat loop, in which nothing calls what calls it. Reading only
+// fills the connection, the connection says what is to be done (session::Next), and that only
+// changes state: what there is to send, to go on with or to read is looked at afterwards. So a
+// client's bytes never decide how deep the stack is, and one turn does not last as long as they do.
+//
+//   drive ──▶ act ──▶ work_of ──▶ send | advance | receive ──┐
+//              ▲                                             │ Next
+//              └─────────────────────────────────────────────┘
+//
+// Whoever has news of a link drives it: an event, time, the application's answer. Everything runs
+// under the engine's lock.
+#include "engine/engine.hpp"
+
+namespace mono::engine {
+
+using session::Next;
+using session::Phase;
+
+namespace {
+
+// Sends, answers and receives (of 64 KiB) of one connection; then others get their turn.
+constexpr int kStepsInARow = 16;
+constexpr int kVectors = 16;
+
+}  // namespace
+
+// False: the link was closed.
+bool Engine::drive(Link& link, Next next) {
+    for (int step = 0; act(link, next); ++step) {
+        const Work work = work_of(link);
+        if (work == Work::kNone) return rest(link);
+        if (step == kStepsInARow) return later(link);
+        next = perform(link, work);
+    }
+    return false;
+}
+
+Engine::Work Engine::work_of(const Link& link) const {
+    const bool out = !link.connection.out.empty();
+    if (link.socket && link.socket->over()) return Work::kClose;
+    if (out && !link.blocked && !link.held) return Work::kSend;
+    if (link.connection.phase() == Phase::kFlush && !out && !link.boxed) return Work::kAdvance;
+    return link.readable && link.wants_bytes() ? Work::kReceive : Work::kNone;
+}
+
+Next Engine::perform(Link& link, Work work) {
+    switch (work) {
+        case Work::kSend:
+            return send(link) ? Next::kRead : Next::kClose;
+        case Work::kAdvance:
+            return advance(link);
+        case Work::kReceive:
+            return receive(link);
+        case Work::kClose:
+            return Next::kClose;
+        case Work::kNone:
+            break;
+    }
+    return Next::kRead;
+}
+
+// Does what the connection says. Nothing is sent or read here. False: the link was closed.
+bool Engine::act(Link& link, Next next) {
+    switch (next) {
+        case Next::kClose:
+            close_link(link);
+            return false;
+        case Next::kRefused:
+            note_refusal(link);
+            unqueue(link.connection.exchange());  // if nobody took it
+            release_handed_out(link);
+            unhold(link);
+            return true;
+        case Next::kBody:
+            note_event(link.connection.exchange(), EventKind::kBody);
+            note_body();
+            return true;
+        case Next::kDispatch:
+            dispatch(link);
+            return true;
+        case Next::kRead:
+            return true;
+    }
+    return true;
+}
+
+// A request is complete, or its head is and its body streams: it waits for the application.
+void Engine::dispatch(Link& link) {
+    session::Exchange* exchange = link.connection.exchange();
+    recorder_.begin(*exchange, link.fd.get());
+    exchange->link = &link;
+    if (!options_.limits.readiness_path.empty() &&
+        exchange->text(exchange->head.path) == options_.limits.readiness_path)
+        return answer_probe(link);
+    enqueue(exchange);
+    // Pipelined behind an answer that ended between two turns.
+    if (options_.nested && !in_turn_ && ready_count_ == 1) wakeup_.ring();
+}
+
+// There is nothing to do: the poller and the wheel tell when there is.
+bool Engine::rest(Link& link) {
+    // Our half is said; what still comes is thrown away until the peer closes its own.
+    if (link.socket && link.connection.out.empty() &&
+        link.socket->phase() == session::WebSocket::Phase::kLinger)
+        os::shutdown_write(link.fd.get());
+    rearm(link);
+    return link.blocked || link.socket || link.wants_bytes() ? poll_link(link) : true;
+}
+
+// The rest of a turn that was cut short: the poller reports the stream again, to whoever waits for
+// its descriptor, in this process's threads or in an event loop around it.
+bool Engine::later(Link& link) {
+    rearm(link);
+    if (!link.polled) return poll_link(link);
+    if (poller_.remind(link.fd.get(), link.key)) return true;
+    close_link(link);
+    return false;
+}
+
+void Engine::rearm(Link& link) {
+    int64_t deadline = link.deadline_ms();
+    if (deadline != session::Connection::kNever) wheel_.arm(link, deadline);
+}
+
+// For who writes: sends what there is, and goes on with nothing. False: the link was closed.
+bool Engine::push(Link& link) {
+    unhold(link);
+    for (int step = 0; !link.connection.out.empty() && !link.blocked; ++step) {
+        if (step == kStepsInARow) return later(link);
+        if (send(link)) continue;
+        close_link(link);
+        return false;
+    }
+    return rest(link);
+}
+
+// One system call's worth. False: the connection is broken.
+bool Engine::send(Link& link) {
+    session::Connection& connection = link.connection;
+    base::Chain& out = connection.out;
+    const base::Chain::FileRange file = out.front_file();
+    os::IoResult sent;
+    if (file.fd >= 0) {
+        sent = os::send_file(link.fd.get(), file.fd, file.offset, file.length);
+    } else {
+        iovec vectors[kVectors];
+        sent = os::send_vectors(link.fd.get(), vectors, out.gather(vectors, kVectors));
+    }
+    if (sent.status == os::IoStatus::kAgain) {
+        link.blocked = true;
+        if (connection.deadline_ms() == session::Connection::kNever) connection.progressed(now_ms_);
+        return true;
+    }
+    if (sent.status != os::IoStatus::kDone) return false;
+    out.consume(sent.bytes, released_);
+    if (out.empty()) link.output_spill.reset();
+    progressed(link);
+    return true;
+}
+
+void Engine::progressed(Link& link) {
+    session::Connection& connection = link.connection;
+    connection.progressed(now_ms_);
+    if (link.socket) link.socket->progressed(now_ms_);
+    session::Exchange* exchange = connection.exchange();
+    if (exchange != nullptr && exchange->wants_room &&
+        connection.out.bytes() <= session::kOutputLowBytes) {
+        exchange->wants_room = false;
+        note_event(exchange, EventKind::kRoom);
+    }
+    waits_->room.notify_all();
+}
+
+// A whole response has left: the next request, or the end.
+Next Engine::advance(Link& link) {
+    session::Connection& connection = link.connection;
+    if (connection.broken_reply()) return Next::kClose;
+    if (std::exchange(link.delimited, false)) os::reset_on_close(link.fd.get(), false);
+    note_finished(link, true);
+    if (!connection.persists() && !link.eof) {
+        // Closing with unread input would be a reset, which takes the answer with it
+        // (RFC 9112 section 9.6): what is there makes the connection linger.
+        os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
+        if (got.status == os::IoStatus::kDone) [[maybe_unused]]
+            Next kept = connection.feed({scratch_.get(), got.bytes}, now_ms_);
+        if (got.status == os::IoStatus::kEof) link.eof = link.readable = true;
+    }
+    Next next = connection.flushed(now_ms_);
+    if (draining_ && connection.phase() == Phase::kIdle) begin_idle_drain();
+    if (connection.phase() == Phase::kLinger) os::shutdown_write(link.fd.get());
+    return next;
+}
+
+Next Engine::receive(Link& link) {
+    os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
+    if (got.status == os::IoStatus::kAgain) {
+        link.readable = false;
+        return Next::kRead;
+    }
+    if (got.status != os::IoStatus::kDone) {
+        link.readable = false;
+        link.eof = true;
+        if (link.socket) return end_input(link);
+        return got.status == os::IoStatus::kEof ? link.connection.end_of_input() : Next::kClose;
+    }
+    // A short read of a stream has emptied it (epoll(7)); a FIN behind it shows as eof.
+    if (got.bytes < session::kReceiveBytes && link.polled && !link.eof) link.readable = false;
+    if (!link.socket) return link.connection.feed({scratch_.get(), got.bytes}, now_ms_);
+    const size_t taken = feed_socket(link, scratch_.get(), got.bytes);
+    link.socket_input.append({scratch_.get() + taken, got.bytes - taken});
+    return Next::kRead;
+}
+
+}  // namespace mono::engine
