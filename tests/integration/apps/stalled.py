@@ -24,7 +24,9 @@ def deadlock(libc: ctypes.CDLL, seconds: float) -> None:
     """C code that waits on, whatever signal comes."""
     mutex = ctypes.create_string_buffer(64)
     libc.pthread_mutex_lock(mutex)
-    libc.pthread_mutex_timedlock(mutex, (ctypes.c_long * 2)(int(time.time() + seconds), 0))
+    end = time.time() + seconds
+    at = (ctypes.c_long * 2)(int(end), int(end % 1 * 1e9))
+    libc.pthread_mutex_timedlock(mutex, at)
 
 
 def hold_the_gil(seconds: float) -> None:
