@@ -186,6 +186,7 @@ class Stage:
         """Whatever serves now ends, with exit code 0 where this process is the parent."""
         for server in self.servers:
             if server.code() is None:
+                server.check_running()
                 server.signal(signal.SIGTERM)
             assert server.wait(SETTLE_S_MAX) == 0, server.log()[-4000:]
         if self.pidfile.exists():  # of a master that came by USR2
