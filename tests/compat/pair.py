@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import invariants
 from client import Client, request
 from harness import Server, children_of, free_port, is_running, wait_for
 
@@ -240,6 +241,16 @@ class Side:
             self.trace()
             self.records()
             return {"code": "runs on", "log": []}
+
+    def check_invariants(self) -> None:
+        """What holds of any server of ours (invariants.py), once the scenarios are done with it."""
+        if self.server is None or self.name == "gunicorn":
+            return
+        if self.server.code() is None:
+            invariants.check_rest(self.server.pid)
+            self.server.stop()
+        invariants.check_no_orphans(self.server.pid)
+        invariants.check_sums((self.dir / "stderr.log").read_text(errors="replace"))
 
     def close(self) -> None:
         self._stack.close()

@@ -58,6 +58,10 @@ def run_side(group: Group, side: Side) -> dict[str, Any]:
                 answers[name] = look(side)
             except Exception:
                 answers[name] = Failed(traceback.format_exc() + side.log()[-3000:])
+        try:
+            side.check_invariants()
+        except AssertionError:
+            answers[list(answers)[-1]] = Failed(traceback.format_exc())
     except Exception:
         failure = Failed(traceback.format_exc() + side.log()[-3000:])
         answers = {name: answers.get(name, failure) for name in group.looks}

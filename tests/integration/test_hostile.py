@@ -123,8 +123,9 @@ def test_hostile_clients(name: str, serve: StartServer) -> None:
     before = memory_at_rest(server)
     clients = under_attack(server, kinds, SECONDS * (1 - WARM_PART))
     after = memory_at_rest(server)
+    asked_s = SECONDS * (1 - WARM_PART)
     print(
-        f"{name}: {clients.answered} requests of the well-behaved in {SECONDS:.0f} s, slowest pair "
+        f"{name}: {clients.answered} requests of the well-behaved in {asked_s:.0f} s, slowest pair "
         f"{clients.slowest_s:.2f} s; MiB at rest {fresh:.1f} fresh, {before:.1f} after a quarter, "
         f"{after:.1f} at the end; descriptors {len(invariants.descriptors(workers[0]))}"
     )

@@ -62,6 +62,7 @@ def settled(path: Path) -> int:
     return sizes[-1]
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize(("kind", "way"), WAYS)
 def test_on_a_full_disk_the_application_waits(
     serve: StartServer, full_disk: str, kind: str, way: str
