@@ -116,7 +116,7 @@ class Arbiter:
         for name, value in self.cfg.env.items():
             os.environ[name] = value
         if self.cfg.preload_app:
-            self.app.wsgi()
+            util.load_heard(self.log, self.app.wsgi)
 
     def set_logger(self, cfg: Config) -> None:
         """One logger for the master's life, unless the configuration names another class."""
@@ -413,6 +413,9 @@ class Arbiter:
         if worker.black_box >= 0:
             os.close(worker.black_box)
             worker.black_box = -1
+        handover, worker.handover = getattr(worker, "handover", None), None
+        if handover is not None:
+            handover.close()
 
     def _report_backlog(self) -> None:
         for waiting in sock.waiting_connections(self.LISTENERS):
@@ -480,7 +483,14 @@ class Arbiter:
         self._bury(worker)  # before its successor is forked, which would keep what it left
 
     def _do_reopen_logs(self) -> None:
+        """The workers' signal comes after this."""
         self.log.reopen_files()
+        for worker in self.WORKERS.values():
+            if getattr(worker, "handover", None) is None or not hasattr(self.log, "open_files"):
+                continue
+            if not worker.handover.give(self.log.open_files()):
+                words = "%s has not taken the log files of ten rotations: it may write to old ones"
+                self.log.warning(words, worker)
 
     def _do_ready(self) -> None:
         daemon.say_started()
@@ -523,6 +533,8 @@ class Arbiter:
             offspring.live(self, worker, mask)
         worker.pid = pid
         self.WORKERS[pid] = worker
+        if worker.handover is not None:
+            worker.handover.keep_sender()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._do(self.supervisor.forked(slot, pid))
 
@@ -535,6 +547,8 @@ class Arbiter:
         for sibling in self.WORKERS.values():
             if sibling.black_box >= 0:
                 os.close(sibling.black_box)
+            if sibling.handover is not None:
+                sibling.handover.close()
         self.WORKERS.clear()
         self._todo.clear()
         self.rollout.close_others()

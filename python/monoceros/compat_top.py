@@ -94,6 +94,7 @@ class Adopted:
     booted = False
     held = ""
     black_box = -1
+    handover: Any = None
     tmp: Any = None
     _master_fd = -1
 

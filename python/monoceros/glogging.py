@@ -13,7 +13,7 @@ import sys
 import time
 from _thread import RLock
 
-from monoceros import util
+from monoceros import _core, util
 from monoceros.logsink import std_sink
 
 TYPE_CHECKING = False
@@ -173,6 +173,7 @@ class Logger:
     def __init__(self, cfg: Any) -> None:
         self.lock = RLock()
         self.logfile: Any = None
+        self.handover: Any = None  # of logfiles; in a worker that may not open what the master may
         self.error_handlers: list[Any] = []
         self.access_handlers: list[Any] = []
         self.cfg = cfg
@@ -234,6 +235,10 @@ class Logger:
             self.access_log = logging.getLogger("gunicorn.access")
             self.error_log.propagate = False
             self.access_log.propagate = False
+            from monoceros import logkeeper
+
+            logkeeper.keep(self.error_log)
+            logkeeper.keep(self.access_log)
 
     def _configure(self, cfg: Any) -> None:
         import logging
@@ -255,20 +260,29 @@ class Logger:
         )
         self._remove_syslog(self.error_log, self.access_log)
         if cfg.syslog:
-            self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error")
-            if not cfg.disable_redirect_access_to_syslog:
-                self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access")
+            self._set_syslog_handlers(cfg)
         if _apply_logconfig(cfg):
             from monoceros import loghandlers
 
             plain = [*self.error_log.handlers, *self.access_log.handlers]
             loghandlers.adopt([*plain, *logging.getLogger().handlers])
+            self._give_files_away()
+        in_core = self.access_in_core and _core.Engine.can_format(cfg.access_log_format)
+        if self._access_log_enabled and not in_core:
+            # Now: once, before the fork, and by who may read it.
+            import datetime  # noqa: F401
 
-    def _capture(self, path: str) -> None:
+            from monoceros import access  # noqa: F401
+
+    def _capture(self, path: str, handed: int = -1) -> None:
         """Lets standard output and error go to a file; this process and its workers."""
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        opened = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+        from monoceros import logfiles
+
+        fd = os.dup(handed) if handed >= 0 else None
+        opened: Any = open(fd or path, "a+", encoding="utf-8", opener=logfiles.opener)  # noqa: SIM115
+        os.set_blocking(opened.fileno(), True)  # for print()
         os.dup2(opened.fileno(), 1)
         os.dup2(opened.fileno(), 2)
         if self.logfile is not None:
@@ -287,41 +301,58 @@ class Logger:
         old = self._get_gunicorn_handler(log)
         if old is not None:
             log.removeHandler(old)
-            old.close()
+            old.end()
         if output is None:
             return
         handler: loghandlers.StreamHandler | loghandlers.FileHandler
         if output == "-":
             handler = loghandlers.StreamHandler(stream)
         else:
-            util.check_is_writable(output)
-            handler = loghandlers.FileHandler(output)
-            loghandlers.chown(output, self.cfg.user, self.cfg.group)
+            try:
+                handler = loghandlers.FileHandler(output)
+            except OSError as error:
+                raise RuntimeError(f"The log file {output!r} cannot be written: {error}") from error
         handler.setFormatter(fmt)
         handler.find_sink()  # now: the master may open what a worker may not
         setattr(handler, "_gunicorn", True)  # noqa: B010
         log.addHandler(handler)
+        self._give_files_away()
+
+    def _give_files_away(self) -> None:
+        """Whatever is open belongs to whom the workers run as."""
+        from monoceros import logfiles
+
+        if self.handover is None:
+            for handler in _file_handlers():
+                if handler.stream:
+                    logfiles.give_away(handler.stream.fileno(), self.cfg.user, self.cfg.group)
 
     def _remove_syslog(self, *logs: logging.Logger) -> None:
         for log in logs:
-            for handler in [h for h in log.handlers if getattr(h, "_gunicorn", "") == "syslog"]:
+            ours: list[Any] = [h for h in log.handlers if getattr(h, "_gunicorn", "") == "syslog"]
+            for handler in ours:
                 log.removeHandler(handler)
-                handler.close()
+                handler.end()
 
-    def _set_syslog_handler(self, log: logging.Logger, cfg: Any, fmt: str, name: str) -> None:
+    def _set_syslog_handlers(self, cfg: Any) -> None:
         import logging
 
-        from monoceros.logsyslog import SyslogHandler
+        from monoceros.logsyslog import SyslogHandler, remote_for
 
         facility = SYSLOG_FACILITIES.get(str(cfg.syslog_facility).lower())
         if facility is None:
             raise RuntimeError(f"There is no syslog facility called {cfg.syslog_facility!r}.")
         kind, address = parse_syslog_address(cfg.syslog_addr)
         prefix = cfg.syslog_prefix or cfg.proc_name.replace(":", ".")
-        handler = SyslogHandler(address=address, facility=facility, socktype=kind)
-        handler.setFormatter(logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
-        setattr(handler, "_gunicorn", "syslog")  # noqa: B010
-        log.addHandler(handler)
+        remote = remote_for(address, kind)
+        logs = {"error": self.error_log}
+        if not cfg.disable_redirect_access_to_syslog:
+            logs["access"] = self.access_log
+        for name, log in logs.items():
+            handler = SyslogHandler(remote, facility)
+            handler.setFormatter(logging.Formatter(f"gunicorn.{prefix}.{name}: {self.syslog_fmt}"))
+            setattr(handler, "_gunicorn", "syslog")  # noqa: B010
+            log.addHandler(handler)
 
     # ---- the error log
 
@@ -366,13 +397,7 @@ class Logger:
             pass  # a broken or closed terminal must not stop the server
 
     def _stderr_sink(self) -> Any:
-        sink = std_sink(sys.stderr)
-        if sink is not None and sink.report is None:
-            sink.report = self._report_lost
-        return sink
-
-    def _report_lost(self, count: int) -> None:
-        self.warning("%d log lines were lost: no room for them", count)
+        return std_sink(sys.stderr)
 
     def critical(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self._say(50, "critical", msg, args, kwargs)
@@ -463,15 +488,61 @@ class Logger:
         """Closes and opens again every log file, for rotation by renaming (SIGUSR1)."""
         if self._light:
             return
-        if self.cfg.capture_output and self.cfg.errorlog != "-":
-            self._capture(self.cfg.errorlog)
-        from monoceros import loghandlers
+        from monoceros import logfiles, loghandlers
 
+        handed = self.handover.take() if self.handover is not None else {}
+        if self.cfg.capture_output and self.cfg.errorlog != "-":
+            try:
+                self._capture(self.cfg.errorlog, handed.get(os.path.abspath(self.cfg.errorlog), -1))
+            except OSError as error:
+                self.error("%s cannot be opened again: %s", self.cfg.errorlog, error)
         for handler in _file_handlers():
             try:
-                loghandlers.reopen(handler)
+                loghandlers.reopen(handler, handed.get(handler.baseFilename, -1))
             except OSError as error:
                 self.error("%s cannot be opened again: %s", handler.baseFilename, error)
+        logfiles.close_all(handed)
+        self._give_files_away()
+
+    def open_files(self) -> dict[str, int]:
+        """Path and descriptor of every log file that is open."""
+        if self._light:
+            return {}
+        return {item.baseFilename: item.stream.fileno() for item in _file_handlers() if item.stream}
+
+    def access_fd(self) -> int:
+        """The descriptor of the access log's file; -1: it goes to no file."""
+        if "access_log" not in self.__dict__:
+            return -1
+        stream: Any = getattr(self._get_gunicorn_handler(self.access_log), "stream", None)
+        if self.cfg.accesslog in (None, "-") or stream is None:
+            return -1
+        return int(stream.fileno())
+
+    # ---- what an application makes of logging
+
+    def heard(self) -> set[str]:
+        """Which of our loggers are heard by somebody."""
+        if self._light:
+            return {"gunicorn.error"}
+        from monoceros import logkeeper
+
+        return {log.name for log in (self.error_log, self.access_log) if logkeeper.heard(log)}
+
+    def tell_unheard(self, before: set[str]) -> None:
+        """Call it when the application was loaded. One line for all that has ended by that."""
+        if self._light:
+            return
+        off = {log.name for log in (self.error_log, self.access_log) if log.disabled}  # said then
+        gone = sorted(before - self.heard() - off)
+        if gone:
+            from monoceros import logloss
+
+            logloss.announce(
+                30,
+                "While the application was loaded, it has disabled, raised the level of, or taken "
+                f"the handlers of {' and '.join(gone)}: nothing more is written through that.",
+            )
 
     def close_on_exec(self) -> None:
         if self._light:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 
+from monoceros import logfiles
 from monoceros.logsink import Sink, std_sink
 
 TYPE_CHECKING = False
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def _lost(count: int) -> None:
-    logging.getLogger("gunicorn.error").warning("%d log lines were lost: no room for them", count)
-
-
 class _OverSink(logging.StreamHandler):  # type: ignore[type-arg]
     """What both kinds share. The class may be given to a handler that exists (see adopt)."""
 
     def find_sink(self) -> Sink | None:
         raise NotImplementedError
+
+    def is_down(self) -> bool:
+        sink = self.find_sink()
+        return sink is not None and sink.is_down
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -48,10 +49,9 @@ class StreamHandler(_OverSink):
     """Over standard output or error; over any other stream as logging has it."""
 
     def find_sink(self) -> Sink | None:
-        sink = std_sink(self.stream)
-        if sink is not None and sink.report is None:
-            sink.report = _lost
-        return sink
+        return std_sink(self.stream)
+
+    end = logging.Handler.close
 
 
 class FileHandler(logging.FileHandler, _OverSink):
@@ -61,32 +61,51 @@ class FileHandler(logging.FileHandler, _OverSink):
     _attached: Any = None
     emit = _OverSink.emit
 
+    def _open(self) -> Any:
+        return open(
+            self.baseFilename,
+            self.mode,
+            encoding=self.encoding,
+            errors=self.errors,
+            opener=logfiles.opener,
+        )
+
     def find_sink(self) -> Sink | None:
         if self.stream is None:
             self.stream = self._open()
         if self._attached is not self.stream:
             if self._sink is None:
-                self._sink = Sink(self.stream.fileno(), own=True)
-                self._sink.report = _lost
+                self._sink = Sink(self.stream.fileno(), own=True, name=self.baseFilename)
             else:
                 self._sink.attach(self.stream.fileno(), own=True)
             self._attached = self.stream
         return self._sink
 
     def close(self) -> None:
+        """An application that configures logging closes every handler: not ours, which end()s."""
+        if not hasattr(self, "_gunicorn"):
+            self.end()
+
+    def end(self) -> None:
         sink, self._sink, self._attached = self._sink, None, None
         if sink is not None:
             sink.close()
         super().close()
 
 
-def reopen(handler: logging.FileHandler) -> None:
-    """The file by that name anew. OSError: it cannot be opened, and the old one stays."""
+def reopen(handler: logging.FileHandler, handed: int = -1) -> None:
+    """The file by that name anew, or what the master has opened by that name. OSError: it cannot
+    be opened, and the old one stays."""
     handler.acquire()
     try:
         if not handler.stream:
             return  # was never opened, or is closed
-        fresh = handler._open()
+        if handed >= 0:
+            fresh: Any = os.fdopen(
+                os.dup(handed), handler.mode, encoding=handler.encoding, errors=handler.errors
+            )
+        else:
+            fresh = handler._open()
         old, handler.stream = handler.stream, fresh
         if isinstance(handler, FileHandler):
             handler.find_sink()
@@ -104,10 +123,3 @@ def adopt(handlers: list[logging.Handler]) -> None:
             handler.__class__ = FileHandler
         if isinstance(handler, (StreamHandler, FileHandler)):
             handler.find_sink()
-
-
-def chown(path: str, user: int, group: int) -> None:
-    try:
-        os.chown(path, user, group)
-    except OSError:
-        pass  # not the superuser: the file is ours already

@@ -27,7 +27,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections import deque
-    from collections.abc import Callable
     from typing import Any
 else:
     import _signal as signal  # signal itself imports enum and more
@@ -43,10 +42,13 @@ SEND_FLAGS = 0x4040  # MSG_NOSIGNAL | MSG_DONTWAIT, without importing _socket
 class Sink:
     """Owns one descriptor number for its whole life; attach() changes what is behind it."""
 
-    def __init__(self, fd: int, own: bool = False, follow: bool = False) -> None:
+    def __init__(self, fd: int, own: bool = False, follow: bool = False, name: str = "") -> None:
         """`own`: nobody else writes through this description. `follow`: another file may appear
-        under this number (dup2): look before each line. OSError if `fd` is not open."""
-        self.report: Callable[[int], None] | None = None
+        under this number (dup2): look before each line. `name`: for who is told of lost lines.
+        OSError if `fd` is not open."""
+        self.name = name or {1: "standard output", 2: "standard error"}.get(fd, f"descriptor {fd}")
+        self._why: str | None = None  # it takes no lines at present
+        self._complaint: str | None = None  # that, not yet told
         self._lock = RLock()
         self._queue: deque[bytes] = deque()
         self._queued = 0  # bytes in _queue
@@ -140,9 +142,9 @@ class Sink:
                 data = data[count:]
         except BlockingIOError:
             return data
-        except OSError:
+        except OSError as error:
             self._torn = self._torn or len(data) != whole
-            self._dropped += 1
+            self._drop(error.strerror or str(error))
             return None
         return b""
 
@@ -164,7 +166,7 @@ class Sink:
 
     def _enqueue(self, data: bytes) -> None:
         if self._queue and self._queued + len(data) > QUEUE_BYTES_MAX:
-            self._dropped += 1
+            self._drop("nobody reads it")
             return
         if not self._queue:
             import atexit
@@ -178,9 +180,22 @@ class Sink:
 
     # ---- drops
 
+    @property
+    def is_down(self) -> bool:
+        """Whether lines are lost at present."""
+        return self._why is not None
+
+    def _drop(self, why: str) -> None:
+        self._dropped += 1
+        if self._why is None:
+            self._why = self._complaint = why
+
     def _take_lost(self, rest: bytes | None) -> int:
         """Lines to report now: there are some, and the last one has found its way."""
-        if rest is None or self._queue or self._dropped == self._reported:
+        if rest is None or self._queue:
+            return 0
+        self._why = None
+        if self._dropped == self._reported:
             return 0
         lost, self._reported = self._dropped - self._reported, self._dropped
         return lost
@@ -188,9 +203,18 @@ class Sink:
     def _tell(self, lost: int) -> None:
         # Without the lock: the report is a line of a log, whose own lock others hold while they
         # wait for ours.
-        if lost and self.report is not None:
+        complaint, self._complaint = self._complaint, None
+        if not complaint and not lost:
+            return
+        from monoceros import logloss
+
+        if complaint:
+            words = "Its lines are lost, and counted, until it can."
+            logloss.announce(40, f"The log {self.name} cannot be written: {complaint}. {words}")
+        if lost:
             before = self._dropped
-            self.report(lost)
+            words = f"{lost} log lines were lost: no room for them"
+            logloss.announce(30, f"{words} in {self.name}, which takes lines again.")
             if self._dropped != before:
                 self._reported -= lost  # the report was lost as well
 

@@ -29,6 +29,10 @@ def new_worker(arbiter: Arbiter, slot: int, age: int) -> Worker:
     )
     worker.attach(arbiter.scoreboard, slot, arbiter.PIPE[1], arbiter.relay.ends())
     worker.black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
+    if cfg.uid != os.geteuid():
+        from monoceros.logfiles import Handover
+
+        worker.handover = Handover()
     return worker
 
 
@@ -42,8 +46,17 @@ def live(arbiter: Arbiter, worker: Worker, mask: Any) -> NoReturn:
         worker.alive = False
         sys.exit(0)
 
+    def reopen(sig: int, frame: FrameType | None) -> None:
+        """The files that the master had open at the fork have been renamed."""
+        arbiter.log.reopen_files()
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, leave)
+    signal.signal(signal.SIGUSR1, reopen)
+    handover = getattr(worker, "handover", None)
+    if handover is not None:
+        handover.keep_receiver()
+        arbiter.log.handover = handover
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _core.set_parent_death_signal(signal.SIGKILL)

@@ -397,7 +397,9 @@ def set_non_blocking(fd: int) -> None:
 def check_is_writable(path: str) -> None:
     """RuntimeError if the file cannot be appended to; it is created if it is absent."""
     try:
-        with open(path, "a", encoding="utf-8"):
+        from monoceros.logfiles import opener
+
+        with open(path, "a", encoding="utf-8", opener=opener):
             pass
     except OSError as error:
         raise RuntimeError(f"The log file {path!r} cannot be written: {error}") from error
@@ -517,3 +519,14 @@ def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) ->
         f"Content-Length: {len(page)}\r\n\r\n"
     )
     write_nonblock(sock, head.encode("latin-1", "replace") + page)
+
+
+def load_heard(log: Any, load: Any, *args: Any) -> Any:
+    """Loads an application, which may end what is written to the log: that is said."""
+    if not hasattr(log, "tell_unheard"):
+        return load(*args)  # a logger class of somebody's own
+    before = log.heard()
+    try:
+        return load(*args)
+    finally:
+        log.tell_unheard(before)

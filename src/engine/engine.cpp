@@ -297,16 +297,31 @@ uint32_t Engine::connections() {
 void Engine::flush_access_log() {
     if (options_.access_log == nullptr || foreign_) return;
     options_.access_log->flush();
-    if (now_ms_ - drops_said_ms_ >= kDropsSayMs) say_drops();
+    watch_access_log();
 }
 
-void Engine::say_drops() {
+// A log that is lost is said once, and its return, with what that has cost.
+void Engine::watch_access_log() {
+    const log::AccessLog& log = *options_.access_log;
+    const int error = log.trouble();
+    if (!access_log_lost_) {
+        if (error == 0 && log.dropped() == lines_dropped_) return;
+        access_log_lost_ = true;
+        drops_said_ms_ = now_ms_;
+        say(Severity::kError,
+            std::string("The access log cannot be written: ") +
+                (error != 0 ? std::strerror(error) : "nobody reads it") +
+                ". What it has no room for is dropped, and counted, until it can");
+    } else if (error == 0 && !log.waiting() && now_ms_ - drops_said_ms_ >= kDropsSayMs) {
+        access_log_lost_ = false;
+        say_drops("The access log is written again; ");
+    }
+}
+
+void Engine::say_drops(std::string before) {
     const uint64_t dropped = options_.access_log->dropped();
-    if (dropped == lines_dropped_) return;
-    drops_said_ms_ = now_ms_;
-    say(Severity::kError, std::to_string(dropped - lines_dropped_) +
-                              " access log lines were dropped: the log's disk or pipe does not "
-                              "take them");
+    say(Severity::kWarning, std::move(before) + std::to_string(dropped - lines_dropped_) +
+                                " access log lines were dropped");
     lines_dropped_ = dropped;
 }
 
@@ -314,15 +329,15 @@ void Engine::close_access_log() {
     Lock lock(mutex_);
     if (options_.access_log == nullptr || foreign_) return;
     options_.access_log->close();
-    say_drops();
+    if (options_.access_log->dropped() != lines_dropped_) say_drops("");
 }
 
-void Engine::reopen_access_log() {
+void Engine::reopen_access_log(int fd) {
     Lock lock(mutex_);
     if (options_.access_log == nullptr || foreign_) return;
     options_.access_log->flush();
     int error = 0;
-    if (options_.access_log->reopen(error)) return;
+    if (options_.access_log->reopen(error, fd)) return;
     say(Severity::kError,
         std::string("Cannot reopen the access log, going on with the old file: ") +
             std::strerror(error));

@@ -281,7 +281,7 @@ class Engine final : private os::ForkParty {
     const session::Limits& limits() const { return options_.limits; }
     const session::WebSocketLimits& websocket_limits() const { return options_.websocket; }
     bool sendfile_enabled() const { return options_.sendfile; }
-    void reopen_access_log();
+    void reopen_access_log(int fd);
     // The last thing of a worker: waits a moment for room, and tells how many lines found none.
     void close_access_log();
 
@@ -309,7 +309,8 @@ class Engine final : private os::ForkParty {
     void note_attention();
     void say(Severity severity, std::string text);
     void flush_access_log();
-    void say_drops();
+    void watch_access_log();
+    void say_drops(std::string before);
 
     // engine_loop.cpp: what a connection does next. bool: false when the link has been closed
     bool drive(Link& link, session::Next next);
@@ -549,7 +550,8 @@ class Engine final : private os::ForkParty {
     os::Fd warmup_;  // the client's end of the warm-up, while it lasts
     uint16_t warmup_status_ = 0;
     uint64_t lines_dropped_ = 0;  // of the access log, as reported so far
-    int64_t drops_said_ms_ = INT64_MIN / 2;
+    int64_t drops_said_ms_ = 0;
+    bool access_log_lost_ = false;  // and that was said
     Seldom other_protocol_;
 
     time_t date_second_ = 0;

@@ -23,7 +23,8 @@ base::Result<std::unique_ptr<AccessLog>> AccessLog::open(AccessLogOptions option
     bool may_wait = false;
     int error = 0;
     if (inherited < 0) {
-        fd = os::open_append(options.path, error);
+        fd = options.fd < 0 ? os::open_append(options.path, error) : os::duplicate(options.fd);
+        if (options.fd >= 0) error = errno;
     } else {
         const bool stream = os::sink_kind(inherited) == os::SinkKind::kStream;
         if (stream) fd = os::reopen_nonblocking(inherited);
@@ -88,6 +89,7 @@ void AccessLog::write_buffer() {
 
 void AccessLog::take(os::SinkResult result) {
     written_ += result.bytes;
+    if (result.status != os::SinkStatus::kAgain) trouble_ = result.error;
     if (result.status != os::SinkStatus::kBroken) return;
     const uint64_t lost = count_lines(std::string_view(buffer_).substr(written_));
     dropped_.fetch_add(lost, std::memory_order_relaxed);
@@ -112,12 +114,15 @@ size_t AccessLog::backlog_bytes() const {
     return buffer_.size() - written_ + (writer_ ? writer_->backlog_bytes() : 0);
 }
 
-bool AccessLog::reopen(int& error) {
+bool AccessLog::reopen(int& error, int fd) {
     error = 0;
     if (inherited_fd(options_.path) >= 0) return true;
     flush();
-    const os::Fd fresh = os::open_append(options_.path, error);
-    if (!fresh) return false;
+    const os::Fd fresh = fd < 0 ? os::open_append(options_.path, error) : os::duplicate(fd);
+    if (!fresh) {
+        if (fd >= 0) error = errno;
+        return false;
+    }
     if (!os::replace(sink_->fd.get(), fresh)) {
         error = errno;
         return false;
@@ -152,6 +157,8 @@ void AccessLog::close() {
     buffer_.clear();
     written_ = 0;
 }
+
+int AccessLog::trouble() const { return writer_ ? writer_->trouble() : trouble_; }
 
 uint64_t AccessLog::dropped() const {
     return dropped_.load(std::memory_order_relaxed) + (writer_ ? writer_->dropped() : 0);

@@ -26,6 +26,7 @@ namespace mono::log {
 
 struct AccessLogOptions {
     std::string path;                        // "-", /dev/stdout: fd 1; /dev/stderr: fd 2
+    int fd = -1;                             // who opened the path for us; its owner closes it
     size_t flush_bytes = size_t{32} * 1024;  // append() flushes by itself from here on
     size_t backlog_bytes_max = size_t{1024} * 1024;
 };
@@ -51,8 +52,9 @@ class AccessLog {
     // Lines are waiting for room: call flush() again in a while even if no request comes.
     bool waiting() const { return backlog_bytes() != 0; }
 
-    // For USR1: the file by that name anew. False: the old one stays in use, errno in `error`.
-    [[nodiscard]] bool reopen(int& error);
+    // For USR1: what is behind `fd`, -1: the file by that name, anew. False: the old one stays in
+    // use, errno in `error`.
+    [[nodiscard]] bool reopen(int& error, int fd = -1);
 
     // Flushes until all is written or the time is over.
     bool drain(int timeout_ms);
@@ -62,6 +64,9 @@ class AccessLog {
 
     // Lines lost since the start.
     uint64_t dropped() const;
+    // errno of why the sink takes no lines: a full disk, a reader that has gone; 0: it takes them,
+    // or its reader is merely slow.
+    int trouble() const;
     bool threaded() const { return writer_ != nullptr; }
 
   private:
@@ -81,6 +86,7 @@ class AccessLog {
     size_t written_ = 0;        // of buffer_, from its beginning
     size_t next_flush_at_ = 0;  // size of buffer_ at which append() flushes
     std::atomic<uint64_t> dropped_ = 0;
+    int trouble_ = 0;
 };
 
 }  // namespace mono::log

@@ -147,6 +147,40 @@ TEST_F(AccessLogTest, ReopensAfterRotation) {
     EXPECT_EQ(read_file(path_), "line 1\n");
 }
 
+TEST_F(AccessLogTest, WhatSomebodyElseHasOpenedIsWrittenTo) {
+    const std::string other = directory_ + "/other.log";
+    AccessLogOptions options;
+    options.path = "/absent/access.log";  // which we may not open
+    int error = 0;
+    const os::Fd first = os::open_append(path_, error);
+    const os::Fd second = os::open_append(other, error);
+    options.fd = first.get();
+    auto log = AccessLog::open(options, format_of("line %(B)s"));
+    ASSERT_TRUE(log.ok());
+    log.value()->append(numbered(0));
+    EXPECT_TRUE(log.value()->reopen(error, second.get()));
+    log.value()->append(numbered(1));
+    log.value()->flush();
+    EXPECT_EQ(read_file(path_), "line 0\n");
+    EXPECT_EQ(read_file(other), "line 1\n");
+    EXPECT_FALSE(log.value()->reopen(error, -1));
+    EXPECT_EQ(error, ENOENT);
+    ASSERT_EQ(unlink(other.c_str()), 0);
+}
+
+TEST_F(AccessLogTest, TellsWhyNothingIsTaken) {
+    const auto log = open_log("/dev/full", "line");
+    EXPECT_EQ(log->trouble(), 0);
+    log->append(numbered(0));
+    log->flush();
+    EXPECT_EQ(log->trouble(), ENOSPC);
+    int error = 0;
+    const os::Fd file = os::open_append(path_, error);
+    ASSERT_TRUE(log->reopen(error, file.get()));
+    EXPECT_EQ(log->trouble(), 0);
+    EXPECT_EQ(read_file(path_), "line\n");
+}
+
 TEST_F(AccessLogTest, AFailedReopenKeepsTheOldFile) {
     const auto log = open_log(path_, "line %(B)s");
     ASSERT_EQ(unlink(path_.c_str()), 0);

@@ -51,6 +51,8 @@ uint64_t LogWriter::dropped() const { return state_->dropped; }
 
 uint64_t LogWriter::lines_waiting() const { return state_->lines_waiting; }
 
+int LogWriter::trouble() const { return state_->trouble; }
+
 bool LogWriter::wait_idle(int timeout_ms) {
     std::unique_lock lock(state_->mutex);
     return state_->idle.wait_for(lock, std::chrono::milliseconds(timeout_ms),
@@ -89,6 +91,7 @@ void LogWriter::write_batch(State& state, std::string_view batch) {
         state.lines_waiting -= count_lines(batch.substr(0, result.bytes));
         batch.remove_prefix(result.bytes);
         state.backlog_bytes -= result.bytes;
+        if (result.status != os::SinkStatus::kAgain) state.trouble = result.error;
         switch (result.status) {
             case os::SinkStatus::kDone:
                 break;

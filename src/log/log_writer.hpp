@@ -40,6 +40,7 @@ class LogWriter {
     size_t backlog_bytes() const;
     uint64_t dropped() const;  // lines lost because the sink was broken
     uint64_t lines_waiting() const;
+    int trouble() const;  // as AccessLog::trouble()
     // True when everything pushed has been written (or dropped) within the time.
     bool wait_idle(int timeout_ms);
     // Ends the thread; what it cannot write within the time is lost.
@@ -56,6 +57,7 @@ class LogWriter {
         std::atomic<size_t> backlog_bytes = 0;
         std::atomic<uint64_t> lines_waiting = 0;
         std::atomic<uint64_t> dropped = 0;
+        std::atomic<int> trouble = 0;
         std::shared_ptr<LogSink> sink;
     };
 

@@ -69,7 +69,7 @@ SinkResult write_sink(int fd, SinkKind kind, std::string_view bytes) {
                                                           : ::write(fd, bytes.data(), bytes.size());
         if (written > 0) return {SinkStatus::kDone, static_cast<size_t>(written)};
         if (written == 0) return {SinkStatus::kAgain, 0};
-        if (errno != EINTR) return {status_of(errno), 0};
+        if (errno != EINTR) return {status_of(errno), 0, errno};
     }
 }
 

@@ -29,6 +29,7 @@ enum class SinkStatus : uint8_t {
 struct SinkResult {
     SinkStatus status = SinkStatus::kDone;
     size_t bytes = 0;
+    int error = 0;  // errno, where it is not kDone
 };
 
 // Opens `path` for appending, made with mode 0666 less umask, close-on-exec, non-blocking. A FIFO

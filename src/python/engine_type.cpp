@@ -21,11 +21,12 @@ bool raise_sentence(const std::string& sentence) {
     return false;
 }
 
-bool open_access_log(EngineParts& parts, const config::Settings& settings) {
+bool open_access_log(EngineParts& parts, const config::Settings& settings, int fd) {
     auto format = log::AccessFormat::compile(settings.access_log_format);
     if (!format) return raise_sentence(format.sentence());
     log::AccessLogOptions options;
     options.path = settings.accesslog;
+    options.fd = fd;
     auto opened = log::AccessLog::open(std::move(options), std::move(format.value()));
     if (!opened) return raise_sentence(opened.sentence());
     parts.access_log = std::move(opened.value());
@@ -63,6 +64,7 @@ struct Arguments {
     unsigned slots = 1;
     int shared = 0;
     int access_log = 0;
+    int access_fd = -1;
     int nested = 0;
     int stream_bodies = 0;
     PyObject* place = Py_None;
@@ -70,16 +72,16 @@ struct Arguments {
 };
 
 bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
-    static const char* kNames[] = {"settings",      "listeners", "handle_error", "before",
-                                   "after",         "wait",      "script_name",  "server",
-                                   "slots",         "shared",    "access_log",   "nested",
-                                   "stream_bodies", "place",     "runner_fd",    nullptr};
+    static const char* kNames[] = {
+        "settings",      "listeners", "handle_error", "before",    "after",      "wait",
+        "script_name",   "server",    "slots",        "shared",    "access_log", "nested",
+        "stream_bodies", "place",     "runner_fd",    "access_fd", nullptr};
     return PyArg_ParseTupleAndKeywords(
-               args, kwargs, "OOO|$OOOssIppppOi", const_cast<char**>(kNames), &parsed.settings,
+               args, kwargs, "OOO|$OOOssIppppOii", const_cast<char**>(kNames), &parsed.settings,
                &parsed.listeners, &parsed.handle_error, &parsed.before, &parsed.after, &parsed.wait,
                &parsed.script_name, &parsed.server, &parsed.slots, &parsed.shared,
                &parsed.access_log, &parsed.nested, &parsed.stream_bodies, &parsed.place,
-               &parsed.runner_fd) != 0;
+               &parsed.runner_fd, &parsed.access_fd) != 0;
 }
 
 // place: (Scoreboard, slot, relay's sender, relay's receiver, master's wake-up descriptor, signal
@@ -103,7 +105,8 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     if (settings == nullptr) return false;
     auto limits = session::limits_from(*settings);
     if (!limits) return raise_sentence(limits.sentence());
-    if (arguments.access_log != 0 && !open_access_log(parts, *settings)) return false;
+    if (arguments.access_log != 0 && !open_access_log(parts, *settings, arguments.access_fd))
+        return false;
     engine::Options options;
     options.limits = std::move(limits.value());
     options.limits.script_name = arguments.script_name;
@@ -268,9 +271,11 @@ PyObject* counters(PyObject* self, PyObject*) {
                          counts.aborted);
 }
 
-PyObject* reopen_access_log(PyObject* self, PyObject*) {
+PyObject* reopen_access_log(PyObject* self, PyObject* args) {
+    int fd = -1;
+    if (!PyArg_ParseTuple(args, "|i:reopen_access_log", &fd)) return nullptr;
     WithoutGil without;
-    parts_of(self)->engine->reopen_access_log();
+    parts_of(self)->engine->reopen_access_log(fd);
     Py_RETURN_NONE;
 }
 
@@ -347,7 +352,8 @@ PyMethodDef methods[] = {
      "requests, but for this one. The others are the runner's to interrupt."},
     {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},
     {"counters", counters, METH_NOARGS, "(accepted, answered, refused, aborted)"},
-    {"reopen_access_log", reopen_access_log, METH_NOARGS, "Opens the access log by its name."},
+    {"reopen_access_log", reopen_access_log, METH_VARARGS,
+     "reopen_access_log(fd=-1): goes on with what is behind fd, -1: opens it by its name."},
     {"close_access_log", close_access_log, METH_NOARGS, "Writes what it can; counts the rest."},
     {nullptr, nullptr, 0, nullptr},
 };

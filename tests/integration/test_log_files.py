@@ -3,6 +3,7 @@ logger class that is read again."""
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -167,15 +168,176 @@ def test_rotation_by_renaming_loses_no_line(launch: StartServer, tmp_path: Path,
     assert "Shutting down" not in server.log()
 
 
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+AS_NOBODY = {
+    "sync": ("log_taker:app", []),
+    "gthread": ("log_taker:app", ["--threads", "2"]),
+    "gevent": ("log_taker:app", ["-k", "gevent"]),
+    "asgi": ("log_taker:aapp", ["-k", "asgi"]),
+}
+PYTHON_LINES = "%(r)s %({wsgi.url_scheme}e)s"
+DICT = """
+handler = {{"class": "logging.FileHandler", "filename": "{folder}/{name}.log"}}
+logconfig_dict = {{
+    "handlers": {{"console": handler, "error_console": handler}},
+    "loggers": {{
+        "gunicorn.error": {{"level": "INFO", "handlers": ["error_console"], "propagate": False}},
+        "gunicorn.access": {{"level": "INFO", "handlers": ["console"], "propagate": False}},
+    }},
+}}
+"""
+
+
+def provoke(server: Server) -> None:
+    """A line in the access log, and a traceback in the error log."""
+    with pytest.raises(OSError, match="500"):
+        get(server, "/raise")
+
+
+def wait_for_line(path: Path, text: str) -> None:
+    wait_for(lambda: path.exists() and text in path.read_text(), f"{text} in {path}")
+
+
+@pytest.fixture
+def closed_folder(tmp_path: Path) -> Path:
+    """Where the worker's user may not even look."""
+    folder = tmp_path / "logs"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("pattern", ["%(r)s", PYTHON_LINES], ids=["core", "python"])
+@pytest.mark.parametrize("name", AS_NOBODY)
+def test_rotation_by_workers_that_may_not_open_the_files(
+    launch: StartServer, closed_folder: Path, name: str, pattern: str
+) -> None:
+    app, options = AS_NOBODY[name]
+    access, errors = closed_folder / "access.log", closed_folder / "error.log"
+    server = ready(
+        launch(
+            app, *options, "--user", "nobody", "--preload", "--error-logfile", str(errors),
+            "--access-logfile", str(access), "--access-logformat", pattern, "--capture-output",
+            # By root, who may: the interpreter may be in a folder of root's own.
+            env={"TAKES": "import http", "LATER": "import os; os.write(1, b'captured\\n')"},
+        )
+    )  # fmt: skip
+    (pid,) = server.worker_pids()
+    for rotation in range(3):
+        for path in (access, errors):
+            path.rename(f"{path}.{rotation}")
+        server.signal(signal.SIGUSR1)
+        wait_for(lambda: access.exists() and errors.exists(), "the new files")
+        wait_for(lambda: provoke(server) or "/raise" in access.read_text(), "access lines")
+        wait_for(lambda: provoke(server) or "on purpose" in errors.read_text(), "tracebacks")
+        get(server, "/later")
+        wait_for_line(errors, "captured")
+        assert "cannot be opened" not in errors.read_text()
+    assert server.worker_pids() == [pid]
+    assert server.stop() == 0
+    for path in (access, errors):
+        assert path.stat().st_uid == 65534  # whose the files are, as at the start
+
+
+@ROOT_ONLY
+def test_rotation_of_files_that_the_logging_configuration_names(
+    launch: StartServer, closed_folder: Path, tmp_path: Path
+) -> None:
+    """And a HUP with another path: nothing but the master may open it either."""
+    config = tmp_path / "conf.py"
+    config.write_text(DICT.format(folder=closed_folder, name="a"))
+    server = ready(launch("log_taker:app", "--user", "nobody", "-c", str(config)))
+    path = closed_folder / "a.log"
+    path.rename(f"{path}.0")
+    server.signal(signal.SIGUSR1)
+    wait_for(path.exists, "the new file")
+    wait_for(lambda: provoke(server) or "on purpose" in path.read_text(), "tracebacks")
+    wait_for_line(path, "/raise")
+    config.write_text(DICT.format(folder=closed_folder, name="b"))
+    (old,) = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    wait_for(lambda: not is_running(old), "the end of the old worker")
+    other = closed_folder / "b.log"
+    wait_for(lambda: provoke(server) or "on purpose" in other.read_text(), "tracebacks")
+    other.rename(f"{other}.0")
+    server.signal(signal.SIGUSR1)
+    wait_for(other.exists, "the new file")
+    wait_for(lambda: provoke(server) or "on purpose" in other.read_text(), "tracebacks")
+    assert server.stop() == 0
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("pattern", ["%(r)s", PYTHON_LINES], ids=["core", "python"])
+def test_a_reload_with_other_paths_that_the_worker_may_not_open(
+    launch: StartServer, closed_folder: Path, tmp_path: Path, pattern: str
+) -> None:
+    config = tmp_path / "conf.py"
+    text = f"access_log_format = {pattern!r}\ncapture_output = True\n"
+
+    def names(stem: str) -> tuple[Path, Path]:
+        paths = closed_folder / f"{stem}.access", closed_folder / f"{stem}.error"
+        config.write_text(f"{text}accesslog, errorlog = {[str(path) for path in paths]!r}\n")
+        return paths
+
+    names("first")
+    server = ready(launch("log_taker:app", "--user", "nobody", "-c", str(config)))
+    (old,) = server.worker_pids()
+    access, errors = names("second")
+    server.signal(signal.SIGHUP)
+    wait_for(lambda: not is_running(old), "the end of the old worker")
+    wait_for(lambda: provoke(server) or "/raise" in access.read_text(), "access lines")
+    wait_for(lambda: provoke(server) or "on purpose" in errors.read_text(), "tracebacks")
+    access.rename(f"{access}.0")
+    server.signal(signal.SIGUSR1)
+    wait_for(access.exists, "the new file")
+    wait_for(lambda: provoke(server) or "/raise" in access.read_text(), "access lines")
+    assert server.stop() == 0
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("kind", ["link", "second name", "FIFO"])
+def test_what_strangers_lay_in_the_place_of_a_log(
+    launch: StartServer, tmp_path: Path, kind: str
+) -> None:
+    """The folder is the worker's user's: after a rename it puts something else there."""
+    folder, secret = tmp_path / "logs", tmp_path / "secret"
+    folder.mkdir()
+    secret.write_text("")
+    tmp_path.chmod(0o755)
+    os.chown(folder, 65534, 65534)
+    log = folder / "error.log"
+    server = ready(
+        launch("log_app:app", "--user", "nobody", "--error-logfile", str(log), workers=2)
+    )
+    server.announce("log_app")
+    log.rename(folder / "old.log")
+    if kind == "link":
+        log.symlink_to(secret)
+        os.chown(log, 65534, 65534, follow_symlinks=False)
+    elif kind == "second name":
+        os.link(secret, log)
+    else:
+        os.mkfifo(log)
+    server.signal(signal.SIGUSR1)
+    if kind == "link":
+        wait_for_line(folder / "old.log", "a symbolic link that another user has made")
+        assert secret.read_text() == ""
+    get(server)
+    assert secret.stat().st_uid == 0
+    assert server.stop() == 0
+
+
+@ROOT_ONLY
 def test_a_log_that_cannot_be_opened_again_goes_on(launch: StartServer, tmp_path: Path) -> None:
+    """A worker that was told by somebody else than the master, which hands files over."""
     directory = tmp_path / "logs"
     directory.mkdir()
     log = directory / "error.log"
     server = ready(launch("log_app:app", "--error-logfile", str(log), "--user", "nobody"))
     directory.chmod(0o700)  # the worker is not root
     (pid,) = server.worker_pids()
-    server.signal(signal.SIGUSR1)
-    wait_for(lambda: "cannot be opened again" in log.read_text(), "the complaint")
+    os.kill(pid, signal.SIGUSR1)
+    wait_for_line(log, "cannot be opened again")
     get(server, "/errors")
     assert "from the application" in log.read_text()
     assert server.worker_pids() == [pid]

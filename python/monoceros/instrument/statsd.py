@@ -1,6 +1,6 @@
 """Statsd: a logger that also sends metrics to a StatsD server, one datagram each.
 
-Metrics are never waited for: a server that is away or slow loses them silently.
+Metrics are never waited for: a server that is away or slow loses them, which is said once.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import logging
 import socket
 
 from monoceros.glogging import Logger
+from monoceros.logremote import Remote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +28,31 @@ TIMER_TYPE = "timer"
 class Statsd(Logger):
     """The default logger with gunicorn's metrics beside it."""
 
-    def __init__(self, cfg: Any) -> None:
-        super().__init__(cfg)
+    remote: Remote | None = None
+    prefix = ""
+    dogstatsd_tags: str | None = None
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
         prefix = cfg.statsd_prefix or ""
         stem = prefix.rstrip(".")
         self.prefix = stem + "." if len(stem) > 1 else prefix
         self.dogstatsd_tags = cfg.dogstatsd_tags or None
-        self.sock = _connect(cfg.statsd_host)
+        address = cfg.statsd_host
+        if self.remote is not None:
+            if self.remote.address == address:
+                return
+            self.remote.close()
+        self.remote = (
+            None
+            if address is None
+            else Remote("The statsd server", "metrics", address, (int(socket.SOCK_DGRAM),))
+        )
+
+    @property
+    def sock(self) -> Any:
+        """None where there is no way to the server."""
+        return None if self.remote is None else self.remote.raw
 
     # ---- log calls that are counted, or carry a metric in extra={"metric", "value", "mtype"}
 
@@ -113,32 +132,8 @@ class Statsd(Logger):
         self._send(f"{self.prefix}{name}:{value}|h")
 
     def _send(self, line: str) -> None:
-        if self.sock is None:
+        if self.remote is None:
             return
         if self.dogstatsd_tags:
             line = f"{line}|#{self.dogstatsd_tags}"
-        try:
-            self.sock.send(line.encode("ascii", "replace"))
-        except OSError:
-            pass
-
-
-def _connect(host: str | tuple[str, int] | None) -> socket.socket | None:
-    """A connected datagram socket that never blocks, or None if there is no way to the server."""
-    if host is None:
-        return None
-    sock: socket.socket | None = None
-    try:
-        if isinstance(host, str):
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            sock.connect(host)
-        else:
-            family, _, _, _, address = socket.getaddrinfo(*host, type=socket.SOCK_DGRAM)[0]
-            sock = socket.socket(family, socket.SOCK_DGRAM)
-            sock.connect(address)
-        sock.setblocking(False)
-    except OSError:
-        if sock is not None:
-            sock.close()
-        return None
-    return sock
+        self.remote.send(line.encode("ascii", "replace"))

@@ -81,6 +81,7 @@ class Worker:
         self.scoreboard: _core.Scoreboard | None = None
         self._master_fd = -1
         self.black_box = -1  # a file in memory that the master reads when this process has died
+        self.handover: Any = None  # of logfiles, where the master may open what this may not
         self.held = ""  # the requests that it held when it was aborted
         self.relay: tuple[int, int] = (-1, -1)
         self._said_ready = False
@@ -230,7 +231,7 @@ class Worker:
     def load_wsgi(self) -> None:
         """Loads the application; with reload, a syntax error becomes the answer to requests."""
         try:
-            self.wsgi = forked.within(self.app.wsgi)
+            self.wsgi = util.load_heard(self.log, forked.within, self.app.wsgi)
         except SyntaxError as error:
             if not self.cfg.reload:
                 raise
@@ -250,7 +251,8 @@ class Worker:
     def init_signals(self) -> None:
         """Handlers of the worker; replace them here, not in run()."""
         for number in self.SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+            if number not in self.HANDLERS:
+                signal.signal(number, signal.SIG_DFL)
         for number, name in self.HANDLERS.items():
             signal.signal(number, self._handler(name))
         signal.siginterrupt(signal.SIGTERM, False)

@@ -159,6 +159,7 @@ class EngineWorker(Worker):
             slots=self.slots,
             shared=self.cfg.workers > 1,
             access_log=in_core and self.log.access_log_enabled,
+            access_fd=self.log.access_fd() if in_core else -1,
             nested=self.nested,
             stream_bodies=self.stream_bodies,
             place=self._place(),
@@ -185,6 +186,7 @@ class EngineWorker(Worker):
     def start_engine(self) -> None:
         """The engine, and the signals that concern it; in the main thread."""
         self.engine = self.open_engine()
+        self.reopen_access_log()  # USR1 may have come meanwhile
         self._has_deadlines = self.cfg.request_timeout != 0  # asked for each request
         if self._has_deadlines and self.slot is not None:
             from monoceros.workers.deadlines import Deadlines
@@ -384,5 +386,8 @@ class EngineWorker(Worker):
 
     def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
         super().handle_usr1(sig, frame)
-        if self.engine is not None:
-            self.engine.reopen_access_log()
+        self.reopen_access_log()
+
+    def reopen_access_log(self) -> None:
+        if self.engine is not None and self._access_in_core:
+            self.engine.reopen_access_log(self.log.access_fd())
