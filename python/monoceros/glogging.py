@@ -281,7 +281,9 @@ class Logger:
         from monoceros import logfiles
 
         fd = os.dup(handed) if handed >= 0 else None
-        opened: Any = open(fd or path, "a+", encoding="utf-8", opener=logfiles.opener)  # noqa: SIM115
+        opened: Any = open(  # noqa: SIM115
+            fd or path, "a+", encoding="utf-8", opener=logfiles.opener
+        )
         os.set_blocking(opened.fileno(), True)  # for print()
         os.dup2(opened.fileno(), 1)
         os.dup2(opened.fileno(), 2)
