@@ -174,6 +174,7 @@ class Logger:
         self.lock = RLock()
         self.logfile: Any = None
         self.handover: Any = None  # of logfiles; in a worker that may not open what the master may
+        self._syslog: Any = None
         self.error_handlers: list[Any] = []
         self.access_handlers: list[Any] = []
         self.cfg = cfg
@@ -260,7 +261,9 @@ class Logger:
         )
         self._remove_syslog(self.error_log, self.access_log)
         if cfg.syslog:
-            self._set_syslog_handlers(cfg)
+            self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error")
+            if not cfg.disable_redirect_access_to_syslog:
+                self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access")
         if _apply_logconfig(cfg):
             from monoceros import loghandlers
 
@@ -330,13 +333,14 @@ class Logger:
                     logfiles.give_away(handler.stream.fileno(), self.cfg.user, self.cfg.group)
 
     def _remove_syslog(self, *logs: logging.Logger) -> None:
+        self._syslog = None
         for log in logs:
             ours: list[Any] = [h for h in log.handlers if getattr(h, "_gunicorn", "") == "syslog"]
             for handler in ours:
                 log.removeHandler(handler)
                 handler.end()
 
-    def _set_syslog_handlers(self, cfg: Any) -> None:
+    def _set_syslog_handler(self, log: logging.Logger, cfg: Any, fmt: str, name: str) -> None:
         import logging
 
         from monoceros.logsyslog import SyslogHandler, remote_for
@@ -344,17 +348,14 @@ class Logger:
         facility = SYSLOG_FACILITIES.get(str(cfg.syslog_facility).lower())
         if facility is None:
             raise RuntimeError(f"There is no syslog facility called {cfg.syslog_facility!r}.")
-        kind, address = parse_syslog_address(cfg.syslog_addr)
+        if self._syslog is None:  # both logs have one way there, and say once that it is lost
+            kind, address = parse_syslog_address(cfg.syslog_addr)
+            self._syslog = remote_for(address, kind)
         prefix = cfg.syslog_prefix or cfg.proc_name.replace(":", ".")
-        remote = remote_for(address, kind)
-        logs = {"error": self.error_log}
-        if not cfg.disable_redirect_access_to_syslog:
-            logs["access"] = self.access_log
-        for name, log in logs.items():
-            handler = SyslogHandler(remote, facility)
-            handler.setFormatter(logging.Formatter(f"gunicorn.{prefix}.{name}: {self.syslog_fmt}"))
-            setattr(handler, "_gunicorn", "syslog")  # noqa: B010
-            log.addHandler(handler)
+        handler = SyslogHandler(self._syslog, facility)
+        handler.setFormatter(logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
+        setattr(handler, "_gunicorn", "syslog")  # noqa: B010
+        log.addHandler(handler)
 
     # ---- the error log
 

@@ -250,6 +250,18 @@ std::vector<JournalEntry> Engine::take_journal() {
     return entries;
 }
 
+std::vector<Unrun> Engine::take_unrun() {
+    Lock lock(mutex_);
+    auto [entries, dropped] = unrun_.take();
+    if (dropped != 0) {
+        say(Severity::kWarning, std::to_string(dropped) +
+                                    " access log lines of refused requests were dropped: too "
+                                    "many at once");
+    }
+    note_attention();
+    return std::move(entries);
+}
+
 std::vector<void*> Engine::take_released() {
     Lock lock(mutex_);
     std::vector<void*> owners = std::exchange(released_owners_, {});
@@ -262,7 +274,7 @@ std::vector<void*> Engine::take_released() {
 bool Engine::hear_attention() { return needs_attention() && !std::exchange(heard_, true); }
 
 void Engine::note_attention() {
-    bool says = options_.runner_fd < 0 && !journal_.empty();
+    bool says = options_.runner_fd < 0 && (!journal_.empty() || !unrun_.empty());
     attention_.store(says || !released_owners_.empty(), std::memory_order_relaxed);
     heard_ = false;
 }
@@ -275,6 +287,10 @@ void Engine::log(Severity severity, std::string text) {
 void Engine::say(Severity severity, std::string text) {
     bool first = journal_.empty();
     journal_.add(severity, std::move(text));
+    call_runner(first);
+}
+
+void Engine::call_runner(bool first) {
     if (options_.runner_fd < 0) {
         attention_.store(true, std::memory_order_relaxed);
     } else if (first) {

@@ -33,6 +33,7 @@
 #include "engine/relay.hpp"
 #include "engine/seldom.hpp"
 #include "engine/spill_file.hpp"
+#include "engine/unrun.hpp"
 #include "log/access_log.hpp"
 #include "os/fork_hook.hpp"
 #include "os/poller.hpp"
@@ -62,6 +63,8 @@ struct Options {
     int master_fd = -1;      // a byte wakes the master
     // A byte wakes whoever calls take_journal() and warmup_status(); -1: who comes out of take().
     int runner_fd = -1;
+    // The runner logs what its application has run: keep for it what never came so far.
+    bool keep_unrun = false;
     std::string server;          // value of the Server field
     bool server_timing = false;  // answers tell how long they took
     log::AccessLog* access_log = nullptr;
@@ -282,6 +285,8 @@ class Engine final : private os::ForkParty {
     const session::WebSocketLimits& websocket_limits() const { return options_.websocket; }
     bool sendfile_enabled() const { return options_.sendfile; }
     void reopen_access_log(int fd);
+    // With keep_unrun: what was answered without the application, for the access log.
+    std::vector<Unrun> take_unrun();
     // The last thing of a worker: waits a moment for room, and tells how many lines found none.
     void close_access_log();
 
@@ -309,6 +314,7 @@ class Engine final : private os::ForkParty {
     void note_attention();
     void say(Severity severity, std::string text);
     void flush_access_log();
+    void call_runner(bool first);
     void watch_access_log();
     void say_drops(std::string before);
 
@@ -529,6 +535,7 @@ class Engine final : private os::ForkParty {
     std::atomic<bool> attention_{false};  // as needs_attention() says
     bool heard_ = false;                  // a thread has left take() for it
     Journal journal_;
+    UnrunList unrun_;
     std::vector<base::Released> released_;
     std::vector<void*> released_owners_;
     std::vector<Link*> held_;

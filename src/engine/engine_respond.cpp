@@ -433,6 +433,11 @@ void Engine::put_away(Exchange& exchange, Ending ending) {
 }
 
 void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body_bytes) {
+    if (options_.keep_unrun && exchange.dispatched_us == 0) {
+        const bool first = unrun_.empty();
+        unrun_.add(exchange, status, body_bytes);
+        return call_runner(first);
+    }
     if (options_.access_log == nullptr) return;
     timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);

@@ -202,6 +202,10 @@ void AccessFormat::append_step(const AccessStep& step, const AccessRecord& recor
 void AccessFormat::append_head_step(const AccessStep& step, const AccessRecord& record,
                                     std::string& out) {
     const http::RequestHead& head = *record.head;
+    // Refused before its first line was understood.
+    const bool unread = head.method.length == 0 && step.atom != Atom::kUser &&
+                        step.atom != Atom::kRequestField && step.atom != Atom::kRequestJoined;
+    if (unread) return append_absent(out);
     switch (step.atom) {
         case Atom::kUser:
             return append_user(record, out);

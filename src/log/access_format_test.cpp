@@ -86,6 +86,16 @@ TEST(AccessFormat, Combined) {
         "\"http://example.org/\" \"curl/8\"");
 }
 
+TEST(AccessFormat, WhatWasNeverReadIsAbsent) {
+    const Request request("", "");
+    AccessRecord record = request.record();
+    record.status = 400;
+    EXPECT_EQ(line_of("%(r)s %(m)s %(U)s %(q)s %(H)s %({raw_uri}e)s %(u)s %(a)s %(s)s", record),
+              "- - - - - - - - 400");
+    EXPECT_NE(line_of("json", record).find("\"method\":null,\"target\":null,\"protocol\":null"),
+              std::string::npos);
+}
+
 TEST(AccessFormat, EveryAtom) {
     set_zone("UTC");
     Request request("POST", "/caf%C3%A9?a=%20");

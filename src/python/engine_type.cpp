@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/clock.hpp"
+#include "http/response_head.hpp"
 #include "python/engine_parts.hpp"
 #include "python/scoreboard_type.hpp"
 #include "python/settings_type.hpp"
@@ -65,6 +66,7 @@ struct Arguments {
     int shared = 0;
     int access_log = 0;
     int access_fd = -1;
+    int keep_unrun = 0;
     int nested = 0;
     int stream_bodies = 0;
     PyObject* place = Py_None;
@@ -75,13 +77,13 @@ bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
     static const char* kNames[] = {
         "settings",      "listeners", "handle_error", "before",    "after",      "wait",
         "script_name",   "server",    "slots",        "shared",    "access_log", "nested",
-        "stream_bodies", "place",     "runner_fd",    "access_fd", nullptr};
+        "stream_bodies", "place",     "runner_fd",    "access_fd", "keep_unrun", nullptr};
     return PyArg_ParseTupleAndKeywords(
-               args, kwargs, "OOO|$OOOssIppppOii", const_cast<char**>(kNames), &parsed.settings,
+               args, kwargs, "OOO|$OOOssIppppOiip", const_cast<char**>(kNames), &parsed.settings,
                &parsed.listeners, &parsed.handle_error, &parsed.before, &parsed.after, &parsed.wait,
                &parsed.script_name, &parsed.server, &parsed.slots, &parsed.shared,
                &parsed.access_log, &parsed.nested, &parsed.stream_bodies, &parsed.place,
-               &parsed.runner_fd, &parsed.access_fd) != 0;
+               &parsed.runner_fd, &parsed.access_fd, &parsed.keep_unrun) != 0;
 }
 
 // place: (Scoreboard, slot, relay's sender, relay's receiver, master's wake-up descriptor, signal
@@ -123,6 +125,7 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     options.websocket.ping_timeout_ms = settings->ws_ping_timeout * 1'000;
     options.stream_bodies = arguments.stream_bodies != 0;
     options.runner_fd = arguments.runner_fd;
+    options.keep_unrun = arguments.keep_unrun != 0;
     if (!read_place(parts, arguments.place, options)) return false;
     parts.engine = std::make_unique<engine::Engine>(std::move(options));
     if (!parts.engine->ok()) {
@@ -265,6 +268,37 @@ PyObject* take_journal(PyObject* self, PyObject*) {
     return entries.release();
 }
 
+Ref unrun_fields(const engine::Unrun& entry) {
+    Ref fields(PyList_New(0));
+    for (const auto& [name, value] : entry.fields) {
+        Ref pair(Py_BuildValue("(NN)", latin1_text(name).release(), latin1_text(value).release()));
+        if (!fields || !pair || PyList_Append(fields.get(), pair.get()) < 0) return Ref();
+    }
+    return fields;
+}
+
+PyObject* take_unrun(PyObject* self, PyObject*) {
+    Ref entries(PyList_New(0));
+    if (!entries) return nullptr;
+    for (const engine::Unrun& entry : parts_of(self)->engine->take_unrun()) {
+        Ref fields = unrun_fields(entry);
+        if (!fields) return nullptr;
+        const std::string status =
+            std::to_string(entry.status) + ' ' + std::string(http::reason_phrase(entry.status));
+        Ref item(Py_BuildValue(
+            "(HsHNNNN(BB)Nsy#NKL)", entry.peer.listener, entry.peer.host.c_str(), entry.peer.port,
+            latin1_text(entry.method).release(), latin1_text(entry.target).release(),
+            latin1_text(entry.path).release(), latin1_text(entry.query).release(),
+            entry.version_major, entry.version_minor, fields.release(), status.c_str(),
+            entry.response_fields.data(), static_cast<Py_ssize_t>(entry.response_fields.size()),
+            latin1_text(entry.request_id).release(),
+            static_cast<unsigned long long>(entry.body_bytes),
+            static_cast<long long>(entry.duration_us)));
+        if (!item || PyList_Append(entries.get(), item.get()) < 0) return nullptr;
+    }
+    return entries.release();
+}
+
 PyObject* counters(PyObject* self, PyObject*) {
     board::Totals counts = parts_of(self)->engine->totals();
     return Py_BuildValue("(KKKK)", counts.accepted, counts.answered, counts.refused,
@@ -352,6 +386,9 @@ PyMethodDef methods[] = {
      "requests, but for this one. The others are the runner's to interrupt."},
     {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},
     {"counters", counters, METH_NOARGS, "(accepted, answered, refused, aborted)"},
+    {"take_unrun", take_unrun, METH_NOARGS,
+     "[(listener, host, port, method, target, path, query, version, fields, status, response "
+     "fields, request id, bytes, microseconds)] of answers that no application gave."},
     {"reopen_access_log", reopen_access_log, METH_VARARGS,
      "reopen_access_log(fd=-1): goes on with what is behind fd, -1: opens it by its name."},
     {"close_access_log", close_access_log, METH_NOARGS, "Writes what it can; counts the rest."},

@@ -23,10 +23,10 @@ class Request:
         self.path: str = self.uri.partition("?")[0]
         self.scheme: str = environ["wsgi.url_scheme"]
         major, _, minor = environ["SERVER_PROTOCOL"].rpartition("/")[2].partition(".")
-        self.version = (int(major), int(minor))
+        self.version = (int(major), int(minor)) if minor else (0, 0)  # "-": never read
         self.remote_addr = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT"))
         self.peer_addr = self.remote_addr
-        self.body = environ["wsgi.input"]
+        self.body = environ.get("wsgi.input")
         self.trailers: list[tuple[str, str]] = []
 
     @property

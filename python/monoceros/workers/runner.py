@@ -68,6 +68,7 @@ class EngineWorker(Worker):
     engine: _core.Engine | None = None
     deadlines: Deadlines | None = None  # with request_timeout
     _access_in_core = False
+    _keeps_unrun = False  # answers that no application gave, for access lines of Python's
     _end_at = 0.0  # of the drain, monotonic; 0: it has not begun
     _for_good = False
     _tell_waits_at = 0.0  # monotonic, with _end_at
@@ -142,6 +143,7 @@ class EngineWorker(Worker):
         )
         self._access_in_core = in_core
         logs_here = self.log.access_log_enabled and not in_core
+        self._keeps_unrun = logs_here or self._has_statsd()
         # Without listeners to hear them, hooks and loggers cost nothing (design.md, section 6).
         debug = self.log.loglevel <= DEBUG
         before = debug or not self.cfg.is_default("pre_request")
@@ -159,6 +161,7 @@ class EngineWorker(Worker):
             slots=self.slots,
             shared=self.cfg.workers > 1,
             access_log=in_core and self.log.access_log_enabled,
+            keep_unrun=self._keeps_unrun,
             access_fd=self.log.access_fd() if in_core else -1,
             nested=self.nested,
             stream_bodies=self.stream_bodies,
@@ -259,6 +262,11 @@ class EngineWorker(Worker):
         self.tell_overdue()
         for level, text in self.engine.take_journal():
             getattr(self.log, JOURNAL_METHODS[level])(text)
+        if self._keeps_unrun:
+            from monoceros import unrun
+
+            for entry in self.engine.take_unrun():
+                unrun.log(self, entry)
 
     def check_max_requests(self) -> None:
         if self.alive and self.nr >= self.max_requests:
