@@ -24,18 +24,15 @@ def atoms(
     if isinstance(status, str):
         status = status.split(None, 1)[0] if status.strip() else status
     sent = getattr(resp, "sent", None)
-    unread = environ.get("REQUEST_METHOD") == "-"  # refused before that
+    parts = [environ.get(key) for key in ("REQUEST_METHOD", "RAW_URI", "SERVER_PROTOCOL")]
+    line = "-" if parts[0] == "-" else "{} {} {}".format(*parts)  # "-": refused before that
     microseconds = request_time.seconds * 1_000_000 + request_time.microseconds
     found = {
         "h": environ.get("REMOTE_ADDR", "-"),
         "l": "-",
         "u": basic_user(environ.get("HTTP_AUTHORIZATION")) or "-",
         "t": log.now(),
-        "r": "-"
-        if unread
-        else "{} {} {}".format(
-            environ.get("REQUEST_METHOD"), environ.get("RAW_URI"), environ.get("SERVER_PROTOCOL")
-        ),
+        "r": line,
         "s": str(status),
         "m": environ.get("REQUEST_METHOD"),
         "U": environ.get("PATH_INFO"),

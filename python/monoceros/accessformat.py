@@ -18,6 +18,7 @@ MEANT = {  # words that people write, as other servers and gunicorn's documentat
     "referer": "f", "referrer": "f", "user_agent": "a", "useragent": "a", "agent": "a",
     "duration": "D", "pid": "p", "process": "p",
 }  # fmt: skip
+MAKERS = ("monoceros.glogging", "monoceros.instrument.statsd")
 BRACED = re.compile(r"\{(.+)\}([ioeIOE])")
 ATOM = re.compile(r"%%|%\(([^()]*)\)")
 
@@ -48,25 +49,14 @@ def fault(text: str) -> str | None:
 
 def fault_for(text: str, logger_class: type) -> str | None:
     """None too where a logger class makes the lines, or the atoms, by itself."""
-    from monoceros.glogging import Logger
-
     for name in ("access", "atoms", "atoms_wrapper_class"):
-        if getattr(logger_class, name, None) not in _makers(name, Logger):
+        if getattr(getattr(logger_class, name, None), "__module__", None) not in MAKERS:
             return None
     return fault(text)
 
 
-def _makers(name: str, plain: type) -> list[object]:
-    """Ours. Statsd measures what it logs, and is loaded where it is used."""
-    import sys
-
-    statsd = sys.modules.get("monoceros.instrument.statsd")
-    classes = [plain] if statsd is None else [plain, statsd.Statsd]
-    return [getattr(cls, name) for cls in classes]
-
-
 def hints(text: str) -> list[str]:
-    """A sentence for each atom that there is not."""
+    # A sentence for each atom that there is not.
     if text in ("json", "logfmt"):
         return []
     unknown = [key for key in ATOM.findall(text) if key and not _is_atom(key)]

@@ -483,14 +483,12 @@ class Arbiter:
         self._bury(worker)  # before its successor is forked, which would keep what it left
 
     def _do_reopen_logs(self) -> None:
-        """The workers' signal comes after this."""
+        # The workers' signal comes after this.
         self.log.reopen_files()
+        files = self.log.open_files() if hasattr(self.log, "open_files") else {}
         for worker in self.WORKERS.values():
-            if getattr(worker, "handover", None) is None or not hasattr(self.log, "open_files"):
-                continue
-            if not worker.handover.give(self.log.open_files()):
-                words = "%s has not taken the log files of ten rotations: it may write to old ones"
-                self.log.warning(words, worker)
+            if worker.handover is not None and not worker.handover.give(files):
+                self.log.warning("%s has not taken the log files of ten rotations", worker)
 
     def _do_ready(self) -> None:
         daemon.say_started()
@@ -648,7 +646,9 @@ class Arbiter:
     def _leave(self) -> None:
         if self.owns_files():
             sock.unlink_sockets(self.LISTENERS)
-        if self._counts_requests():
+        # Workers that do without our engine tell nobody what they have served.
+        by_engine = getattr(self.worker_class, "counts_requests", False)
+        if by_engine or self.scoreboard.totals()["accepted"]:
             self.log.info("%s", self.ledger())
         code, reason = self._halted or (0, "")
         if self._override is not None:
@@ -661,11 +661,6 @@ class Arbiter:
             self.pidfile.unlink()
         self._hook("on_exit", self)
         sys.exit(code)
-
-    def _counts_requests(self) -> bool:
-        """Workers that do without our engine tell nobody what they have served."""
-        by_engine = getattr(self.worker_class, "counts_requests", False)
-        return by_engine or self.scoreboard.totals()["accepted"] > 0
 
     def ledger(self) -> str:
         """What became of every request that was taken in."""

@@ -34,30 +34,12 @@ CONFIG_DEFAULTS: dict[str, Any] = {
     "disable_existing_loggers": False,
     "root": {"level": "INFO", "handlers": ["console"]},
     "loggers": {
-        "gunicorn.error": {
-            "level": "INFO",
-            "handlers": ["error_console"],
-            "propagate": True,
-            "qualname": "gunicorn.error",
-        },
-        "gunicorn.access": {
-            "level": "INFO",
-            "handlers": ["console"],
-            "propagate": True,
-            "qualname": "gunicorn.access",
-        },
+        name: {"level": "INFO", "handlers": [handler], "propagate": True, "qualname": name}
+        for name, handler in (("gunicorn.error", "error_console"), ("gunicorn.access", "console"))
     },
     "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "generic",
-            "stream": "ext://sys.stdout",
-        },
-        "error_console": {
-            "class": "logging.StreamHandler",
-            "formatter": "generic",
-            "stream": "ext://sys.stderr",
-        },
+        name: {"class": "logging.StreamHandler", "formatter": "generic", "stream": stream}
+        for name, stream in (("console", "ext://sys.stdout"), ("error_console", "ext://sys.stderr"))
     },
     "formatters": {
         "generic": {
@@ -324,7 +306,7 @@ class Logger:
         self._give_files_away()
 
     def _give_files_away(self) -> None:
-        """Whatever is open belongs to whom the workers run as."""
+        # Whatever is open belongs to whom the workers run as.
         from monoceros import logfiles
 
         if self.handover is None:
@@ -367,7 +349,7 @@ class Logger:
         self._record(level, msg, args, kwargs)
 
     def _record(self, level: int, msg: Any, args: Any, kwargs: Any) -> None:
-        """The record names who called this logger, or a subclass of it."""
+        # The record names who called this logger, or a subclass of it.
         log = self.error_log
         if log.isEnabledFor(level):
             own = 0
@@ -508,24 +490,19 @@ class Logger:
         self._give_files_away()
 
     def open_files(self) -> dict[str, int]:
-        """Path and descriptor of every log file that is open."""
+        # Path and descriptor of every log file that is open.
         if self._light:
             return {}
         return {item.baseFilename: item.stream.fileno() for item in _file_handlers() if item.stream}
 
     def access_fd(self) -> int:
-        """The descriptor of the access log's file; -1: it goes to no file."""
-        if "access_log" not in self.__dict__:
-            return -1
-        stream: Any = getattr(self._get_gunicorn_handler(self.access_log), "stream", None)
-        if self.cfg.accesslog in (None, "-") or stream is None:
-            return -1
-        return int(stream.fileno())
+        # The descriptor of the access log's file; -1: it goes to no file.
+        return self.open_files().get(os.path.abspath(self.cfg.accesslog or "-"), -1)
 
     # ---- what an application makes of logging
 
     def heard(self) -> set[str]:
-        """Which of our loggers are heard by somebody."""
+        # Which of our loggers are heard by somebody.
         if self._light:
             return {"gunicorn.error"}
         from monoceros import logkeeper
@@ -541,11 +518,12 @@ class Logger:
         if gone:
             from monoceros import logloss
 
-            logloss.announce(
-                30,
-                "While the application was loaded, it has disabled, raised the level of, or taken "
-                f"the handlers of {' and '.join(gone)}: nothing more is written through that.",
+            words = (
+                "While the application was loaded, it has disabled, raised the level of, or taken"
             )
+            names = " and ".join(gone)
+            text = f"{words} the handlers of {names}: nothing more is written through that."
+            logloss.announce(30, text)
 
     def close_on_exec(self) -> None:
         if self._light:
@@ -565,14 +543,8 @@ _PLAIN = {
 
 def _is_plain(cfg: Any) -> bool:
     """Whether standard error is all that the error log needs, and Python writes no access log."""
-    return (
-        cfg.errorlog == "-"
-        and cfg.accesslog is None
-        and not cfg.syslog
-        and not cfg.logconfig
-        and not cfg.logconfig_dict
-        and not cfg.logconfig_json
-    )
+    configured = cfg.syslog or cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json
+    return cfg.errorlog == "-" and cfg.accesslog is None and not configured
 
 
 def _file_handlers() -> list[Any]:

@@ -1,8 +1,7 @@
 """Log files: opening them in folders that others may write to, and handing them to workers.
 
-The master may open what its workers, as another user, may not. It makes the files theirs, and at
-each rotation (SIGUSR1) it opens them anew and passes the descriptors over a socket pair, before
-the signal: a worker then needs no permission but to write.
+The master may open what its workers, as another user, may not. It makes the files theirs, and
+passes the descriptors of new ones on before it passes SIGUSR1 on.
 """
 
 from __future__ import annotations
@@ -12,10 +11,6 @@ import errno
 import os
 import stat
 import sys
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 FILES_MAX = 250  # of one message; SCM_MAX_FD is 253
 BYTES_MAX = 256 * 1024
@@ -27,28 +22,18 @@ def opener(path: str, flags: int) -> int:
     try:
         return os.open(path, flags | os.O_NOFOLLOW, 0o666)
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            return _open_link(path, flags, error)
-        if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
-            return _open_fifo(path, flags)
-        raise
-
-
-def _open_link(path: str, flags: int, error: OSError) -> int:
-    """Of root's own (/dev/stdout) or, unless this process is root, of anybody's."""
-    if os.geteuid() == 0 and os.lstat(path).st_uid != 0:
-        why = "it is a symbolic link that another user has made; root does not follow it"
-        raise OSError(errno.ELOOP, why, path) from error
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        # Root's own links are followed (/dev/stdout); who is not root may follow anybody's.
+        if error.errno == errno.ELOOP and os.geteuid() == 0 and os.lstat(path).st_uid != 0:
+            why = "it is a symbolic link that another user has made; root does not follow it"
+            raise OSError(errno.ELOOP, why, path) from error
     try:
         return os.open(path, flags, 0o666)
-    except OSError as other:
-        if other.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(path).st_mode):
+    except OSError as error:
+        if error.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(path).st_mode):
             raise
-        return _open_fifo(path, flags)
-
-
-def _open_fifo(path: str, flags: int) -> int:
-    """Nobody reads it yet. Opened for both, it keeps what is written until then."""
+    # Nobody reads the FIFO yet. Opened for both, it keeps what is written until then.
     return os.open(path, (flags & ~os.O_WRONLY) | os.O_RDWR, 0o666)
 
 
@@ -69,16 +54,14 @@ class Handover:
 
     def __init__(self) -> None:
         kind = _socket.SOCK_SEQPACKET | _socket.SOCK_NONBLOCK
-        self._sender: Any
-        self._receiver: Any
         self._sender, self._receiver = _socket.socketpair(_socket.AF_UNIX, kind)
 
     def keep_sender(self) -> None:
-        """In the master, after the fork."""
+        # In the master, after the fork.
         self._receiver.close()
 
     def keep_receiver(self) -> None:
-        """In the worker."""
+        # In the worker.
         self._sender.close()
 
     def close(self) -> None:
@@ -86,7 +69,7 @@ class Handover:
         self._receiver.close()
 
     def give(self, files: dict[str, int]) -> bool:
-        """Path and descriptor. False: the worker has not taken what it was given long ago."""
+        """Path: descriptor. False: the worker has not taken what it was given long ago."""
         some = list(files.items())[:FILES_MAX]
         if not some:
             return True
@@ -102,7 +85,7 @@ class Handover:
         return True
 
     def take(self) -> dict[str, int]:
-        """What was given last; the descriptors are the caller's."""
+        # What was given last; the descriptors are the caller's.
         taken: dict[str, int] = {}
         while True:
             try:

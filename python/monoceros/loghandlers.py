@@ -62,13 +62,8 @@ class FileHandler(logging.FileHandler, _OverSink):
     emit = _OverSink.emit
 
     def _open(self) -> Any:
-        return open(
-            self.baseFilename,
-            self.mode,
-            encoding=self.encoding,
-            errors=self.errors,
-            opener=logfiles.opener,
-        )
+        how = {"encoding": self.encoding, "errors": self.errors, "opener": logfiles.opener}
+        return open(self.baseFilename, self.mode, **how)  # type: ignore[call-overload]
 
     def find_sink(self) -> Sink | None:
         if self.stream is None:

@@ -1,8 +1,7 @@
 """The server's own loggers go on when an application configures logging.
 
-logging.config disables, by default, every logger that exists and that the new configuration does
-not name (Django's LOGGING, fileConfig too): access log and tracebacks would end without a word.
-Whoever disables one of ours by name means it: that is done, and said once.
+logging.config disables, by default, every logger that it does not name: access log and tracebacks
+would end without a word. Whoever disables one of ours by name is obeyed, and that is said.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 import sysconfig
+
+from monoceros.logloss import handlers_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class _Kept(logging.Logger):
 
 
 def keep(log: logging.Logger) -> None:
-    """Makes the logger one that goes on."""
+    # Makes the logger one that goes on.
     cls: Any = type(log)
     if not issubclass(cls, _Kept):
         off = log.disabled
@@ -68,12 +69,6 @@ def _place(frame: FrameType | None) -> str:
 
 
 def heard(log: logging.Logger) -> bool:
-    """Whether an error would be written to somewhere."""
-    if not log.isEnabledFor(logging.ERROR):
-        return False
-    node: logging.Logger | None = log
-    while node is not None:
-        if any(not isinstance(handler, logging.NullHandler) for handler in node.handlers):
-            return True
-        node = node.parent if node.propagate else None
-    return False
+    # Whether an error would be written to somewhere.
+    handlers = [item for item in handlers_of(log) if not isinstance(item, logging.NullHandler)]
+    return bool(handlers) and log.isEnabledFor(logging.ERROR)

@@ -1,8 +1,7 @@
 """Where a log line goes that tells of a lost log: to what still works.
 
-A destination (a file, a pipe, a server) that is lost is said once, then counted; when it takes
-lines again, that and the number are said. Not through the logger: this is called amid a handler's
-work, whose lock nobody else's handler may wait for.
+Not through the logger: this is called amid a handler's work, whose lock nobody else's handler may
+wait for.
 """
 
 from __future__ import annotations
@@ -35,8 +34,12 @@ def _handlers() -> list[Any]:
     logging: Any = sys.modules.get("logging")
     if logging is None or not hasattr(logging, "getLogger"):
         return []
+    return handlers_of(logging.getLogger("gunicorn.error"))
+
+
+def handlers_of(log: Any) -> list[Any]:
+    # Of a logger, and of those that it propagates to.
     found = []
-    log = logging.getLogger("gunicorn.error")
     while log is not None:
         found += log.handlers
         log = log.parent if log.propagate else None
@@ -66,7 +69,7 @@ def _is_down(handler: Any) -> bool:
 
 
 def to_stderr(level: int, text: str) -> None:
-    """As the error log would have it. On a broken standard error there is nobody to tell."""
+    # As the error log would have it. On a broken standard error there is nobody to tell.
     line = f"{time.strftime('[%Y-%m-%d %H:%M:%S %z]')} [{os.getpid()}] [{LEVELS[level]}] {text}\n"
     from monoceros.logsink import std_sink
 

@@ -1,8 +1,7 @@
 """Remote: a connected socket to a server of log lines or metrics (syslog, statsd).
 
-Never waits and never raises. A server that is not there, does not resolve, refuses or does not
-read is said once (logloss), what was meant for it is counted, and its return is told. A child
-inherits what its parent has said. Called by handlers under their locks, by statsd from any thread.
+Never waits, never raises. A server that is lost is said once (logloss), what was meant for it is
+counted, its return is told. Called by handlers under their locks, by statsd from any thread.
 """
 
 from __future__ import annotations
@@ -29,17 +28,15 @@ class Remote:
     """Owns its socket. `address`: a path or (host, port); `kinds`: of sockets, to be tried."""
 
     def __init__(self, name: str, things: str, address: Any, kinds: tuple[int, ...]) -> None:
-        self.name = f"{name} at {_shown(address)}"
+        shown = address if isinstance(address, str) else "{}:{}".format(*address)
+        self.name = f"{name} at {shown}"
         self.things = things
         self.address = address
         self.kinds = kinds
         self.raw: Any = None
         self._why: str | None = None
         self._lost = self._pending = 0
-        self._good_since = self._settle_s = 0.0
-        self._retry_at = 0.0
-        self._resolve_at = 0.0
-        self._resolving = False
+        self._good_since = self._settle_s = self._retry_at = self._resolve_at = 0.0
         self._born = self._pid = os.getpid()
         self._targets: list[tuple[Any, ...]] = []
         error = self._resolve() or self._open(CONNECT_S)
@@ -98,12 +95,12 @@ class Remote:
         return None
 
     def _open(self, wait_s: float) -> OSError | None:
-        """At most once a second."""
+        # At most once a second.
         now = time.monotonic()
+        failure = OSError("it is not connected")
         if now < self._retry_at:
-            return OSError("it is not connected")
+            return failure
         self._retry_at = now + RETRY_S
-        failure = OSError("its name is not known")
         for family, kind, place in self._targets:
             raw = _socket.socket(family, kind)
             raw.settimeout(wait_s)
@@ -123,17 +120,14 @@ class Remote:
 
     def _resolve_later(self) -> None:
         """Names may take long, and change. In workers only: the master has one thread."""
-        path = isinstance(self.address, str)
-        if path or self._pid == self._born or time.monotonic() < self._resolve_at:
+        master = self._pid == self._born
+        if master or isinstance(self.address, str) or time.monotonic() < self._resolve_at:
             return
         self._resolve_at = time.monotonic() + RESOLVE_S
-        try:
-            start_new_thread(self._resolve, ())
-        except RuntimeError:
-            pass  # no more threads; later
+        start_new_thread(self._resolve, ())
 
     def _forked(self) -> None:
-        """What was lost is the parent's to count; each process has a stream of its own."""
+        # What was lost is the parent's to count; each process has a stream of its own.
         self._pid = os.getpid()
         self._lost = self._pending = 0
         if self.raw is not None and self.raw.type == _socket.SOCK_STREAM:
@@ -150,11 +144,8 @@ class Remote:
         if self._why is None:
             full = isinstance(error, AGAIN)
             self._why = "it does not read" if full else (error.strerror or str(error))
-            logloss.announce(
-                40,
-                f"{self.name} cannot be reached: {self._why}. {self.things} for it are lost, and "
-                "counted, until it can.",
-            )
+            words = f"{self.things} for it are lost, and counted, until it can."
+            logloss.announce(40, f"{self.name} cannot be reached: {self._why}. {words}")
 
     def _succeed(self) -> None:
         if self._why is None:
@@ -167,7 +158,3 @@ class Remote:
             return
         lost, self._lost, self._pending, self._why = self._lost, 0, 0, None
         logloss.announce(30, f"{self.name} is reached again: {lost} {self.things} were lost.")
-
-
-def _shown(address: Any) -> str:
-    return address if isinstance(address, str) else f"{address[0]}:{address[1]}"

@@ -29,8 +29,6 @@ class SyslogHandler(SysLogHandler):
         logging.Handler.__init__(self)  # the one above would connect
         self.address = remote.address
         self.facility = facility
-        self.socktype: Any = None
-        self.unixsocket = isinstance(remote.address, str)
         self.socket = None
         self.remote = remote
 

@@ -47,7 +47,6 @@ def live(arbiter: Arbiter, worker: Worker, mask: Any) -> NoReturn:
         sys.exit(0)
 
     def reopen(sig: int, frame: FrameType | None) -> None:
-        """The files that the master had open at the fork have been renamed."""
         arbiter.log.reopen_files()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):

@@ -32,17 +32,14 @@ def log(worker: EngineWorker, entry: tuple[Any, ...]) -> None:
 
 
 def _environ(worker: EngineWorker, entry: tuple[Any, ...]) -> dict[str, Any]:
-    """As the application would have got it, so far as the request was read."""
+    # As the application would have got it, so far as the request was read.
     listener, host, port, method, target, path, query, version, fields, *_ = entry
     environ = worker.base_environ(worker.sockets[listener])
-    environ.update(
-        REQUEST_METHOD=method or UNKNOWN,
-        RAW_URI=target or UNKNOWN,
-        PATH_INFO=path or UNKNOWN,
-        QUERY_STRING=query if target else UNKNOWN,
-        SERVER_PROTOCOL="HTTP/{}.{}".format(*version) if target else UNKNOWN,
-        REMOTE_ADDR=host,
-    )
+    protocol = "HTTP/{}.{}".format(*version) if target else ""
+    names = ("REQUEST_METHOD", "RAW_URI", "PATH_INFO", "SERVER_PROTOCOL")
+    for name, value in zip(names, (method, target, path, protocol), strict=True):
+        environ[name] = value or UNKNOWN
+    environ.update(QUERY_STRING=query if target else UNKNOWN, REMOTE_ADDR=host)
     if host:
         environ["REMOTE_PORT"] = str(port)
     if entry[11]:

@@ -523,8 +523,8 @@ def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) ->
 
 def load_heard(log: Any, load: Any, *args: Any) -> Any:
     """Loads an application, which may end what is written to the log: that is said."""
-    if not hasattr(log, "tell_unheard"):
-        return load(*args)  # a logger class of somebody's own
+    if not hasattr(log, "tell_unheard"):  # somebody's own class
+        return load(*args)
     before = log.heard()
     try:
         return load(*args)

@@ -51,23 +51,18 @@ class BaseApplication:
         self.load_config()
         self.cfg.apply_profile()
         self.cfg.validate()
-        self._check_access_format()
+        self._hint_at_atoms()
 
-    def _check_access_format(self) -> None:
-        """A logger class of the user's may make lines of its own; the logger asks it."""
+    def _hint_at_atoms(self) -> None:
         text = self.cfg.access_log_format
-        logger_class = self.cfg.values["logger_class"]
-        if not text or "access_log_format" not in self.cfg.sources or logger_class not in OURS:
-            return
-        from monoceros import accessformat
+        if "access_log_format" in self.cfg.sources and self.cfg.values["logger_class"] in OURS:
+            from monoceros import accessformat
 
-        fault = accessformat.fault(text)
-        if fault is not None:
-            raise ConfigError(fault)
-        for hint in accessformat.hints(text):
-            if hint not in self._hinted:
-                self._hinted.add(hint)
-                util.warn(hint)
+            hints = [] if accessformat.fault(text) else accessformat.hints(text)
+            for hint in hints:
+                if hint not in self._hinted:
+                    self._hinted.add(hint)
+                    util.warn(hint)
 
     def load_default_config(self) -> None:
         self.cfg = Config(self.usage, prog=self.prog)
@@ -298,9 +293,11 @@ class Application(BaseApplication):
 
     def _check(self) -> NoReturn:
         """Imports the application, and exits with 0 or 1."""
+        from monoceros.accessformat import fault_for
+
         try:
             self.load()
-            fault = _fault_of_format(self.cfg)
+            fault = fault_for(self.cfg.access_log_format, self.cfg.logger_class)
         except SystemExit:
             raise  # the application's own word
         except BaseException:
@@ -320,15 +317,6 @@ def _no_python(filename: str, error: Exception) -> str:
         f"The configuration file {filename} is not written in Python ({error}). Settings are "
         "assignments, such as workers = 4; a PasteDeploy file is given with --paste."
     )
-
-
-def _fault_of_format(cfg: Config) -> str | None:
-    """Where the logger class is the user's."""
-    if "access_log_format" not in cfg.sources:
-        return None
-    from monoceros import accessformat
-
-    return accessformat.fault_for(cfg.access_log_format, cfg.logger_class)
 
 
 def _compiled(filename: str) -> Any:

@@ -43,11 +43,10 @@ class Statsd(Logger):
             if self.remote.address == address:
                 return
             self.remote.close()
-        self.remote = (
-            None
-            if address is None
-            else Remote("The statsd server", "metrics", address, (int(socket.SOCK_DGRAM),))
-        )
+        self.remote = None
+        if address is not None:
+            kinds = (int(socket.SOCK_DGRAM),)
+            self.remote = Remote("The statsd server", "metrics", address, kinds)
 
     @property
     def sock(self) -> Any:
