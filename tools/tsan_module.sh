@@ -3,7 +3,7 @@
 # applications use what they keep from other threads. Fails on any report.
 #   tools/tsan_module.sh [arguments of pytest instead of the tests below]
 # CPython is not instrumented: of what only it does nothing is seen but its calls of libc, by which
-# its GIL is a mutex like others. Nothing had to be suppressed.
+# its GIL is a mutex like others. Nothing has to be suppressed.
 set -eu
 cd "$(dirname "$0")/.."
 build=$PWD/build/tsan-python

@@ -236,8 +236,10 @@ PyObject* drain(PyObject* self, PyObject* args) {
     long long hold_ms = 0;
     if (!PyArg_ParseTuple(args, "p|L:drain", &for_good, &hold_ms)) return nullptr;
     parts_of(self)->serving.store(Serving::kDraining, std::memory_order_release);
-    WithoutGil without;
-    parts_of(self)->engine->drain(for_good != 0, hold_ms);
+    {
+        WithoutGil without;
+        parts_of(self)->engine->drain(for_good != 0, hold_ms);
+    }
     Py_RETURN_NONE;
 }
 
@@ -308,14 +310,18 @@ PyObject* counters(PyObject* self, PyObject*) {
 PyObject* reopen_access_log(PyObject* self, PyObject* args) {
     int fd = -1;
     if (!PyArg_ParseTuple(args, "|i:reopen_access_log", &fd)) return nullptr;
-    WithoutGil without;
-    parts_of(self)->engine->reopen_access_log(fd);
+    {
+        WithoutGil without;
+        parts_of(self)->engine->reopen_access_log(fd);
+    }
     Py_RETURN_NONE;
 }
 
 PyObject* close_access_log(PyObject* self, PyObject*) {
-    WithoutGil without;
-    parts_of(self)->engine->close_access_log();
+    {
+        WithoutGil without;
+        parts_of(self)->engine->close_access_log();
+    }
     Py_RETURN_NONE;
 }
 

@@ -75,7 +75,8 @@ inline Ref latin1_text(std::string_view text) {
     return Ref(PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
 }
 
-// Detaches the thread from Python for its lifetime: no Python object may be touched inside.
+// Detaches the thread from Python for its lifetime: no Python object may be touched inside. Not
+// even None returned: its reference is counted before this ends.
 class WithoutGil {
   public:
     WithoutGil() : state_(PyEval_SaveThread()) {}
