@@ -1,0 +1,63 @@
+"""Which applications an asgi worker serves, and what it says of those that it cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from client import fetch
+from conftest import StartServer
+from harness import IS_GUNICORN
+
+pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="it is about our own asgi worker")
+
+SERVED = [
+    "asgi3", "instance", "method", "slotted", "Awaitable", "Double", "double", "partial",
+    "hidden", "create_app()", "create_configured()",
+]  # fmt: skip
+REFUSED = {
+    "WSGIClass": "is a WSGI application",
+    "wsgi_object": "is a WSGI application",
+    "wsgi_partial": "is a WSGI application",
+    "plain_wsgi": "is a WSGI application",
+    "flask_app()": "is a WSGI application",
+    "django_wsgi()": "Django's ASGI application is asgi_kinds",
+    "create_app": "name asgi_kinds:create_app() instead",
+    "create_configured": "name asgi_kinds:create_configured() instead",
+    "Object": "name asgi_kinds:Object() instead",
+}
+NAMES = ["asgi", "uvicorn.workers.UvicornWorker"]
+
+
+@pytest.mark.parametrize("app", SERVED)
+def test_served(serve: StartServer, app: str) -> None:
+    server = serve(f"asgi_kinds:{app}", "-k", "asgi", "--asgi-lifespan", "off")
+    assert fetch(server.address, "/").body == b"asgi"
+
+
+@pytest.mark.parametrize("app", REFUSED)
+@pytest.mark.parametrize("name", NAMES)
+def test_refused_at_the_start(launch: StartServer, app: str, name: str) -> None:
+    server = launch(f"asgi_kinds:{app}", "-k", name)
+    assert server.wait() == 4
+    assert REFUSED[app] in server.log()
+    assert "Traceback" not in server.log()
+
+
+def test_refused_when_preloaded(launch: StartServer) -> None:
+    server = launch("asgi_kinds:plain_wsgi", "-k", "asgi", "--preload")
+    assert server.wait() == 4
+    assert "leave the worker class out" in server.log()
+
+
+@pytest.mark.parametrize("app", ["asgi3", "instance", "method", "partial"])
+def test_detected_without_a_class(serve: StartServer, app: str) -> None:
+    server = serve(f"asgi_kinds:{app}", "--asgi-lifespan", "off")
+    assert "The application is asynchronous" in server.log()
+    assert fetch(server.address, "/").body == b"asgi"
+
+
+@pytest.mark.parametrize("app", ["asgi3", "instance", "method", "partial"])
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+def test_told_where_another_class_was_asked_for(serve: StartServer, app: str, kind: str) -> None:
+    server = serve(f"asgi_kinds:{app}", "-k", kind)
+    assert "use -k asgi" in server.log()
