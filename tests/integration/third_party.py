@@ -12,6 +12,7 @@ BUILD = Path(__file__).resolve().parents[2] / "build"
 WITHOUT_GUNICORN = [
     "uvicorn==0.54.0",
     "uvicorn-worker==0.4.0",
+    "sse-starlette==3.7.0",
     "aiohttp==3.14.5",
     "gunicorn-color==0.1.0",
     "termcolor",

@@ -12,7 +12,7 @@ SUPPORTED_WORKERS = {
 
 # Worker classes of others that serve what ours serves: by these names, ours is meant.
 FOREIGN_WORKERS = {
-    f"{module}.{name}": SUPPORTED_WORKERS["asgi"]
+    f"{module}.{name}": f"monoceros.workers.guvicorn.{name}"
     for module in ("uvicorn.workers", "uvicorn_worker")
     for name in ("UvicornWorker", "UvicornH11Worker")
 }
