@@ -461,7 +461,8 @@ class Arbiter:
         if number == signal.SIGABRT and worker is not None and worker.slot is not None:
             # It may let go of them in time to exit: they were why.
             worker.held = obituary.describe_flights(self.scoreboard.flights(worker.slot))
-        if number == signal.SIGTERM and worker is not None and worker.slot is not None:
+        leave = number in (signal.SIGTERM, signal.SIGQUIT)
+        if leave and worker is not None and worker.slot is not None:
             self.scoreboard.set_leaving(worker.slot)
         if number == signal.SIGKILL:
             self._killed.add(pid)

@@ -189,6 +189,37 @@ TEST(Drain, AHurryRefusesWhatCannotBeServed) {
     EXPECT_EQ(totals.refused, 2u);
 }
 
+// Its iterable is closed, as if the client had left, while there is time for that.
+TEST(Drain, AStreamIsCutAtTheEnd) {
+    Options options;
+    options.limits.hurry_ms = 300;
+    options.limits.stream_grace_ms = 200;
+    options.slots = 2;
+    Server server(std::move(options));
+    Client stream = server.client();
+    Client slow = server.client();
+    stream.get("/stream");
+    session::Exchange* streaming = server.take();
+    slow.get("/slow");
+    session::Exchange* quiet = server.take();
+    ASSERT_TRUE(streaming != nullptr && quiet != nullptr);
+    const auto write = [&] {
+        return server->write(*streaming, {"tick", nullptr}, -1, false) != WriteStatus::kGone;
+    };
+    ASSERT_TRUE(write());
+    const int64_t begin_ms = base::monotonic_ms();
+    server->drain(true);
+    EXPECT_FALSE(server->out_of_time());
+    EXPECT_TRUE(eventually([&] { return !write(); }));
+    EXPECT_GE(base::monotonic_ms() - begin_ms, 500);
+    EXPECT_TRUE(server->out_of_time());
+    server->abandon(*streaming);
+    respond(server.engine(), *quiet, "slow");  // had not begun: it may still be answered
+    EXPECT_EQ(slow.response(), "slow");
+    EXPECT_FALSE(stream.read_all().ends_with("0\r\n\r\n"));
+    EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
+}
+
 // The client of the last busy request has left: threads that wait must neither spin nor stay.
 TEST(Drain, WaitsForAnApplicationWithoutAClient) {
     Options options;

@@ -293,6 +293,7 @@ void Engine::say(Severity severity, std::string text) {
 void Engine::call_runner(bool first) {
     if (options_.runner_fd < 0) {
         attention_.store(true, std::memory_order_relaxed);
+        if (first && options_.nested && !in_turn_) wakeup_.ring();
     } else if (first) {
         os::ring(options_.runner_fd);
     }

@@ -78,9 +78,10 @@ struct Piece {
 
 // What happened to an exchange that a nested runner holds.
 enum class EventKind : uint8_t {
-    kBody,  // more in incoming, or its end
-    kRoom,  // the output is low again (Exchange::wants_room was set)
-    kGone,  // the client has left
+    kBody,      // more in incoming, or its end
+    kRoom,      // the output is low again (Exchange::wants_room was set)
+    kGone,      // the client has left
+    kFarewell,  // a drain: a stream without an end should find one
     kLate,  // its time is over: answered; whoever collects the overdue interrupts the application
 };
 struct Event {
@@ -232,6 +233,8 @@ class Engine final : private os::ForkParty {
     void drain(bool for_good, int64_t hold_ms = 0);
     // Nothing is left, and nothing will be served any more. Ask again after each turn.
     bool drained();
+    // The last moment of a drain: nested runners end what still runs.
+    bool out_of_time();
 
     // engine_deadlines.cpp. The application gets until `span_ms` from now. False: it is too late,
     // or there is no deadline. Any thread.
@@ -380,8 +383,9 @@ class Engine final : private os::ForkParty {
     void go_on_draining();
     void begin_idle_drain();
     void half_close(Link& link);
-    bool only_sockets_left();
-    void close_sockets();
+    void say_farewell();
+    void bid_farewell(session::Exchange& exchange);
+    void cut();
     bool drain_complete() const;
     bool siblings_wait() const;
 
@@ -509,6 +513,8 @@ class Engine final : private os::ForkParty {
     int64_t looked_ms_ = 0;  // into the poller
     int64_t drain_idle_at_ms_ = 0;
     int64_t hurry_at_ms_ = 0;
+    int64_t farewell_at_ms_ = 0;
+    int64_t cut_at_ms_ = 0;
     int64_t hold_until_ms_ = 0;
     int64_t closing_at_ms_ = 0;  // of the listeners, in a stop for good
     int64_t resume_at_ms_ = 0;   // listeners that ran out of descriptors
@@ -523,7 +529,8 @@ class Engine final : private os::ForkParty {
     bool draining_ = false;
     bool for_good_ = false;       // the whole server stops, and we are not done
     bool told_for_good_ = false;  // whatever has become of it
-    bool sockets_told_ = false;
+    bool farewell_said_ = false;
+    bool out_of_time_ = false;
     bool drained_ = false;
     bool standby_flying_ = false;
     StandbyPace standby_pace_ = StandbyPace::kDormant;

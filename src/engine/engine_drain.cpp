@@ -5,10 +5,12 @@
 //     │       queues and closes the listeners. A worker that siblings survive just looks away.
 //     ├─▶ idle connections get a moment for the request that crosses our decision, then a FIN
 //     ├─▶ hurry: near the end of graceful_timeout what has not reached the application gets 503
-//     └─▶ WebSockets are told to go (1012) when nothing else is left, or at the hurry
+//     ├─▶ farewell, after stream_grace: WebSockets (1012) and event streams are told to go
+//     └─▶ cut: just before the master kills, answers under way end, so that applications clean up
 #include <algorithm>
 
 #include "engine/engine.hpp"
+#include "http/names.hpp"
 #include "os/files.hpp"
 
 namespace mono::engine {
@@ -20,6 +22,8 @@ namespace {
 constexpr int64_t kDrainIdleMs = 500;    // for requests that cross our decision to stop
 constexpr int64_t kDrainLingerMs = 500;  // for those that cross our FIN: no RST for them
 constexpr int64_t kBacklogMs = 100;      // for connections that stand and have not spoken yet
+
+constexpr std::string_view kEndless[] = {"text/event-stream", "multipart/x-mixed-replace"};
 
 }  // namespace
 
@@ -48,6 +52,8 @@ void Engine::begin_drain(bool for_good) {
         int64_t accepted_until_ms = std::max(now_ms_, closing_at_ms_);
         drain_idle_at_ms_ = accepted_until_ms + kDrainIdleMs;
         hurry_at_ms_ = accepted_until_ms + options_.limits.hurry_ms;
+        farewell_at_ms_ = accepted_until_ms + options_.limits.stream_grace_ms;
+        cut_at_ms_ = hurry_at_ms_ + options_.limits.stream_grace_ms;
     }
     publish_load();
 }
@@ -91,7 +97,8 @@ void Engine::go_on_draining() {
         links_.for_each([&](Link& link) { half_close(link); });
     }
     if (hurry_at_ms_ != 0 && now_ms_ >= hurry_at_ms_) hurry();
-    if (closing_at_ms_ == 0 && only_sockets_left()) close_sockets();
+    if (farewell_at_ms_ != 0 && now_ms_ >= farewell_at_ms_) say_farewell();
+    if (cut_at_ms_ != 0 && now_ms_ >= cut_at_ms_) cut();
 }
 
 // Its answer promised to keep the connection: it has the time that all idle ones had.
@@ -106,21 +113,27 @@ void Engine::half_close(Link& link) {
     rearm(link);
 }
 
-bool Engine::only_sockets_left() {
-    uint32_t sockets = 0;
-    bool others = ready_head_ != nullptr;
+// Their clients come again, to a worker that stays: both protocols say so.
+void Engine::say_farewell() {
+    farewell_at_ms_ = 0;
+    farewell_said_ = true;
     links_.for_each([&](Link& link) {
-        others |= !link.socket;
-        sockets += link.connection.exchange() != nullptr ? 1 : 0;
+        if (link.socket) {
+            shut_socket(link, kServiceRestart, "");
+        } else if (session::Exchange* exchange = link.connection.exchange()) {
+            bid_farewell(*exchange);
+        }
     });
-    return !others && busy_ == sockets;
 }
 
-void Engine::close_sockets() {
-    if (std::exchange(sockets_told_, true)) return;
-    links_.for_each([&](Link& link) {
-        if (link.socket) shut_socket(link, kServiceRestart, "");
-    });
+// A download has an end, and is waited for. An event stream has none; its application may hear.
+void Engine::bid_farewell(session::Exchange& exchange) {
+    if (!exchange.handed_out || !exchange.response.begun()) return;
+    const std::string_view type = exchange.response.head.find("Content-Type").value_or("");
+    for (std::string_view endless : kEndless) {
+        if (!http::equals_ignoring_case(type.substr(0, endless.size()), endless)) continue;
+        note_event(&exchange, EventKind::kFarewell);
+    }
 }
 
 // The time is nearly over: what has not reached the application is refused.
@@ -136,7 +149,29 @@ void Engine::hurry() {
                      link.connection.phase() != Phase::kFlush;
         if (waits) drive(link, link.connection.refuse_waiting(http::Error::kStopping, now_ms_));
     });
-    close_sockets();
+}
+
+// For a WSGI application it is as if these clients had left: close() of its iterables is called.
+// What runs in an event loop is ended there.
+void Engine::cut() {
+    cut_at_ms_ = 0;
+    out_of_time_ = true;
+    if (options_.nested) return;
+    std::vector<Link*> cut;
+    links_.for_each([&](Link& link) {
+        const session::Exchange* exchange = link.connection.exchange();
+        if (exchange != nullptr && exchange->handed_out && exchange->response.begun())
+            cut.push_back(&link);
+    });
+    if (cut.empty()) return;
+    for (Link* link : cut) close_link(*link);
+    say(Severity::kWarning,
+        std::to_string(cut.size()) + " answers under way were cut: graceful_timeout is over.");
+}
+
+bool Engine::out_of_time() {
+    Lock lock(mutex_);
+    return out_of_time_;
 }
 
 bool Engine::drain_complete() const {

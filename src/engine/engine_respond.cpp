@@ -77,6 +77,7 @@ void Engine::begin_response(Exchange& exchange, const session::ResponseContext& 
     exchange.response.begin(exchange.head, context, known_length);
     recorder_.respond(exchange);
     requests_.cancel(exchange.timer);
+    if (farewell_said_) bid_farewell(exchange);
 }
 
 // An answer that ends with its connection must not look whole when this process ends in its midst,

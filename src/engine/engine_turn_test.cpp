@@ -39,6 +39,45 @@ TEST(EngineTurn, HandsOutNoMoreThanThereIsRoomFor) {
     for (Client& client : clients) EXPECT_EQ(client.response(), "ok");
 }
 
+// Begins an answer of this type to the client's request.
+session::Exchange* stream(Server& server, Loop& loop, Client& client, std::string_view type) {
+    client.get("/");
+    session::Exchange* exchange = loop.next();
+    if (exchange == nullptr) return nullptr;
+    http::ResponseHead& head = exchange->response.head;
+    EXPECT_EQ(head.set_status("200 OK"), http::HeadFault::kNone);
+    EXPECT_EQ(head.add("Content-Type", type), http::HeadFault::kNone);
+    EXPECT_EQ(server->write(*exchange, {"tick", nullptr}, -1, false), WriteStatus::kDone);
+    return exchange;
+}
+
+TEST(EngineTurn, ADrainTellsStreamsWithoutAnEnd) {
+    Options options = nested(true);
+    options.limits.stream_grace_ms = 200;
+    Server server(std::move(options));
+    Loop loop(server.engine());
+    Client clients[] = {server.client(), server.client(), server.client()};
+    session::Exchange* early = stream(server, loop, clients[0], "text/event-stream; charset=utf-8");
+    session::Exchange* download = stream(server, loop, clients[1], "text/csv");
+    ASSERT_TRUE(early != nullptr && download != nullptr);
+    const int64_t begin_ms = base::monotonic_ms();
+    server->drain(false);
+    clients[2].get("/late");
+    session::Exchange* late = loop.next();
+    ASSERT_NE(late, nullptr);
+    EXPECT_TRUE(loop.run_until([&] { return loop.saw(EventKind::kFarewell); }, kPatienceMs, 10));
+    EXPECT_GE(base::monotonic_ms() - begin_ms, 200);
+    ASSERT_EQ(loop.events.size(), 1u);
+    EXPECT_EQ(loop.events[0].exchange, early);
+    http::ResponseHead& head = late->response.head;
+    EXPECT_EQ(head.set_status("200 OK"), http::HeadFault::kNone);
+    EXPECT_EQ(head.add("content-type", "Text/Event-Stream"), http::HeadFault::kNone);
+    EXPECT_EQ(server->write(*late, {"tick", nullptr}, -1, false), WriteStatus::kDone);
+    EXPECT_TRUE(loop.run_until([&] { return loop.events.size() == 2; }));
+    EXPECT_EQ(loop.events[1].exchange, late);
+    for (session::Exchange* exchange : {early, download, late}) server->abandon(*exchange);
+}
+
 TEST(EngineTurn, ABodyIsStreamedAndWhole) {
     Server server(nested(true));
     Loop loop(server.engine());

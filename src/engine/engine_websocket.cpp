@@ -24,7 +24,7 @@ bool Engine::upgrade(Handle handle, std::string_view head,
     link->socket = std::make_unique<WebSocket>(options_.websocket, deflate, out, now_ms_);
     exchange.inbox = std::make_unique<session::SocketInbox>();
     link->socket_input = link->connection.upgrade();
-    if (sockets_told_) link->socket->close(kServiceRestart, "", now_ms_);
+    if (farewell_said_) link->socket->close(kServiceRestart, "", now_ms_);
     unhold(*link);
     feed_waiting(*link);
     drive(*link, Next::kRead);

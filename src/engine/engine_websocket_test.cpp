@@ -190,6 +190,22 @@ TEST_F(EngineWebSocket, ADrainDoesNotWaitForAFaultToBeAskedFor) {
     EXPECT_TRUE(server->engine().drained());
 }
 
+TEST_F(EngineWebSocket, ADrainTellsSocketsBesideWhateverElseRuns) {
+    limits.close_ms_max = 100;
+    open();
+    Client other = server->client();
+    other.get("/");
+    session::Exchange* running = loop->next();
+    ASSERT_NE(running, nullptr);
+    server->engine().drain(false);
+    EXPECT_TRUE(loop->run_until([&] { return exchange->inbox->ended; }, kPatienceMs, 10));
+    leave();
+    respond(server->engine(), *running, "ok");
+    EXPECT_EQ(other.response(), "ok");
+    const std::string bytes = client->read_all();
+    EXPECT_NE(bytes.find("\x03\xF4"), std::string::npos) << "1012";
+}
+
 TEST_F(EngineWebSocket, AClientThatVanishesBehindItsFaultIsNoticed) {
     limits.close_ms_max = 0;
     open();

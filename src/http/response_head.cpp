@@ -254,15 +254,16 @@ HeadFault ResponseHead::add(std::string_view name, std::string_view value) {
     return HeadFault::kNone;
 }
 
-bool ResponseHead::has(std::string_view name) const {
+std::optional<std::string_view> ResponseHead::find(std::string_view name) const {
     std::string_view rest = fields_;
     while (!rest.empty()) {
+        const size_t end = rest.find("\r\n");
         if (rest.size() > name.size() && rest[name.size()] == ':' &&
             equals_ignoring_case(rest.substr(0, name.size()), name))
-            return true;
-        rest.remove_prefix(rest.find("\r\n") + 2);
+            return rest.substr(name.size() + 2, end - name.size() - 2);
+        rest.remove_prefix(end + 2);
     }
-    return false;
+    return std::nullopt;
 }
 
 size_t ResponseHead::size_max(const Context& context) const {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,7 +36,9 @@ class ResponseHead {
     bool has_content_length() const { return has_content_length_; }
     uint64_t content_length() const { return content_length_; }
     bool upgrade() const { return upgrade_; }  // the application sent "Connection: upgrade"
-    bool has(std::string_view name) const;
+    bool has(std::string_view name) const { return find(name).has_value(); }
+    // The value of the first such field.
+    std::optional<std::string_view> find(std::string_view name) const;
     std::string_view fields() const { return fields_; }  // serialised, for %({x}o)s
 
     // 1xx, 204 and 304 never have a body (RFC 9110 section 6.4.1).

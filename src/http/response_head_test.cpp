@@ -200,6 +200,8 @@ TEST(ResponseHead, KnowsWhatItHas) {
     EXPECT_TRUE(head.has("x-long"));
     EXPECT_TRUE(head.has("X"));
     EXPECT_FALSE(head.has("X-Lon"));
+    EXPECT_EQ(head.find("X"), "X: y");
+    EXPECT_EQ(head.find("y"), std::nullopt);
     EXPECT_FALSE(head.has("X-Longer"));
     EXPECT_FALSE(head.has("y"));
 }

@@ -78,6 +78,7 @@ Ref AsgiChannel::disconnect_message() {
 }
 
 Ref AsgiChannel::next_message() {
+    if (farewell_ && parts_.asgi->farewells) return disconnect_message();
     if (body_received_ || exchange_ == nullptr)
         return gone() || complete_ ? disconnect_message() : Ref();
     if (!streamed_) return next_piece();
@@ -139,8 +140,14 @@ Ref AsgiChannel::scope() {
     return Ref();
 }
 
+Answer AsgiChannel::raise_gone() const {
+    PyErr_SetString(parts_.state.client_disconnected, "the client has gone");
+    return failed();
+}
+
 bool AsgiChannel::on_event(engine::EventKind kind) {
-    bool room = kind != engine::EventKind::kBody;
+    farewell_ |= kind == engine::EventKind::kFarewell;
+    bool room = kind != engine::EventKind::kBody && kind != engine::EventKind::kFarewell;
     bool message = kind != engine::EventKind::kRoom;
     return (!room || sending_.wake()) && (!message || receiving_.wake());
 }
@@ -177,7 +184,7 @@ Answer AsgiChannel::start(PyObject* message) {
     if (exchange_ == nullptr) return raise_over();
     if (!started_) exchange_->response.head = std::move(head);
     started_ = true;
-    return done();
+    return gone() ? raise_gone() : done();
 }
 
 Answer AsgiChannel::informational(PyObject* message) {
@@ -190,8 +197,16 @@ Answer AsgiChannel::informational(PyObject* message) {
     if (!fill_head_from_message(*parts_.asgi, message, head)) return failed();
     std::string text = "HTTP/1.1 " + std::string(head.status_line()) + "\r\n" +
                        std::string(head.fields()) + "\r\n";
-    bool over = parts_.engine->write_interim(handle_, text) == engine::WriteStatus::kOver;
-    return over ? raise_over() : done();
+    switch (parts_.engine->write_interim(handle_, text)) {
+        case engine::WriteStatus::kOver:
+            return raise_over();
+        case engine::WriteStatus::kGone:
+            return raise_gone();
+        case engine::WriteStatus::kDone:
+        case engine::WriteStatus::kKept:
+            break;
+    }
+    return done();
 }
 
 Answer AsgiChannel::body(PyObject* message) {
@@ -220,16 +235,18 @@ Answer AsgiChannel::body(PyObject* message) {
         status = parts_.engine->write(handle_, piece, known, last);
     }
     if (status == engine::WriteStatus::kKept) bytes.release();
-    return status == engine::WriteStatus::kOver ? raise_over() : after_write(last);
+    if (status == engine::WriteStatus::kOver) return raise_over();
+    return after_write(last, status == engine::WriteStatus::kGone);
 }
 
-Answer AsgiChannel::after_write(bool last) {
+Answer AsgiChannel::after_write(bool last, bool lost) {
     if (last) {
         complete_ = true;
         give_back(true);
-        return receiving_.wake() ? done() : failed();
+        if (!receiving_.wake()) return failed();
     }
-    return wait_for_room();
+    if (lost) return raise_gone();
+    return last ? done() : wait_for_room();
 }
 
 // At once, or later while the reader is slow.
@@ -247,11 +264,17 @@ bool AsgiChannel::close(bool failed) {
 
 bool AsgiChannel::finish(bool failed) {
     if (exchange_ == nullptr) return true;
-    if (started_ && !begun_ && !failed) {
-        // A start without a body: an empty one was meant.
+    if (started_ && !begun_ && (!failed || gone())) {
+        // A start without a body: an empty one was meant. Or it was for nobody, and is logged.
         parts_.engine->write(handle_, {}, 0, true);
         give_back(true);
         return true;
+    }
+    if (begun_ && farewell_ && !failed) {
+        parts_.engine->write(handle_, {}, -1, true);
+        const bool whole = exchange_->response.complete();
+        give_back(whole);
+        return whole;
     }
     if (!begun_) parts_.engine->write_error(handle_, 500, "");
     give_back(!begun_);

@@ -60,6 +60,10 @@ class AsgiChannel {
     bool started() const { return started_; }
     // The client has left, or the request is over.
     bool gone() const { return parts_.engine->gone(handle_); }
+    // The answer cannot reach its client any more.
+    bool broken() const { return exchange_ != nullptr && !complete_ && gone(); }
+    // For send(): an OSError, as ASGI 2.4 has it.
+    Answer raise_gone() const;
     int traverse(visitproc visit, void* arg) const;
 
   protected:
@@ -72,7 +76,8 @@ class AsgiChannel {
     Answer start(PyObject* message);
     Answer body(PyObject* message);
     Answer informational(PyObject* message);
-    Answer after_write(bool last);
+    // lost: the client has gone
+    Answer after_write(bool last, bool lost);
     Answer wait_for_room();
     virtual Ref make_scope() const;
     void give_back(bool whole);
@@ -96,6 +101,7 @@ class AsgiChannel {
     bool started_ = false;   // http.response.start was accepted
     bool begun_ = false;     // a body was given to the engine: the head is its own
     bool complete_ = false;  // the last body piece was accepted
+    bool farewell_ = false;  // the worker stops: the stream is to end
 };
 
 // The channel of an Exchange (exchange_type.cpp); nullptr with an exception set.

@@ -36,6 +36,7 @@ struct AsgiShared {
     Ref method, path, raw_path, query_string, scheme, http_version, client, state_key, https, wss,
         ws;
     Ref version_1_0, version_1_1, empty_bytes;
+    bool farewells = true;  // event streams hear of a drain by http.disconnect
 };
 
 // The http scope of a request: a new dict; an empty Ref with an exception set.

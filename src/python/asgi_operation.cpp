@@ -93,7 +93,15 @@ PySendResult send(PyObject* self, PyObject* value, PyObject** result) {
         Py_CLEAR(*result);
         return advance(self, result);
     }
-    clear(self);  // what was to be sent has been accepted before the wait
+    // What was to be sent has been accepted before the wait; or the client left meanwhile.
+    const AsgiChannel* channel =
+        operation->exchange == nullptr ? nullptr : channel_of(operation->exchange);
+    if (channel != nullptr && channel->broken()) channel->raise_gone();
+    if (PyErr_Occurred()) {
+        Py_CLEAR(*result);
+        return fail(self, result);
+    }
+    clear(self);
     return PYGEN_RETURN;
 }
 

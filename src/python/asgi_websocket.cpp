@@ -107,11 +107,6 @@ Answer AsgiWebSocket::send(PyObject* message) {
     return failed();
 }
 
-Answer AsgiWebSocket::raise_gone() const {
-    PyErr_SetString(parts_.state.client_disconnected, "the WebSocket is closed");
-    return failed();
-}
-
 Answer AsgiWebSocket::accept(PyObject* message) {
     const AsgiShared& shared = *parts_.asgi;
     if (state_ != State::kConnecting || denying_) {

@@ -31,7 +31,6 @@ class AsgiWebSocket final : public AsgiChannel {
     Answer send_data(PyObject* message);
     Answer send_close(PyObject* message);
     bool read_opening(http::WsOpening& opening) const;
-    Answer raise_gone() const;
 
     State state_ = State::kConnecting;
     bool connect_given_ = false;

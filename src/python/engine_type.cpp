@@ -334,6 +334,9 @@ PyObject* get_fileno(PyObject* self, PyObject*) {
 PyObject* get_drained(PyObject* self, void*) {
     return PyBool_FromLong(parts_of(self)->engine->drained());
 }
+PyObject* get_out_of_time(PyObject* self, void*) {
+    return PyBool_FromLong(parts_of(self)->engine->out_of_time());
+}
 PyObject* get_connections(PyObject* self, void*) {
     return PyLong_FromUnsignedLong(parts_of(self)->engine->connections());
 }
@@ -369,10 +372,12 @@ PyMethodDef methods[] = {
     {"format_fault", format_fault, METH_O | METH_STATIC,
      "format_fault(text): the sentence about a format that cannot be compiled, or None."},
     {"set_asgi", engine_set_asgi, METH_VARARGS,
-     "set_asgi(loop, base_scopes, state): exchanges speak ASGI from now on."},
+     "set_asgi(loop, base_scopes, state, farewells=True): exchanges speak ASGI from now on; "
+     "farewells: event streams get http.disconnect in a drain."},
     {"turn", engine_turn, METH_VARARGS,
-     "turn([room]) -> ([new Exchange], again, [Exchange whose client left]): one round of a nested "
-     "engine, without waiting; room: for so many new ones at most; again: take another turn soon."},
+     "turn([room]) -> ([new Exchange], again, [Exchange whose client left], news): one round of a "
+     "nested engine, without waiting; room: for so many new ones at most; again: take another turn "
+     "soon; news: the journal is to be taken."},
     {"fileno", get_fileno, METH_NOARGS, "Readable when turn() has something to do."},
     {"wake", wake, METH_NOARGS,
      "Makes every serve_wsgi return after its current request, until drain() has been called."},
@@ -405,6 +410,7 @@ PyGetSetDef attributes[] = {
     {"wakeup_fd", get_wakeup_fd, nullptr, "for signal.set_wakeup_fd", nullptr},
     {"warmup_status", get_warmup_status, nullptr, "-1: not answered yet; 0: no answer", nullptr},
     {"drained", get_drained, nullptr, "drain() was called and no connection is left", nullptr},
+    {"out_of_time", get_out_of_time, nullptr, "the last moment of a drain", nullptr},
     {"has_overdue", get_has_overdue, nullptr, "collect_overdue() has something", nullptr},
     {"connections", get_connections, nullptr, "open connections", nullptr},
     {"access_log_in_core", get_access_log_in_core, nullptr, "C++ writes the access log", nullptr},

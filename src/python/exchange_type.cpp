@@ -256,16 +256,21 @@ PyObject* engine_turn(PyObject* self, PyObject* args) {
         bool left = event.kind == engine::EventKind::kGone;
         if (left && (!gone || PyList_Append(gone.get(), kept.get()) < 0)) return nullptr;
     }
-    return Py_BuildValue("(NNN)", fresh.release(), PyBool_FromLong(turn.again), gone.release());
+    const bool news = parts.engine->needs_attention();  // owners have been released
+    return Py_BuildValue("(NNNN)", fresh.release(), PyBool_FromLong(turn.again), gone.release(),
+                         PyBool_FromLong(news));
 }
 
 PyObject* engine_set_asgi(PyObject* self, PyObject* args) {
     PyObject* loop;
     PyObject* scopes;
     PyObject* state;
-    if (!PyArg_ParseTuple(args, "OO!O", &loop, &PyList_Type, &scopes, &state)) return nullptr;
+    int farewells = 1;
+    if (!PyArg_ParseTuple(args, "OO!O|p", &loop, &PyList_Type, &scopes, &state, &farewells))
+        return nullptr;
     EngineParts& parts = *engine_parts(self);
     parts.asgi = std::make_unique<AsgiShared>();
+    parts.asgi->farewells = farewells != 0;
     if (!parts.asgi->init(parts.state, loop, scopes, state)) return nullptr;
     Py_RETURN_NONE;
 }
@@ -274,7 +279,7 @@ int add_exchange_type(PyObject* module) {
     PyObject* type = PyType_FromModuleAndSpec(module, &spec, nullptr);
     state_of_module(module)->exchange = reinterpret_cast<PyTypeObject*>(type);
     PyObject* gone = PyErr_NewExceptionWithDoc("monoceros._core.ClientDisconnected",
-                                               "send() after the WebSocket was closed.",
+                                               "send() after the client has gone.",
                                                PyExc_ConnectionResetError, nullptr);
     state_of_module(module)->client_disconnected = gone;
     if (type == nullptr || gone == nullptr) return -1;

@@ -67,6 +67,7 @@ base::Result<Limits> limits_from(const config::Settings& settings) {
     int64_t grace_ms = settings.graceful_timeout * 1'000;
     limits.hurry_ms = grace_ms - std::min(kHurryMsMax, grace_ms / 4);
     limits.drain_delay_ms = settings.drain_delay * 1'000;
+    limits.stream_grace_ms = settings.stream_grace * 1'000;
     limits.readiness_path = settings.readiness_path;
     limits.temp_directory = settings.tmp_upload_dir;
     limits.request_id_header = settings.request_id_header;

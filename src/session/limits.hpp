@@ -45,6 +45,7 @@ struct Limits {
     int64_t queue_ms_max = 0;           // from a request's arrival until the application gets it
     int64_t hurry_ms = 29'000;          // of a drain: then what waits is refused
     int64_t drain_delay_ms = 0;         // a stop goes on accepting for so long
+    int64_t stream_grace_ms = 0;        // of a drain: then streams and WebSockets are told to go
     std::string readiness_path;         // answered without the application; empty: none
     std::string temp_directory;
     std::string script_name;        // of the process environment

@@ -209,12 +209,6 @@ def test_explicit_class_is_kept_and_warned_of(serve: StartServer) -> None:
     assert "use -k asgi" in server.log()
 
 
-def test_wsgi_application_is_warned_of(serve: StartServer) -> None:
-    server = serve("asgi_probe:plain_wsgi", "-k", "asgi", expects=["takes 2 positional arguments"])
-    assert fetch(server.address, "/").status == 500
-    assert "takes two arguments, as WSGI's do" in server.log()
-
-
 def test_syntax_error_with_reload(serve: StartServer, tmp_path: Path) -> None:
     """The answer says what is wrong, until the file is mended."""
     broken = tmp_path / "broken.py"

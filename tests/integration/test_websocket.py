@@ -384,6 +384,24 @@ def test_drain(serve: StartServer, loop: str, signum: int) -> None:
     assert "still open" not in server.log()
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", ["asgi", "uvicorn.workers.UvicornWorker"])
+def test_drain_beside_a_request(serve: StartServer, loop: str, name: str, signum: int) -> None:
+    """They are told when the drain begins, not when everything else is done."""
+    server = serve("asgi_sockets:app", "-k", name, "--asgi-loop", loop)
+    with Client(server.address) as busy:
+        busy.send(request("/until-go"))
+        noted(server, "waiting")
+
+        async def end(sock: ClientConnection) -> None:
+            server.signal(signum)
+            await until_closed(sock)
+
+        assert talk(server, "/echo", end).close_code == 1012
+        (server.directory / "go").write_text("x")
+        assert busy.response().body == b"go"
+
+
 def test_they_do_not_count_for_max_requests(serve: StartServer, loop: str) -> None:
     server = serve(APP, *ASGI, loop, "--max-requests", "5")
     server.announce(descriptors=2)  # the worker is a new one

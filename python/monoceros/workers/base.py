@@ -281,6 +281,14 @@ class Worker:
         """Whether the master has said that nobody serves after us."""
         return self.scoreboard is not None and self.scoreboard.stopping()
 
+    def told_to_leave(self) -> bool:
+        """Whether the master has told us, whoever has heard the signal."""
+        return (
+            self.scoreboard is not None
+            and self.slot is not None
+            and self.scoreboard.leaving(self.slot)
+        )
+
     def note_teller(self) -> None:
         """After a TERM. One that is not from the master may be meant for the whole server: systemd
         and others tell all its processes at once. Then the master's word follows, and this worker

@@ -16,11 +16,13 @@ from _thread import get_ident
 from monoceros import _core, forked, stacks
 from monoceros.errors import RequestTimeout
 from monoceros.workers import FOREIGN_WORKERS
+from monoceros.workers.interface import as_asgi
 from monoceros.workers.lifespan import Lifespan, LifespanFailure
-from monoceros.workers.runner import EngineWorker, looks_like_wsgi
+from monoceros.workers.runner import EngineWorker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from types import FrameType
     from typing import Any
 
@@ -71,10 +73,7 @@ class ASGIWorker(EngineWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        if looks_like_wsgi(self.wsgi):
-            self.log.warning(
-                "The application takes two arguments, as WSGI's do: an asgi worker cannot run it."
-            )
+        self.wsgi = as_asgi(self.wsgi, getattr(self.app, "app_uri", None) or "The application")
 
     def make_fail_app(self, message: str) -> Any:
         body = message.encode()
@@ -125,9 +124,24 @@ class ASGIWorker(EngineWorker):
     def run(self) -> None:
         """Serves until told to stop; then drains, and ends the application's lifespan."""
         try:
-            self.loop.run_until_complete(self._serve())
+            self.loop.run_until_complete(self._begin())
+            self._run_through(self._serve())
+            self._run_through(self._finish())
         finally:
             self._close_loop()
+
+    def _run_through(self, part: Coroutine[Any, Any, None]) -> None:
+        """An exit that the application raises anywhere in the loop, from a signal handler of its
+        own for instance, is the wish to leave: in good order."""
+        task = self.loop.create_task(part)
+        while not task.done():
+            try:
+                self.loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt) as error:
+                forked.leave_if_forked(self.pid, error)
+                self.log.info("The application asked worker %s to leave", self.pid)
+                self.alive = False
+                self._wake()
 
     def _close_loop(self) -> None:
         """As asyncio.run ends: tasks that the application has left running are cancelled and
@@ -145,35 +159,42 @@ class ASGIWorker(EngineWorker):
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
-    async def _serve(self) -> None:
+    async def _begin(self) -> None:
         self._awake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._quick = False
         self._add_signals()
-        lifespan = Lifespan(self.wsgi, self.cfg.asgi_lifespan, self.log)
+        self._lifespan = Lifespan(self.wsgi, self.cfg.asgi_lifespan, self.log)
         try:
-            await lifespan.startup()
+            await self._lifespan.startup()
         except LifespanFailure as error:
             self.log.error("The application did not start: %s", error)
             sys.exit(3)
         self.start_engine()
         assert self.engine is not None
         scopes = [self.base_scope(listener) for listener in self.sockets]
-        self.engine.set_asgi(self.loop, scopes, lifespan.state)
+        farewells = "sse_starlette" not in sys.modules or "stream_grace" in self.cfg.sources
+        self.engine.set_asgi(self.loop, scopes, self._lifespan.state, farewells)
         self.loop.add_reader(self.engine.fileno(), self._turn)
         self._turn()
+
+    async def _serve(self) -> None:
         while self.alive:
             await self._beat(BEAT_SECONDS)
+
+    async def _finish(self) -> None:
+        assert self.engine is not None
         await self._drain()
         self.loop.remove_reader(self.engine.fileno())
         if not self._quick:
-            await lifespan.shutdown()
-        await lifespan.abandon()
+            await self._lifespan.shutdown()
+        await self._lifespan.abandon()
 
     async def _beat(self, seconds: float) -> None:
         self.notify()
         self.say_journal()
         self.check_master()
+        self._stop_signal.keep()
         try:
             await asyncio.wait_for(self._awake.wait(), seconds)
         except asyncio.TimeoutError:
@@ -183,23 +204,31 @@ class ASGIWorker(EngineWorker):
 
     async def _drain(self) -> None:
         assert self.engine is not None
+        self._stop_signal.tell()
         self.begin_drain()
-        while not self._quick and self.is_draining():
+        while (self.is_draining() or self._tasks) and not self._must_hurry():
             await self._beat(0.05)
-        while self._tasks and not self._quick and time.monotonic() < self._end_at:
-            await self._beat(0.05)
-        self.warn_of_open_connections()
         if self._tasks:
+            if not self._quick:
+                words = "%d requests are cancelled: graceful_timeout is over."
+                self.log.warning(words, len(self._tasks))
             for task in self._tasks:
                 task.cancel()
-            await asyncio.wait(self._tasks, timeout=QUICK_SECONDS)
+            left_s = QUICK_SECONDS if self._quick else (self._end_at - time.monotonic()) / 2
+            await asyncio.wait(self._tasks, timeout=max(left_s, 0.05))
+            self._turn()  # what they have said at their end
+        self.warn_of_open_connections()
+
+    def _must_hurry(self) -> bool:
+        assert self.engine is not None
+        return self._quick or self.engine.out_of_time or time.monotonic() >= self._end_at
 
     # ---- requests
 
     def _turn(self) -> None:
         assert self.engine is not None
         # Tasks that have answered and work on have no slot in the engine any more.
-        fresh, again, gone = self.engine.turn(max(0, self.slots - len(self._tasks)))
+        fresh, again, gone, news = self.engine.turn(max(0, self.slots - len(self._tasks)))
         for exchange in fresh:
             self._start(exchange)
         for exchange in gone:
@@ -207,6 +236,8 @@ class ASGIWorker(EngineWorker):
                 self._cancel_later(exchange.task)
         if again:
             self.loop.call_soon(self._turn)
+        if news:
+            self._awake.set()
 
     def _start(self, exchange: _core.Exchange) -> None:
         task = asyncio.Task(self._handle(exchange), loop=self.loop, **TASK)
@@ -284,7 +315,7 @@ class ASGIWorker(EngineWorker):
         if isinstance(error, asyncio.CancelledError):
             if not exchange.gone:
                 self.log.warning("A request was cancelled: %s %s", *about[1:])
-        elif isinstance(error, _core.ClientDisconnected):
+        elif _is_departure(error):
             self.log.debug("The client left: %s %s", *about[1:])
         elif isinstance(error, SystemExit | KeyboardInterrupt):
             forked.leave_if_forked(self.pid, error)
@@ -346,7 +377,7 @@ class ASGIWorker(EngineWorker):
         # In the running loop: uvloop forgets signals that come before it runs. All but ABRT, which
         # comes when the loop is stuck and calls nobody.
         add = self.loop.add_signal_handler
-        add(signal.SIGTERM, self.handle_exit, signal.SIGTERM, None)
+        self._stop_signal = StopSignal(self)
         add(signal.SIGINT, self.handle_quit, signal.SIGINT, None)
         add(signal.SIGQUIT, self.handle_quit, signal.SIGQUIT, None)
         add(signal.SIGUSR1, self.handle_usr1, signal.SIGUSR1, None)
@@ -366,6 +397,57 @@ class ASGIWorker(EngineWorker):
         os._exit(1)
 
     def _wake(self) -> None:
+        """From any thread, too: the reloader's."""
         awake = getattr(self, "_awake", None)
-        if awake is not None:
-            awake.set()
+        if awake is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(awake.set)
+
+
+class StopSignal:
+    """TERM, as uvicorn's Server would have it: software that was written for uvicorn looks for one
+    behind the signal's handler, or puts its own in the place of Server.handle_exit. sse-starlette
+    does both, and ends its streams when should_exit is true."""
+
+    def __init__(self, worker: ASGIWorker) -> None:
+        self.should_exit = False
+        self.force_exit = False
+        self._captured_signals: list[int] = []
+        self._worker = worker
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.siginterrupt(signal.SIGTERM, False)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Anywhere in the main thread; the worker hears of it from its loop."""
+        self.should_exit = True
+        worker = self._worker
+        if not worker.loop.is_closed():
+            worker.loop.call_soon_threadsafe(worker.handle_exit, sig, None)
+
+    def keep(self) -> None:
+        """An event loop's remove_signal_handler() leaves the default action, a sudden end."""
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self.handle_exit)
+
+    def tell(self) -> None:
+        """The drain begins, for whatever reason."""
+        self.should_exit = True
+        uvicorn = sys.modules.get("uvicorn.server")
+        if uvicorn is None:
+            return
+        try:
+            uvicorn.Server.handle_exit(self, signal.SIGTERM, None)
+        except Exception as error:
+            self._worker.log.warning("uvicorn's Server.handle_exit failed: %r", error)
+
+
+def _is_departure(error: BaseException) -> bool:
+    """Whether it says that the client has gone, and nothing else: send()'s exception, or what a
+    framework made of it, such as Starlette's ClientDisconnect. One that came in the way of another
+    exception does not."""
+    if parts := getattr(error, "exceptions", None):  # a group's
+        return all(map(_is_departure, parts))
+    cause = error.__cause__ or error.__context__
+    if isinstance(error, _core.ClientDisconnected):
+        return not isinstance(cause, Exception) or _is_departure(cause)
+    renamed = isinstance(error, OSError) or "Disconnect" in type(error).__name__
+    return renamed and cause is not None and _is_departure(cause)

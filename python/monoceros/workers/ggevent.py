@@ -8,6 +8,7 @@ is loaded, as gunicorn does it.
 from __future__ import annotations
 
 import gc
+import time
 from _thread import get_ident as get_thread_ident
 
 try:
@@ -76,6 +77,7 @@ class GeventWorker(EngineWorker):
 
     def run(self) -> None:
         self._awake = event.Event()
+        self._running: set[gevent.Greenlet] = set()
         self.start_engine()
         assert self.engine is not None
         watcher = get_hub().loop.io(self.engine.fileno(), 1)
@@ -84,11 +86,28 @@ class GeventWorker(EngineWorker):
         while self.alive:
             self._beat(BEAT_SECONDS)
         self.begin_drain()
-        while self.is_draining():
+        while self.is_draining() and not self.engine.out_of_time:
             self._turn()
             self._beat(0.05)
+        self._end_requests()
         self.warn_of_open_connections()
         watcher.stop()
+
+    def _handle_error(
+        self, error: BaseException | None, method: str, uri: str, request_id: str
+    ) -> None:
+        assert self.engine is not None
+        if not (isinstance(error, gevent.GreenletExit) and self.engine.out_of_time):
+            super()._handle_error(error, method, uri, request_id)
+
+    def _end_requests(self) -> None:
+        """Of a drain: the master is about to kill; iterables are closed before."""
+        if not self._running:
+            return
+        words = "%d requests are ended: graceful_timeout is over."
+        self.log.warning(words, len(self._running))
+        gevent.killall(list(self._running), timeout=max(0.05, self._end_at - time.monotonic()))
+        self._turn()
 
     def _beat(self, seconds: float) -> None:
         self.notify()
@@ -101,11 +120,14 @@ class GeventWorker(EngineWorker):
     def _turn(self) -> None:
         """In the hub: hands what is ready to greenlets."""
         assert self.engine is not None
-        fresh, again, _ = self.engine.turn()
+        fresh, again, _, news = self.engine.turn()
         for exchange in fresh:
-            gevent.spawn(self._handle, exchange)
+            greenlet = gevent.spawn(self._handle, exchange)
+            self._running.add(greenlet)
         if again:
             get_hub().loop.run_callback(self._turn)
+        if news:
+            self._awake.set()
 
     def _handle(self, exchange: _core.Exchange) -> None:
         if self._has_deadlines:
@@ -115,6 +137,7 @@ class GeventWorker(EngineWorker):
         except (SystemExit, KeyboardInterrupt, gevent.GreenletExit):
             self.log.debug("A request ended its greenlet")
         exchange.task = None
+        self._running.discard(gevent.getcurrent())
         self.nr += 1
         self.check_max_requests()
         if not self.alive:

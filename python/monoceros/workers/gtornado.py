@@ -140,6 +140,8 @@ class TornadoWorker(Worker):
         if self.alive and os.getppid() != self.ppid:
             self.log.info("The master has gone: worker %s leaves", self.pid)
             self.leave()
+        elif not self.alive or self.told_to_leave():  # the signal may have woken nobody
+            self.leave()
 
     def _woken(self, fd: int, events: int) -> None:
         """A signal wrote to the pipe: its handler has run by now."""

@@ -34,28 +34,26 @@ CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 def signature_of(app: Any) -> tuple[int, bool]:
     """How many positional arguments a call takes, and whether it is an async def; (0, False) where
     that cannot be seen."""
+    bound = 0
+    names: set[str] = set()
     while type(app).__name__ == "partial":  # of functools, which is not imported for this
-        if app.args or app.keywords:
-            return 0, False
+        bound += len(app.args)
+        names.update(app.keywords)
         app = app.func
     call = app if hasattr(app, "__code__") else type(app).__call__
-    bound = 0 if call is app else 1
     if hasattr(app, "__func__"):
-        call, bound = app.__func__, 1
+        call = app.__func__
+    bound += 0 if call is app else 1  # self
     code = getattr(call, "__code__", None)
     if code is None:
         return 0, False
+    bound += len(names.intersection(code.co_varnames[: code.co_argcount]))
     return code.co_argcount - bound, bool(code.co_flags & CO_COROUTINE)
 
 
 def is_asynchronous(app: Any) -> bool:
     """Whether it is an ASGI 3 application: an async def of three, or an object called so."""
     return signature_of(app) == (3, True)
-
-
-def looks_like_wsgi(app: Any) -> bool:
-    """Whether it is a plain function of two, or an object called so."""
-    return signature_of(app) == (2, False)
 
 
 class EngineWorker(Worker):
@@ -274,8 +272,13 @@ class EngineWorker(Worker):
             self.alive = False
 
     def check_master(self) -> None:
-        if self.alive and os.getppid() != self.ppid:
+        """Whether it is there, and what it wants: its signals may be the application's by now."""
+        if not self.alive:
+            return
+        if os.getppid() != self.ppid:
             self.log.info("The master has gone: worker %s leaves", self.pid)
+            self.alive = False
+        elif self.told_to_leave():
             self.alive = False
 
     def drain(self, turn_ms: int) -> None:

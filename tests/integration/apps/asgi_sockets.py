@@ -1,6 +1,8 @@
 """An ASGI application of WebSockets: every path is one behaviour. PROBE_DIR is for notes."""
 
 import asyncio
+import os
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 from asgi_probe import body, lifespan, note, plain, start
@@ -171,6 +173,11 @@ async def app(scope, receive, send):
         await lifespan(scope, receive, send)
     elif scope["path"] == "/hello":
         await plain(send, b"hello")
+    elif scope["path"] == "/until-go":
+        note("waiting")
+        while not (Path(os.environ["PROBE_DIR"]) / "go").exists():
+            await asyncio.sleep(0.01)
+        await plain(send, b"go")
     elif scope["type"] == "websocket":
         await ROUTES[scope["path"]](scope, receive, send)
     else:

@@ -1,0 +1,125 @@
+"""Clients that leave in the middle of what an ASGI application says: send() raises an OSError at
+once (ASGI 2.4), and frameworks end what they were doing."""
+
+from __future__ import annotations
+
+import pytest
+
+from client import Client, request
+from conftest import StartServer
+from harness import IS_GUNICORN, Server, wait_for
+from test_asgi import noted
+
+pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="it is about our own asgi worker")
+
+APP = "asgi_departures:app"
+STARLETTE = "asgi_departures:starlette"
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["asgi", "uvicorn.workers.UvicornWorker"], ids=["asgi", "uvicorn"])
+def options(request: pytest.FixtureRequest, loop: str) -> list[str]:
+    """Nobody is cancelled while a test looks."""
+    grace = ["--asgi-disconnect-grace-period", "60"]
+    return ["-k", request.param, "--asgi-loop", loop, *grace, "--graceful-timeout", "2"]
+
+
+def raised(server: Server) -> list[str]:
+    return noted(server, "raised").split()
+
+
+def test_a_stream_to_nobody_ends(serve: StartServer, options: list[str]) -> None:
+    server = serve(APP, *options)
+    with Client(server.address) as client:
+        client.send(request("/pour"))
+        assert client.head().status == 200
+        noted(server, "poured")
+    assert "OSError" in raised(server)
+    assert "Traceback" not in server.log()
+
+
+def test_a_wait_for_a_slow_reader_ends(serve: StartServer, options: list[str]) -> None:
+    server = serve(APP, *options)
+    with Client(server.address) as client:
+        client.send(request("/pour"))
+        last = noted(server, "poured")
+
+        def waits() -> bool:  # no more is taken
+            nonlocal last
+            before, last = last, noted(server, "poured")
+            return before == last
+
+        wait_for(waits, "the application to wait")
+    assert "OSError" in raised(server)
+
+
+@pytest.mark.parametrize("what", ["start", "more", "last", "hint"])
+def test_each_message_after_the_departure(
+    serve: StartServer, options: list[str], what: str
+) -> None:
+    server = serve(APP, *options)
+    with Client(server.address) as client:
+        client.send(request(f"/once-left?what={what}"))
+        noted(server, "present")
+    assert "OSError" in raised(server)
+    assert "Traceback" not in server.log()
+
+
+def test_websocket_send_after_the_departure(serve: StartServer, options: list[str]) -> None:
+    server = serve(APP, *options)
+    with Client(server.address) as client:
+        client.send(request("/socket", headers=UPGRADE))
+        noted(server, "present")
+    assert "OSError" in raised(server)
+    assert "Traceback" not in server.log()
+
+
+def test_starlette_ends_its_stream_quietly(serve: StartServer, options: list[str]) -> None:
+    server = serve(STARLETTE, *options)
+    with Client(server.address) as client:
+        client.send(request("/stream"))
+        assert client.head().status == 200
+    noted(server, "finally")
+    assert server.stop() == 0
+    assert "Traceback" not in server.log()
+
+
+def test_starlette_ends_its_websocket(serve: StartServer, options: list[str]) -> None:
+    server = serve(STARLETTE, *options)
+    with Client(server.address) as client:
+        client.send(request("/talk", headers=UPGRADE))
+        noted(server, "present")
+    noted(server, "finally")
+    assert server.stop() == 0
+    assert "Traceback" not in server.log()
+
+
+def test_a_fault_of_the_application_is_told_all_the_same(
+    serve: StartServer, options: list[str]
+) -> None:
+    """Starlette answers 500 for it, which fails too: the client has gone."""
+    server = serve(STARLETTE, *options)
+    with Client(server.address) as client:
+        client.send(request("/broken"))
+        noted(server, "present")
+    server.wait_log("RuntimeError: broken on purpose")
+
+
+def test_an_answer_to_nobody_is_no_fault(serve: StartServer, options: list[str]) -> None:
+    server = serve(STARLETTE, *options, "--access-logfile", "-")
+    with Client(server.address) as client:
+        client.send(request("/late"))
+        noted(server, "present")
+    wait_for(lambda: [line for line in server.access_lines() if "/late" in line], "a line")
+    assert '"GET /late HTTP/1.1" 200 ' in server.output()
+    assert "Traceback" not in server.log()
