@@ -68,13 +68,13 @@ TEST(EngineTurn, ADrainTellsStreamsWithoutAnEnd) {
     EXPECT_TRUE(loop.run_until([&] { return loop.saw(EventKind::kFarewell); }, kPatienceMs, 10));
     EXPECT_GE(base::monotonic_ms() - begin_ms, 200);
     ASSERT_EQ(loop.events.size(), 1u);
-    EXPECT_EQ(loop.events[0].exchange, early);
+    EXPECT_EQ(loop.events[0].exchange.place, early->place);
     http::ResponseHead& head = late->response.head;
     EXPECT_EQ(head.set_status("200 OK"), http::HeadFault::kNone);
     EXPECT_EQ(head.add("content-type", "Text/Event-Stream"), http::HeadFault::kNone);
     EXPECT_EQ(server->write(*late, {"tick", nullptr}, -1, false), WriteStatus::kDone);
     EXPECT_TRUE(loop.run_until([&] { return loop.events.size() == 2; }));
-    EXPECT_EQ(loop.events[1].exchange, late);
+    EXPECT_EQ(loop.events[1].exchange.place, late->place);
     for (session::Exchange* exchange : {early, download, late}) server->abandon(*exchange);
 }
 
