@@ -400,6 +400,8 @@ def test_drain_beside_a_request(serve: StartServer, loop: str, name: str, signum
         assert talk(server, "/echo", end).close_code == 1012
         (server.directory / "go").write_text("x")
         assert busy.response().body == b"go"
+    if signum == signal.SIGTERM:
+        assert server.wait() == 0
 
 
 def test_they_do_not_count_for_max_requests(serve: StartServer, loop: str) -> None:
