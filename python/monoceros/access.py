@@ -22,7 +22,7 @@ def atoms(
     """Every %(x)s of a format. Durations leave whole days out, as gunicorn's do."""
     status = resp.status
     if isinstance(status, str):
-        status = status.split(None, 1)[0] if status.strip() else status
+        status = status.split(None, 1)[0] if status.strip() else "-"
     sent = getattr(resp, "sent", None)
     parts = [environ.get(key) for key in ("REQUEST_METHOD", "RAW_URI", "SERVER_PROTOCOL")]
     line = "-" if parts[0] == "-" else "{} {} {}".format(*parts)  # "-": refused before that

@@ -8,6 +8,7 @@ make fork() unsafe and parent-death signals unreliable.
 from __future__ import annotations
 
 import os
+import posix  # what gevent does not patch
 import select
 import sys
 import time
@@ -22,6 +23,7 @@ from monoceros import (
     obituary,
     offspring,
     overdue,
+    patching,
     reexec,
     release,
     sock,
@@ -84,7 +86,7 @@ class Arbiter:
         self._todo: list[tuple[Any, ...]] = []
         self._halted: tuple[int, str] | None = None
         self._override: HaltServer | None = None
-        self._poller = select.poll()
+        self._poller = patching.original_poll()
         self._oom = obituary.OomCount()
         self.relay = sock.RelayPair()
         self._killed: set[int] = set()  # by ourselves
@@ -116,6 +118,8 @@ class Arbiter:
         for name, value in self.cfg.env.items():
             os.environ[name] = value
         if self.cfg.preload_app:
+            if hasattr(self.worker_class, "patch_master"):
+                self.worker_class.patch_master()
             util.load_heard(self.log, self.app.wsgi)
 
     def set_logger(self, cfg: Config) -> None:
@@ -221,6 +225,10 @@ class Arbiter:
         self._watchdog_s = systemd.watchdog_seconds()
         if hasattr(self.worker_class, "check_config"):
             self.worker_class.check_config(self.cfg, self.log)
+        if not self.worker_class.__module__.startswith("monoceros."):
+            from monoceros.workers import overrides
+
+            overrides.announce(self.worker_class, self.log)
         self._hook("when_ready", self)
 
     def say_where(self) -> None:
@@ -394,7 +402,7 @@ class Arbiter:
         assert self.supervisor is not None
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = posix.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:

@@ -7,6 +7,7 @@ such a child, and how it ends when the application comes back to the server in i
 from __future__ import annotations
 
 import os
+import posix
 import sys
 
 from monoceros import _core
@@ -56,7 +57,7 @@ def fork() -> int:
     _core.begin_own_fork()
     _own_fork = True
     try:
-        return os.fork()
+        return posix.fork()  # gevent would watch the child, and reap it
     finally:
         _own_fork = False
         _core.end_own_fork()

@@ -352,8 +352,9 @@ class Logger:
         # The record names who called this logger, or a subclass of it.
         log = self.error_log
         if log.isEnabledFor(level):
-            own = 0
-            frame = sys._getframe()
+            own = 1
+            # Not this one: with its f_locals it would hold itself, and all that its callers hold.
+            frame = sys._getframe(1)
             while frame.f_code.co_name in _SPEAKERS and frame.f_locals.get("self") is self:
                 own += 1
                 if frame.f_back is None:

@@ -10,7 +10,7 @@ uint32_t accept_budget(const Load& load) {
     uint32_t free = load.slots - std::min(load.busy + load.ready, load.slots);
     uint32_t wanted = free != 0 && !load.shared ? kAcceptBatch : free;
     if (load.their_turn) wanted = std::max(wanted, kTurnBatch);
-    return std::min({room, wanted, kAcceptBatch});
+    return std::min({room, wanted, load.clients_room, kAcceptBatch});
 }
 
 Descriptors descriptors_of(uint64_t files_max, uint64_t used) {

@@ -12,8 +12,9 @@ struct Load {
     uint32_t busy = 0;   // slots in use
     uint32_t ready = 0;  // complete requests that wait for a slot
     uint32_t connections = 0;
-    uint32_t connections_max = 0;  // from RLIMIT_NOFILE or worker_connections
-    bool shared = false;           // siblings listen on the same sockets
+    uint32_t connections_max = 0;        // from RLIMIT_NOFILE
+    uint32_t clients_room = UINT32_MAX;  // of worker_connections
+    bool shared = false;                 // siblings listen on the same sockets
     bool draining = false;
     bool their_turn = false;  // behind requests that keep coming: nobody waits for ever
 };

@@ -23,6 +23,15 @@ TEST(AcceptPolicy, ASiblingTakesOnlyWhatItCanServeNow) {
     EXPECT_EQ(accept_budget(load), 1u);
 }
 
+TEST(AcceptPolicy, NoMoreThanItMayHold) {
+    Load load = idle();
+    load.clients_room = 3;
+    EXPECT_EQ(accept_budget(load), 3u);
+    load.their_turn = true;
+    load.clients_room = 0;
+    EXPECT_EQ(accept_budget(load), 0u);
+}
+
 TEST(AcceptPolicy, NothingWithoutAFreeSlot) {
     Load load = idle();
     load.busy = 3;

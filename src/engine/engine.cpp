@@ -89,7 +89,8 @@ session::Exchange* Engine::pop_ready() {
     if (foreign_ || insurance_.paid()) return nullptr;
     // What waits for any worker may have waited longer than what waits for this one.
     // Who leaves its siblings behind leaves it to them.
-    if (relay_.pending() && busy_ < options_.slots && (!draining_ || for_good_)) accept_relayed();
+    if (relay_.pending() && busy_ < options_.slots && !full() && (!draining_ || for_good_))
+        accept_relayed();
     while (ready_head_ != nullptr && busy_ < options_.slots) {
         session::Exchange* exchange = ready_head_;
         if (drop_queued(*exchange)) continue;
@@ -120,7 +121,8 @@ void Engine::hand_out(session::Exchange& exchange) {
 
 // What siblings go by when they have requests to spare.
 void Engine::publish_load() {
-    recorder_.publish_load(options_.slots, busy_ + ready_count_, !draining_ || for_good_);
+    const uint32_t taken = full() ? options_.slots : busy_ + ready_count_;
+    recorder_.publish_load(options_.slots, taken, !draining_ || for_good_);
 }
 
 session::Exchange* Engine::try_take() {
@@ -203,6 +205,7 @@ void Engine::process(const epoll_event* events, int count) {
     for (size_t i = 0; lost && i < listeners_.size(); ++i) accept_from(i);
     expire_links();
     expire_requests();
+    look_for_room();
     if (draining_) go_on_draining();
     forget_released();
     publish_load();
@@ -214,7 +217,7 @@ int Engine::wait_ms(int timeout_ms) const {
     if (requests_wait >= 0 && (wait < 0 || requests_wait < wait)) wait = requests_wait;
     if (timeout_ms >= 0 && (wait < 0 || timeout_ms < wait)) wait = timeout_ms;
     bool lines_wait = options_.access_log != nullptr && options_.access_log->waiting();
-    if (resume_at_ms_ != 0 || draining_ || lines_wait || watches_overdue())
+    if (resume_at_ms_ != 0 || draining_ || lines_wait || full() || watches_overdue())
         wait = wait < 0 ? 100 : std::min<int64_t>(wait, 100);
     return static_cast<int>(std::min<int64_t>(wait, 60'000));
 }
@@ -236,7 +239,7 @@ void Engine::expire_links() {
 // Before a wait. The listeners are watched exactly while a slot is free: a worker that cannot serve
 // leaves new connections to its siblings, and must not spin on a level that it does not act on.
 void Engine::watch_listeners() {
-    if (busy_ + ready_count_ >= options_.slots) {
+    if (busy_ + ready_count_ >= options_.slots || full()) {
         pause_listeners();
     } else if (listeners_paused_ && resume_at_ms_ == 0) {
         resume_listeners();

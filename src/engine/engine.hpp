@@ -48,6 +48,7 @@ struct Options {
     session::Limits limits;
     uint32_t slots = 1;             // requests that the runner runs at once
     uint32_t connections_max = 0;   // 0: from RLIMIT_NOFILE
+    uint32_t clients_max = 0;       // connections that one worker holds at most; 0: any number
     bool shared_listeners = false;  // siblings accept from the same sockets
     bool sendfile = true;           // write_file() may be used
     // An event loop that is not ours drives the engine by turn() (gevent, asyncio): no standby, and
@@ -191,6 +192,11 @@ class Engine final : private os::ForkParty {
     // A duplicate of the client's descriptor, the caller's; the connection ends with this request.
     // -1: the client has gone.
     int share_socket(Handle handle);
+    // From now on the application speaks on it, and nobody else: no page, no deadline, no
+    // lingering.
+    void give_away(Handle handle);
+    // The status that it told its client by itself, for the logs; what is none is left out.
+    void note_status(Handle handle, std::string_view line);
     // engine_websocket.cpp: sends the 101 in `head`; from then on there is an exchange.inbox, and
     // it fills. False: the client had gone before.
     bool upgrade(Handle handle, std::string_view head,
@@ -364,7 +370,14 @@ class Engine final : private os::ForkParty {
     void shut_socket(Link& link, uint16_t code, std::string_view reason);
     void expire_socket(Link& link);
     void leave_socket(Link& link);
+    bool evict_idle(size_t most, bool lingering);
     void make_room();
+    bool full() const { return options_.clients_max != 0 && links_.size() >= options_.clients_max; }
+    uint32_t clients_room() const {
+        if (options_.clients_max == 0) return UINT32_MAX;
+        return options_.clients_max - std::min(options_.clients_max, links_.size());
+    }
+    void look_for_room();
     void withdraw();
     void forget_released();
     bool poll_link(Link& link);  // false when the link has been closed
@@ -518,6 +531,7 @@ class Engine final : private os::ForkParty {
     int64_t hold_until_ms_ = 0;
     int64_t closing_at_ms_ = 0;  // of the listeners, in a stop for good
     int64_t resume_at_ms_ = 0;   // listeners that ran out of descriptors
+    int64_t room_at_ms_ = 0;     // when to look who waits for a place here
     int64_t descriptors_said_ms_ = INT64_MIN / 2;
     uint32_t waiting_takers_ = 0;
     uint32_t waiting_readers_ = 0;  // on Waits::body

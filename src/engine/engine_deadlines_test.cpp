@@ -74,6 +74,21 @@ TEST(Deadline, AnAnswerThatHasBegunMayTakeItsTime) {
     EXPECT_EQ(overdue(server), 0u);
 }
 
+TEST(Deadline, NoneIsLeftForWhoeverSpeaksToItsClientAlone) {
+    Server server(hurried(100));
+    Client client = server.client();
+    client.get("/socket");
+    session::Exchange* exchange = entered(server);
+    ASSERT_NE(exchange, nullptr);
+    os::Fd shared(server->share_socket(*exchange));
+    server->give_away(*exchange);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_EQ(overdue(server), 0u);
+    server->finish(*exchange);
+    shared.reset();
+    EXPECT_EQ(client.read_all(), "");
+}
+
 TEST(Deadline, CanBeExtendedAndShortened) {
     Server server(hurried(200));
     Client client = server.client();

@@ -15,10 +15,11 @@ constexpr int64_t kDescriptorPauseMs = 100;
 constexpr int64_t kDescriptorSayMs = 10'000;  // a line in the error log, no flood
 constexpr size_t kEvictedAtOnce = 16;
 constexpr int64_t kHeadPatienceMs = 500;  // where others wait for the descriptor
+constexpr int64_t kRoomMs = 100;
 
 // Some of them, and cuts the rest off.
-std::vector<Link*>& longest_waiting(std::vector<Link*>& links) {
-    const size_t count = std::min(links.size(), kEvictedAtOnce);
+std::vector<Link*>& longest_waiting(std::vector<Link*>& links, size_t most) {
+    const size_t count = std::min(links.size(), most);
     const auto end = links.begin() + static_cast<std::ptrdiff_t>(count);
     std::partial_sort(links.begin(), end, links.end(), [](Link* left, Link* right) {
         return left->connection.deadline_ms() < right->connection.deadline_ms();
@@ -39,7 +40,7 @@ void Engine::on_event(const epoll_event& event) {
     }
     if (key == kWarmupKey) return read_warmup();
     if (key == kRelayKey) {
-        while (busy_ + ready_count_ < options_.slots && accept_relayed()) {
+        while (busy_ + ready_count_ < options_.slots && !full() && accept_relayed()) {
         }
         return;
     }
@@ -68,9 +69,9 @@ void Engine::on_event(const epoll_event& event) {
 }
 
 void Engine::accept_from(size_t listener, bool their_turn) {
-    uint32_t budget =
-        accept_budget({options_.slots, busy_, ready_count_, descriptors(), options_.connections_max,
-                       options_.shared_listeners, draining_ && closing_at_ms_ == 0, their_turn});
+    uint32_t budget = accept_budget(
+        {options_.slots, busy_, ready_count_, descriptors(), options_.connections_max,
+         clients_room(), options_.shared_listeners, draining_ && closing_at_ms_ == 0, their_turn});
     if (budget == 0 && descriptors() >= options_.connections_max) {
         make_room();
         pause_listeners();
@@ -156,21 +157,39 @@ void Engine::watch_relay() {
         say(Severity::kError, "Requests of other workers can no longer be taken over");
 }
 
-// Out of descriptors: connections that wait for nothing but a next request make room. Where there
-// are none, heads that do not come to an end do, or a few slow senders would hold all there is.
-void Engine::make_room() {
+// With worker_connections of them, a worker leaves newcomers to its siblings, and does not even
+// hear of them (watch_listeners). Where all are full somebody waits: idle ones make room.
+void Engine::look_for_room() {
+    if (!full() || draining_ || now_ms_ < room_at_ms_) return;
+    room_at_ms_ = now_ms_ + kRoomMs;
+    bool waits = std::any_of(listeners_.begin(), listeners_.end(),
+                             [](int fd) { return os::wait_readable(fd, -1, 0); });
+    if (waits) evict_idle(std::clamp<size_t>(options_.clients_max / 8, 1, kEvictedAtOnce), false);
+}
+
+// Connections that wait for nothing but a next request, or linger. False: there were none.
+bool Engine::evict_idle(size_t most, bool lingering) {
     std::vector<Link*> idle;
-    std::vector<Link*> slow;
     links_.for_each([&](Link& link) {
         const Phase phase = link.connection.phase();
-        if (phase == Phase::kIdle || phase == Phase::kLinger) idle.push_back(&link);
-        const bool half = phase == Phase::kHead;
+        if (phase == Phase::kIdle || (lingering && phase == Phase::kLinger)) idle.push_back(&link);
+    });
+    for (Link* link : longest_waiting(idle, most)) close_link(*link);
+    return !idle.empty();
+}
+
+// Out of descriptors: idle connections make room. Where there are none, heads that do not come to
+// an end do, or a few slow senders would hold all there is.
+void Engine::make_room() {
+    if (evict_idle(kEvictedAtOnce, true)) return;
+    std::vector<Link*> slow;
+    links_.for_each([&](Link& link) {
+        const bool half = link.connection.phase() == Phase::kHead;
         const int64_t began_us = half ? link.connection.exchange()->accepted_us : now_us_;
         if (now_us_ - began_us >= kHeadPatienceMs * 1'000) slow.push_back(&link);
     });
-    for (Link* link : longest_waiting(idle)) close_link(*link);
-    if (!idle.empty()) return;
-    for (Link* link : longest_waiting(slow)) drive(*link, link->connection.expire(now_ms_));
+    for (Link* link : longest_waiting(slow, kEvictedAtOnce))
+        drive(*link, link->connection.expire(now_ms_));
 }
 
 // The application makes the next piece: until the standby's tick both may leave together.

@@ -283,6 +283,41 @@ TEST(EngineIo, AnotherProtocolIsSaidSeldom) {
     EXPECT_NE(server.journal[0].text.find("These bytes are TLS"), std::string::npos);
 }
 
+Options room_for(uint32_t clients) {
+    Options options;
+    options.clients_max = clients;
+    return options;
+}
+
+TEST(EngineIo, AFullWorkerLeavesNewcomersInTheKernel) {
+    Server server(room_for(2));
+    Application application(server.engine());
+    Client slow[2] = {server.client(), server.client()};
+    for (Client& client : slow) ASSERT_TRUE(client.send("GET /slow HT"));
+    ASSERT_TRUE(eventually([&] { return server->connections() == 2; }));
+    Client late = server.client();
+    late.get("/late");
+    const int64_t spent = cpu_ms();
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    EXPECT_EQ(server->connections(), 2u);
+    EXPECT_LT(cpu_ms() - spent, 250) << "it spins";
+    slow[0].close();
+    EXPECT_EQ(late.response(), "/late");
+    EXPECT_LE(server->connections(), 2u);
+}
+
+TEST(EngineIo, IdleClientsMakeRoomInAFullWorker) {
+    Server server(room_for(2));
+    Application application(server.engine());
+    std::vector<Client> clients;
+    for (int i = 0; i < 10; ++i) {
+        clients.push_back(server.client());
+        clients.back().get("/" + std::to_string(i));
+        ASSERT_EQ(clients.back().response(), "/" + std::to_string(i)) << i;
+        EXPECT_LE(server->connections(), 2u);
+    }
+}
+
 TEST(EngineIo, ConnectionsAreReusedByGeneration) {
     Server server;
     Client first = server.client();

@@ -175,6 +175,12 @@ void Engine::progressed(Link& link) {
 Next Engine::advance(Link& link) {
     session::Connection& connection = link.connection;
     if (connection.broken_reply()) return Next::kClose;
+    const session::Exchange* exchange = connection.exchange();  // nullptr: refused while it ran
+    if (exchange != nullptr && exchange->response.given_away()) {
+        // Its client hears of the end, whoever of the application still holds the socket.
+        os::shutdown_write(link.fd.get());
+        return Next::kClose;
+    }
     if (std::exchange(link.delimited, false)) os::reset_on_close(link.fd.get(), false);
     note_finished(link, true);
     if (!connection.persists() && !link.eof) {

@@ -303,6 +303,27 @@ bool Engine::is_answered(Handle handle) {
     return exchange == nullptr || (exchange->response.exhausted() && exchange->response.complete());
 }
 
+void Engine::give_away(Handle handle) {
+    Lock lock(mutex_);
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr) return;
+    Link* link = exchange->link;
+    if (link != nullptr && !link->blocked && !push(*link)) link = nullptr;
+    if (link != nullptr && std::exchange(link->delimited, false))
+        os::reset_on_close(link->fd.get(), false);
+    exchange->response.give_away();
+    recorder_.respond(*exchange);
+    requests_.cancel(exchange->timer);
+}
+
+void Engine::note_status(Handle handle, std::string_view line) {
+    Lock lock(mutex_);
+    Exchange* exchange = find(handle);
+    if (exchange == nullptr) return;
+    exchange->response.head.clear();
+    [[maybe_unused]] http::HeadFault fault = exchange->response.head.set_status(line);
+}
+
 bool Engine::copy_answer(Handle handle, http::ResponseHead& head, uint64_t& body_bytes) {
     Lock lock(mutex_);
     const Exchange* exchange = find(handle);
@@ -367,7 +388,7 @@ void Engine::abandon(Handle handle) {
 // Where the application's answer was not what its head had promised.
 void Engine::note_mismatch(const Exchange& exchange) {
     const session::Response& response = exchange.response;
-    if (!response.begun() || exchange.link == nullptr) return;
+    if (!response.begun() || response.given_away() || exchange.link == nullptr) return;
     std::string what;
     if (response.owed() != 0) {
         what = "gave " + std::to_string(response.owed()) +
@@ -422,7 +443,8 @@ void Engine::give_back(Exchange& exchange, bool whole) {
         if (!link->boxed) drive(*link, session::Next::kRead);
     }
     forget_released();
-    if (listeners_paused_ && has_pilot_) watch_listeners();
+    // A nested engine's loop hears of it by its descriptor.
+    if (listeners_paused_ && (has_pilot_ || options_.nested)) watch_listeners();
     if (waiting_takers_ != 0 && ready_head_ != nullptr) waits_->ready_or_seat.notify_one();
 }
 

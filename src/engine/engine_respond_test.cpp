@@ -398,6 +398,32 @@ TEST(EngineRespond, HintsGoAhead) {
     EXPECT_TRUE(old.read_all().starts_with("HTTP/1.0 200 "));
 }
 
+TEST(EngineRespond, NothingIsSaidOnAConnectionThatWasGivenAway) {
+    Server server;
+    const size_t before = open_fds();
+    Client client = server.client();
+    session::Exchange* exchange = request(server, client);
+    os::Fd shared(server->share_socket(*exchange));
+    server->give_away(*exchange);
+    ASSERT_EQ(::send(shared.get(), "raw", 3, MSG_NOSIGNAL), 3);
+    set_head(*exchange);
+    EXPECT_EQ(server->write(*exchange, {"body", nullptr}, 4, true), WriteStatus::kDone);
+    EXPECT_EQ(server->write_interim(*exchange, "HTTP/1.1 103 Early Hints\r\n\r\n"),
+              WriteStatus::kDone);
+    // What its client has said is not the engine's to read.
+    ASSERT_TRUE(client.send("mine"));
+    server->abandon(*exchange);
+    EXPECT_EQ(server->connections(), 0u);
+    char heard[8] = {};
+    EXPECT_EQ(::recv(shared.get(), heard, sizeof heard, 0), 4);
+    EXPECT_EQ(client.read_all(), "raw") << "its end is not told while somebody holds the socket";
+    shared.reset();
+    client.close();
+    EXPECT_EQ(open_fds(), before);
+    EXPECT_EQ(server->totals().answered, 1u);
+    EXPECT_EQ(server->totals().aborted, 0u);
+}
+
 TEST(EngineRespond, ASharedSocketIsTheApplicationsOwn) {
     Server server;
     const size_t before = open_fds();

@@ -26,6 +26,8 @@ void expect_over(Engine& engine, Handle late) {
     EXPECT_FALSE(engine.try_finish(late));
     EXPECT_FALSE(engine.upgrade(late, "stray", std::nullopt));
     EXPECT_EQ(engine.share_socket(late), -1);
+    engine.give_away(late);
+    engine.note_status(late, "101 Switching Protocols");
     EXPECT_EQ(engine.presence(late), Presence::kGone);
     EXPECT_TRUE(engine.gone(late));
     EXPECT_TRUE(engine.is_answered(late));

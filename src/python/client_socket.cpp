@@ -1,7 +1,7 @@
 // environ["gunicorn.socket"]: the client's socket, for the few applications that want it. A real
 // socket object is made from a duplicate of the descriptor when an attribute is first asked for;
-// until then it costs nothing. From then on the connection ends with this request, because nobody
-// knows what the application has said or read on it.
+// until then it costs nothing. From then on the connection ends with this request. With the first
+// byte that the application says or takes there the connection is its own.
 #include "os/fd.hpp"
 #include "python/engine_parts.hpp"
 #include "python/types.hpp"
@@ -23,8 +23,11 @@ bool open_socket(ClientSocketObject* object) {
         return false;
     }
     Ref helpers(PyImport_ImportModule("monoceros.http.client_socket"));
+    Ref take(PyObject_GetAttrString(reinterpret_cast<PyObject*>(object->write), "take_connection"));
     Ref socket;
-    if (helpers) socket.reset(PyObject_CallMethod(helpers.get(), "open_socket", "i", owned.get()));
+    if (helpers && take)
+        socket.reset(
+            PyObject_CallMethod(helpers.get(), "open_socket", "iO", owned.get(), take.get()));
     if (!socket) return false;
     owned.release();
     Locked lock(reinterpret_cast<PyObject*>(object));

@@ -26,7 +26,8 @@ struct EngineParts {
     Ref handle_error;
     Ref before;
     Ref after;
-    Ref wait;  // nested: (exchange): returns when something has happened to it, or soon
+    Ref wait;
+    Ref around;  // nested: (exchange): returns when something has happened to it, or soon
     std::unique_ptr<AsgiShared> asgi;                       // nested under asyncio
     std::vector<std::unique_ptr<CallObjects>> spare_calls;  // nested: for requests to come
     std::atomic<Serving> serving{Serving::kUntilWoken};     // any thread

@@ -60,10 +60,12 @@ struct Arguments {
     PyObject* before = Py_None;
     PyObject* after = Py_None;
     PyObject* wait = Py_None;
+    PyObject* around = Py_None;
     const char* script_name = "";
     const char* server = "monoceros";
     unsigned slots = 1;
     int shared = 0;
+    unsigned connections_max = 0;
     int access_log = 0;
     int access_fd = -1;
     int keep_unrun = 0;
@@ -74,16 +76,17 @@ struct Arguments {
 };
 
 bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
-    static const char* kNames[] = {
-        "settings",      "listeners", "handle_error", "before",    "after",      "wait",
-        "script_name",   "server",    "slots",        "shared",    "access_log", "nested",
-        "stream_bodies", "place",     "runner_fd",    "access_fd", "keep_unrun", nullptr};
+    static const char* kNames[] = {"settings",   "listeners", "handle_error",  "before",
+                                   "after",      "wait",      "around",        "script_name",
+                                   "server",     "slots",     "shared",        "connections_max",
+                                   "access_log", "nested",    "stream_bodies", "place",
+                                   "runner_fd",  "access_fd", "keep_unrun",    nullptr};
     return PyArg_ParseTupleAndKeywords(
-               args, kwargs, "OOO|$OOOssIppppOiip", const_cast<char**>(kNames), &parsed.settings,
+               args, kwargs, "OOO|$OOOOssIpIpppOiip", const_cast<char**>(kNames), &parsed.settings,
                &parsed.listeners, &parsed.handle_error, &parsed.before, &parsed.after, &parsed.wait,
-               &parsed.script_name, &parsed.server, &parsed.slots, &parsed.shared,
-               &parsed.access_log, &parsed.nested, &parsed.stream_bodies, &parsed.place,
-               &parsed.runner_fd, &parsed.access_fd, &parsed.keep_unrun) != 0;
+               &parsed.around, &parsed.script_name, &parsed.server, &parsed.slots, &parsed.shared,
+               &parsed.connections_max, &parsed.access_log, &parsed.nested, &parsed.stream_bodies,
+               &parsed.place, &parsed.runner_fd, &parsed.access_fd, &parsed.keep_unrun) != 0;
 }
 
 // place: (Scoreboard, slot, relay's sender, relay's receiver, master's wake-up descriptor, signal
@@ -114,6 +117,7 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     options.limits.script_name = arguments.script_name;
     options.slots = arguments.slots;
     options.shared_listeners = arguments.shared != 0;
+    options.clients_max = arguments.connections_max;
     options.server = arguments.server;
     options.sendfile = settings->sendfile;
     options.server_timing = settings->server_timing;
@@ -136,6 +140,7 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     if (arguments.before != Py_None) parts.before = Ref::borrow(arguments.before);
     if (arguments.after != Py_None) parts.after = Ref::borrow(arguments.after);
     if (arguments.wait != Py_None) parts.wait = Ref::borrow(arguments.wait);
+    if (arguments.around != Py_None) parts.around = Ref::borrow(arguments.around);
     return parts.environs.init() && add_listeners(parts, arguments.listeners);
 }
 
@@ -158,6 +163,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(parts->before.get());
     Py_VISIT(parts->after.get());
     Py_VISIT(parts->wait.get());
+    Py_VISIT(parts->around.get());
     return parts->environs.traverse(visit, arg);
 }
 
@@ -168,6 +174,7 @@ int clear(PyObject* self) {
     parts->before.reset();
     parts->after.reset();
     parts->wait.reset();
+    parts->around.reset();
     parts->spare_calls.clear();
     parts->environs.clear();
     return 0;
@@ -197,7 +204,8 @@ PyObject* serve_wsgi(PyObject* self, PyObject* args) {
     long limit;
     if (!PyArg_ParseTuple(args, "Oil", &application, &timeout_ms, &limit)) return nullptr;
     EngineParts& parts = *parts_of(self);
-    Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get(), nullptr};
+    Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get(), nullptr,
+                        parts.around.get()};
     CallObjects objects(&parts.state);
     WsgiCall call(self, objects, callbacks);
     int64_t begin_ms = base::monotonic_ms();

@@ -92,7 +92,7 @@ PyObject* run_wsgi(PyObject* self, PyObject* application) {
         parts.spare_calls.pop_back();
     }
     Callbacks callbacks{parts.handle_error.get(), parts.before.get(), parts.after.get(),
-                        parts.wait.get()};
+                        parts.wait.get(), parts.around.get()};
     WsgiCall call(object->engine, *objects, callbacks, self);
     bool go_on = call.run(application, *exchange);
     parts.spare_calls.push_back(std::move(objects));

@@ -16,6 +16,26 @@ bool check_bytes(PyObject* item) {
     return false;
 }
 
+// What answer() is bound to, as long as somebody keeps it.
+struct Bracket {
+    WsgiCall* call;  // nullptr: the request is over
+    PyThreadState* thread;
+};
+
+PyObject* call_answer(PyObject* capsule, PyObject*) {
+    auto* bracket = static_cast<Bracket*>(PyCapsule_GetPointer(capsule, nullptr));
+    if (bracket == nullptr) return nullptr;
+    if (bracket->call == nullptr || bracket->thread != PyThreadState_Get()) {
+        PyErr_SetString(PyExc_RuntimeError, "the request is over, or another thread's");
+        return nullptr;
+    }
+    if (!bracket->call->answer()) return nullptr;
+    Py_RETURN_NONE;
+}
+
+PyMethodDef answer_method = {"answer", call_answer, METH_NOARGS,
+                             "answer(): runs the application and sends its answer."};
+
 }  // namespace
 
 WsgiCall::WsgiCall(PyObject* engine_object, CallObjects& objects, const Callbacks& callbacks,
@@ -36,7 +56,9 @@ bool WsgiCall::require_head(const session::Exchange& exchange) {
 }
 
 bool WsgiCall::end_body(session::Exchange& exchange) {
-    if (objects_.socket_used() && exchange.response.head.empty()) return true;  // it did it all
+    if (objects_.shared_socket() != nullptr && exchange.response.head.empty())
+        take_connection(objects_.write());  // it did it all
+    if (taken()) return true;
     if (!require_head(exchange)) return false;
     if (!engine_.is_answered(exchange)) send_piece(engine_, objects_.write(), nullptr, true);
     return true;
@@ -59,6 +81,7 @@ void WsgiCall::stream_input(session::Exchange& exchange) {
 // PEP 3333, "Handling the Content-Length Header": of one item the server knows the length.
 bool WsgiCall::send_sequence(session::Exchange& exchange, PyObject* result) {
     Py_ssize_t count = PySequence_Fast_GET_SIZE(result);
+    if (taken()) return true;
     for (Py_ssize_t i = 0; i < count && !objects_.write()->gone; ++i) {
         Ref item = item_at(result, i);
         if (!item) return end_body(exchange);  // another thread has shortened the list
@@ -79,6 +102,7 @@ bool WsgiCall::send_iterable(session::Exchange& exchange, PyObject* result) {
             if (PyErr_Occurred()) return false;
             return end_body(exchange);
         }
+        if (taken()) continue;  // it runs on, and is not heard
         if (!check_bytes(item.get()) || !require_head(exchange)) return false;
         if (PyBytes_GET_SIZE(item.get()) == 0) {  // PEP 3333: no head before a byte
             if (client_left(engine_, objects_.write())) return true;
@@ -108,13 +132,14 @@ bool WsgiCall::send_file(session::Exchange& exchange, PyObject* result, bool& se
 bool WsgiCall::send_result(session::Exchange& exchange, PyObject* result) {
     if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
         return send_sequence(exchange, result);
-    if (Py_TYPE(result) == state_.file_wrapper && !exchange.response.head.empty() &&
+    if (taken() && Py_TYPE(result)->tp_iter == nullptr) return true;
+    if (!taken() && Py_TYPE(result) == state_.file_wrapper && !exchange.response.head.empty() &&
         engine_.sendfile_enabled()) {
         bool sent = false;
         if (!send_file(exchange, result, sent)) return false;
         if (sent) return true;
     }
-    if (PyBytes_Check(result) || PyUnicode_Check(result)) {
+    if (!taken() && (PyBytes_Check(result) || PyUnicode_Check(result))) {
         // Iterating bytes would give numbers, str single characters: a mistake in either case.
         PyErr_Format(PyExc_TypeError,
                      "the application must return an iterable of bytes, not %.100s itself",
@@ -140,13 +165,50 @@ bool WsgiCall::close(PyObject* result) {
     return false;
 }
 
-bool WsgiCall::respond(PyObject* application, session::Exchange& exchange, PyObject* environ) {
-    PyObject* arguments[] = {nullptr, environ, objects_.start_response()};
-    Ref result(PyObject_Vectorcall(application, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+bool WsgiCall::respond() {
+    PyObject* arguments[] = {nullptr, environ_.get(), objects_.start_response()};
+    Ref result(PyObject_Vectorcall(application_, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET,
                                    nullptr));
     if (!result) return false;
-    send_result(exchange, result.get());
+    send_result(*exchange_, result.get());
     return close(result.get());
+}
+
+bool WsgiCall::answer() {
+    if (std::exchange(begun_, true)) {
+        PyErr_SetString(PyExc_RuntimeError, "the request was answered already");
+        return false;
+    }
+    runs_ = true;
+    Ref before;
+    if (callbacks_.before != nullptr)
+        before.reset(PyObject_CallOneArg(callbacks_.before, environ_.get()));
+    if (callbacks_.before == nullptr || before) answered_ = respond();
+    runs_ = false;
+    return answered_;
+}
+
+// Through the methods that a worker's class has overridden.
+bool WsgiCall::bracket() {
+    auto* bracket = new Bracket{this, PyThreadState_Get()};
+    Ref capsule(PyCapsule_New(bracket, nullptr, [](PyObject* self) {
+        delete static_cast<Bracket*>(PyCapsule_GetPointer(self, nullptr));
+    }));
+    Ref bound(capsule ? PyCFunction_New(&answer_method, capsule.get()) : nullptr);
+    if (!bound) return false;
+    Ref called(PyObject_CallFunction(callbacks_.around, "OOI", bound.get(), environ_.get(),
+                                     static_cast<unsigned>(exchange_->peer.listener)));
+    bracket->call = nullptr;
+    while (runs_) {  // in a greenlet of the subclass
+        Ref waited(PyObject_CallOneArg(callbacks_.wait, exchange_object_));
+        if (!waited) PyErr_WriteUnraisable(callbacks_.wait);
+    }
+    if (!called) return false;
+    if (objects_.shared_socket() != nullptr && !begun_) take_connection(objects_.write());
+    if (answered_ || taken()) return true;
+    PyErr_SetString(PyExc_RuntimeError,
+                    "the worker's handle_request() came back without an answer to the request");
+    return false;
 }
 
 // An interruption that was asked for and has not come yet would strike who is next. An application
@@ -165,24 +227,21 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
         engine_.finish(exchange);
         return true;
     }
-    Ref environ;
+    application_ = application;
+    exchange_ = &exchange;
+    begun_ = answered_ = false;
     bool done = false;
     if (objects_.attach(engine_object_, exchange, exchange_object_)) {
         if (exchange.streamed) stream_input(exchange);
-        environ = environs_.make(exchange, engine_.limits().script_name, objects_);
+        environ_ = environs_.make(exchange, engine_.limits().script_name, objects_);
     }
-    if (environ) {
-        Ref before;
-        if (callbacks_.before != nullptr)
-            before.reset(PyObject_CallOneArg(callbacks_.before, environ.get()));
-        if (callbacks_.before == nullptr || before)
-            done = respond(application, exchange, environ.get());
-    }
+    if (environ_) done = callbacks_.around == nullptr ? answer() : bracket();
     if (engine_.foreign()) leave_forked_child();
     leave(exchange, done);
     bool go_on = done || fail(exchange);
     SavedError ending;  // SystemExit on its way out
-    if (callbacks_.after != nullptr && environ) call_after(exchange, environ.get());
+    if (objects_.shared_socket() != nullptr) note_socket(exchange);
+    if (callbacks_.after != nullptr && environ_) call_after(exchange);
     bool left = objects_.write() != nullptr && objects_.write()->gone;
     bool whole = !left && (done || objects_.write() == nullptr || !objects_.write()->begun);
     objects_.detach();
@@ -194,8 +253,48 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
             engine_.abandon(exchange);
         }
     }
+    environ_.reset();
     if (ending) ending.restore();
     return go_on;
+}
+
+// As gunicorn has it: an application that speaks to its client by the socket ends by StopIteration,
+// or because its client has left.
+bool WsgiCall::ends_quietly(const SavedError& error) {
+    if (objects_.shared_socket() == nullptr) return false;
+    bool stops = error.matches(PyExc_StopIteration);
+    if (stops && !objects_.write()->begun) take_connection(objects_.write());
+    return taken() && (stops || error.matches(PyExc_ConnectionError));
+}
+
+// The logs tell the status that the application gave its client by itself. And its environ lets the
+// socket go: in a cycle with its framework's objects it lives until the collector comes.
+void WsgiCall::note_socket(session::Exchange& exchange) {
+    if (PyDict_DelItemString(environ_.get(), "gunicorn.socket") < 0) PyErr_Clear();
+    if (!taken()) return;
+    Ref status(PyObject_GetAttrString(objects_.shared_socket(), "status"));
+    std::string_view line;
+    if (status && latin1_view(status.get(), "the status", line))
+        engine_.note_status(exchange, line);
+    if (PyErr_Occurred()) PyErr_WriteUnraisable(objects_.shared_socket());
+}
+
+void WsgiCall::write_failure(session::Exchange& exchange, uint16_t status) {
+    if (objects_.write() != nullptr && objects_.write()->begun) return;
+    WithoutGil without;
+    engine_.write_error(exchange, status, "");
+}
+
+void WsgiCall::log_failure(const session::Exchange& exchange, const SavedError& error) {
+    std::string_view id = exchange.request_id();
+    Ref logged(PyObject_CallFunction(callbacks_.handle_error, "Os#s#s#O", error.value(),
+                                     exchange.text(exchange.head.method).data(),
+                                     static_cast<Py_ssize_t>(exchange.head.method.length),
+                                     exchange.text(exchange.head.target).data(),
+                                     static_cast<Py_ssize_t>(exchange.head.target.length),
+                                     id.data(), static_cast<Py_ssize_t>(id.size()),
+                                     environ_ ? environ_.get() : Py_None));
+    if (!logged) PyErr_WriteUnraisable(callbacks_.handle_error);
 }
 
 // An exception ended the request. Answers 500 where nothing was sent; true: the worker goes on.
@@ -203,37 +302,27 @@ bool WsgiCall::fail(session::Exchange& exchange) {
     bool ends_worker =
         PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
     SavedError error;
+    if (ends_quietly(error)) return true;
     // Its body broke off, or was refused, which the engine has said.
     bool cut = exchange.streamed && error.matches(state_.client_disconnected);
     bool client_left = cut || (objects_.write() != nullptr && objects_.write()->gone);
-    if (objects_.write() == nullptr || !objects_.write()->begun) {
-        WithoutGil without;
-        engine_.write_error(exchange, cut ? 400 : 500, "");
-    }
-    if (!(client_left && error.matches(PyExc_OSError))) {
-        std::string_view id = exchange.request_id();
-        Ref logged(PyObject_CallFunction(callbacks_.handle_error, "Os#s#s#", error.value(),
-                                         exchange.text(exchange.head.method).data(),
-                                         static_cast<Py_ssize_t>(exchange.head.method.length),
-                                         exchange.text(exchange.head.target).data(),
-                                         static_cast<Py_ssize_t>(exchange.head.target.length),
-                                         id.data(), static_cast<Py_ssize_t>(id.size())));
-        if (!logged) PyErr_WriteUnraisable(callbacks_.handle_error);
-    }
+    if (callbacks_.around == nullptr) write_failure(exchange, cut ? 400 : 500);
+    if (!(client_left && error.matches(PyExc_OSError))) log_failure(exchange, error);
+    if (callbacks_.around != nullptr) write_failure(exchange, cut ? 400 : 500);
     if (!ends_worker) return true;
     error.restore();
     return false;
 }
 
-void WsgiCall::call_after(const session::Exchange& exchange, PyObject* environ) {
+void WsgiCall::call_after(const session::Exchange& exchange) {
     http::ResponseHead head;
     uint64_t body_bytes = 0;
     if (!engine_.copy_answer(exchange, head, body_bytes)) return;
     int64_t duration_us = base::monotonic_us() - exchange.started_us;
     std::string_view fields = head.fields();
     Ref text = latin1_text(head.status_line());
-    Ref called(PyObject_CallFunction(callbacks_.after, "OOy#KL", environ, text.get(), fields.data(),
-                                     static_cast<Py_ssize_t>(fields.size()),
+    Ref called(PyObject_CallFunction(callbacks_.after, "OOy#KL", environ_.get(), text.get(),
+                                     fields.data(), static_cast<Py_ssize_t>(fields.size()),
                                      static_cast<unsigned long long>(body_bytes),
                                      static_cast<long long>(duration_us)));
     if (!called) PyErr_WriteUnraisable(callbacks_.after);

@@ -24,6 +24,7 @@ struct WriteObject {
     engine::Handle handle;
     bool begun;       // somebody has begun to write: the head is the engine's
     bool gone;        // the client has left
+    bool taken;       // the application speaks to it by the socket, and nobody else
     int64_t mute_ms;  // since when nothing was written though the client has sent FIN; 0: it was
 };
 
@@ -46,6 +47,9 @@ struct ClientSocketObject {
     PyObject_HEAD WriteObject* write;
     PyObject* socket;  // nullptr until somebody asks
 };
+
+// The connection is the application's own from now on (Engine::give_away).
+void take_connection(WriteObject* write);
 
 struct InputObject {
     PyObject_HEAD WriteObject* write;
@@ -93,10 +97,10 @@ class CallObjects {
     PyObject* client_socket() const { return client_socket_.get(); }
     PyObject* times() const { return times_.get(); }
     PyObject* extend_timeout() const { return extend_timeout_.get(); }  // nullptr: no deadlines
-    // The application has talked to the client itself.
-    bool socket_used() const {
-        return client_socket_ &&
-               reinterpret_cast<ClientSocketObject*>(client_socket_.get())->socket != nullptr;
+    // The client's socket where the application has asked for it, else nullptr.
+    PyObject* shared_socket() const {
+        if (!client_socket_) return nullptr;
+        return reinterpret_cast<ClientSocketObject*>(client_socket_.get())->socket;
     }
     WriteObject* write() const { return reinterpret_cast<WriteObject*>(write_.get()); }
 

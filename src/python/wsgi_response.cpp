@@ -110,6 +110,18 @@ bool read_span_ms(PyObject* seconds, int64_t& span_ms) {
     return true;
 }
 
+void take_connection(WriteObject* write) {
+    Ref owner = hold_engine(write);
+    if (!owner) return;
+    {
+        Locked lock(reinterpret_cast<PyObject*>(write));
+        if (std::exchange(write->taken, true)) return;
+        write->begun = true;
+    }
+    WithoutGil without;
+    engine_parts(owner.get())->engine->give_away(write->handle);
+}
+
 namespace {
 
 bool raise_fault(HeadFault fault) {
@@ -159,6 +171,7 @@ bool reraise(PyObject* exc_info) {
 // Whether a head may be given now; under the lock of the write object.
 bool may_start(const WriteObject* write, PyObject* exc_info) {
     if (write->engine == nullptr) return raise_over("start_response") != nullptr;
+    if (write->taken) return true;  // and is not heard
     if (exc_info != nullptr && exc_info != Py_None) return !write->begun || reraise(exc_info);
     if (!write->begun && write->exchange->response.head.empty()) return true;
     PyErr_SetString(PyExc_AssertionError, "start_response was called twice without exc_info");
@@ -175,6 +188,7 @@ bool accept_head(WriteObject* write, PyObject* status, PyObject* headers, PyObje
     if (!items) return false;
     Locked lock(reinterpret_cast<PyObject*>(write));
     if (!may_start(write, exc_info)) return false;
+    if (write->taken) return true;
     write->exchange->response.head.clear();
     if (fill_head(write->exchange->response.head, status, items.get())) return true;
     // But to raise does.
@@ -250,7 +264,14 @@ PyObject* extend_timeout(PyObject* self, PyObject* seconds) {
     return PyBool_FromLong(engine_parts(owner.get())->engine->extend(write->handle, span_ms));
 }
 
+PyObject* take_connection_method(PyObject* self, PyObject*) {
+    take_connection(reinterpret_cast<WriteObject*>(self));
+    Py_RETURN_NONE;
+}
+
 PyMethodDef write_methods[] = {
+    {"take_connection", take_connection_method, METH_NOARGS,
+     "take_connection(): from now on the application speaks to the client by its socket."},
     {"extend_timeout", extend_timeout, METH_O,
      "extend_timeout(seconds): gives this request until then; False: it is too late."},
     {nullptr, nullptr, 0, nullptr},
@@ -371,7 +392,7 @@ bool CallObjects::reusable() const {
         1 + std::count_if(bases_.begin(), bases_.end(), [](const Ref& base) { return !!base; }));
     // write is held by us, start_response, early_hints, input, client_socket and extend_timeout.
     return write_ && Py_REFCNT(write_.get()) == (extend_timeout_ ? 6 : 5) &&
-           Py_REFCNT(client_socket_.get()) == ours && !socket_used() &&
+           Py_REFCNT(client_socket_.get()) == ours && shared_socket() == nullptr &&
            Py_REFCNT(start_response_.get()) == 1 && Py_REFCNT(early_hints_.get()) == ours &&
            Py_REFCNT(input_.get()) == ours && Py_REFCNT(times_.get()) == ours &&
            (!extend_timeout_ || Py_REFCNT(extend_timeout_.get()) == ours);
@@ -417,8 +438,7 @@ bool CallObjects::attach(PyObject* engine_object, session::Exchange& exchange,
     object->exchange_object = Py_XNewRef(exchange_object);
     object->exchange = &exchange;
     object->handle = exchange;
-    object->begun = false;
-    object->gone = false;
+    object->begun = object->gone = object->taken = false;
     object->mute_ms = 0;
     auto* input = reinterpret_cast<InputObject*>(input_.get());
     input->size = exchange.body.size();
@@ -438,8 +458,15 @@ void CallObjects::detach() {
         engine.reset(std::exchange(write()->engine, nullptr));
         exchange.reset(std::exchange(write()->exchange_object, nullptr));
     }
-    Locked lock(input_.get());
-    reader.swap(reinterpret_cast<InputObject*>(input_.get())->reader);
+    {
+        Locked lock(input_.get());
+        reader.swap(reinterpret_cast<InputObject*>(input_.get())->reader);
+    }
+    if (shared_socket() == nullptr) return;
+    // Whoever has kept the socket has it for himself: here nothing holds its descriptor any more.
+    bases_.clear();
+    for (Ref* held : {&write_, &start_response_, &client_socket_, &early_hints_, &extend_timeout_})
+        held->reset();
 }
 
 void CallObjects::stream_input(std::shared_ptr<BodyReader> reader) {

@@ -6,7 +6,13 @@ void Response::clear() {
     head.clear();
     left_ = body_bytes_ = added_length_ = 0;
     framing_ = Framing::kNone;
-    begun_ = keep_alive_ = no_body_ = add_length_ = dropped_ = ended_ = false;
+    begun_ = keep_alive_ = no_body_ = add_length_ = dropped_ = ended_ = given_away_ = false;
+}
+
+void Response::give_away() {
+    framing_ = Framing::kNone;
+    begun_ = no_body_ = given_away_ = true;
+    keep_alive_ = false;
 }
 
 void Response::begin(const http::RequestHead& request, const ResponseContext& context,

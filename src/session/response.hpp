@@ -63,6 +63,10 @@ class Response {
     bool has_length() const { return framing_ == Framing::kLength; }
     uint64_t body_bytes() const { return body_bytes_; }
     void forbid_keep_alive() { keep_alive_ = false; }
+    // The application speaks to the client by itself: nothing more is made here, whatever it gives,
+    // and the connection ends with its request.
+    void give_away();
+    bool given_away() const { return given_away_; }
 
   private:
     enum class Framing : uint8_t { kNone, kLength, kChunked, kClose };
@@ -80,6 +84,7 @@ class Response {
     bool add_length_ = false;
     bool dropped_ = false;
     bool ended_ = false;  // frame() was told so
+    bool given_away_ = false;
 };
 
 }  // namespace mono::session

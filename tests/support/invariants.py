@@ -24,7 +24,10 @@ REST_S_MAX = 10.0  # for what the test's last request, signal or client has left
 BUSY_RATIO = 0.1  # of one core, all processes together; who spins takes 1 where the core is free
 ENTRY = re.compile(r"^(?=\[\d{4}-\d\d-\d\d )", re.MULTILINE)
 LEDGER = re.compile(r"accepted (\d+) = answered (\d+) \+ refused (\d+) \+ aborted (\d+)")
-UNCOUNTED = re.compile(r"Using worker: (tornado|own_uvicorn|aiohttp)")  # they do without our engine
+# They do without our engine.
+UNCOUNTED = re.compile(
+    r"Using worker: (tornado|kinds.Tornado|own_uvicorn|aiohttp|geventwebsocket|green_socket)"
+)
 # What applications say when they raise. And a stop that comes while a worker imports may fall into
 # a callback of importlib, where Python reports the exit and goes on: run() then ends at once.
 BY_CONVENTION = ("on purpose", "boom in ", "<function _get_module_lock.<locals>.cb")

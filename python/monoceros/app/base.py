@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import compat, daemon, util
+from monoceros import compat, daemon, patching, util
 from monoceros.config import CONFIG_FILES, Config, get_default_config_file
 from monoceros.errors import ConfigError, ConfigFileError
 
@@ -171,7 +171,8 @@ class Application(BaseApplication):
         cfg.source = "environment variable " + self._env_args_name()
         env_args = cfg.get_cmd_args_from_env()
         env_opts = self._parse(env_args, False)[1] if env_args else None
-        self._load_file(opts.config or (env_opts.config if env_opts else None))
+        asked = opts.worker_class or (env_opts.worker_class if env_opts else None)
+        self._load_file(opts.config or (env_opts.config if env_opts else None), asked)
         if env_opts is not None:
             cfg.source = "environment variable " + self._env_args_name()
             self._apply(env_opts)
@@ -202,10 +203,16 @@ class Application(BaseApplication):
 
     # ---- the configuration file
 
-    def _load_file(self, named: str | None) -> None:
+    def _load_file(self, named: str | None, worker_class: str | None) -> None:
+        """worker_class: that counts more than the file's."""
         location = named or get_default_config_file()
-        if location is not None:
-            self.cfg.source = f"file {location}"
+        if location is None:
+            return
+        self.cfg.source = f"file {location}"
+        green = patching.names_gevent(worker_class or self.cfg.values["worker_class"])
+        if not worker_class:
+            green = green or patching.file_names_gevent(location.removeprefix("file:"))
+        with patching.BeforeSsl(green):
             self.load_config_from_module_name_or_filename(location)
 
     def get_config_from_filename(self, filename: str) -> dict[str, Any]:

@@ -62,7 +62,8 @@ class Response:
 
     @property
     def status_code(self) -> int:
-        return int(self.status[:3])
+        """0: the application spoke to its client by the socket, and named none."""
+        return int(self.status[:3] or 0)
 
     @property
     def response_length(self) -> int | None:

@@ -299,6 +299,10 @@ class Worker:
         if not self.server_stops() and not self.scoreboard.leaving(self.slot):
             self._waits_until = time.monotonic() + MASTER_SECONDS
 
+    def waits_for_master(self) -> bool:
+        """As note_teller says: still, and its word has not come."""
+        return time.monotonic() < self._waits_until and not self.server_stops()
+
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         self.alive = False
         self.cfg.worker_int(self)

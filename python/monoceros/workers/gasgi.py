@@ -44,6 +44,7 @@ if sys.version_info >= (3, 12):
 class ASGIWorker(EngineWorker):
     """Serves an ASGI 3 application."""
 
+    CALLED = ()
     nested = True
     stream_bodies = True
 

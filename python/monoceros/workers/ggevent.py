@@ -22,24 +22,73 @@ except ImportError:
         "The gevent worker needs gevent 24.10.1 or later: pip install gevent"
     ) from None
 
-from monoceros import _core, forked, stacks
+from monoceros import _core, forked, patching, stacks
 from monoceros.errors import RequestTimeout
+from monoceros.workers.overrides import Client
 from monoceros.workers.runner import EngineWorker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import Any
 
+    from monoceros.sock import BaseSocket
     from monoceros.stacks import Stack
+    from monoceros.workers.gpywsgi import Servers
+    from monoceros.workers.overrides import HandledRequest
 
 BEAT_SECONDS = 1.0
+
+
+def part(name: str) -> Any:
+    """A module of gevent that few need."""
+    import importlib
+
+    return importlib.import_module(f"gevent.{name}")
 
 
 class GeventWorker(EngineWorker):
     """`worker_connections` greenlets at once; blocking calls of patched modules cooperate."""
 
     nested = True
+    # Of gevent.pywsgi: a class that sets either is served by gevent's own server (gpywsgi.py).
+    server_class: Any = None
+    wsgi_handler: Any = None
     _quitting = False
+    _servers: Servers | None = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.counts_requests = not cls.uses_pywsgi()
+
+    @classmethod
+    def uses_pywsgi(cls) -> bool:
+        return cls.server_class is not None or cls.wsgi_handler is not None
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """In the master, at its start."""
+        early = patching.too_early()
+        if early:
+            log.warning(
+                "%s took SSLContext from ssl before gevent could patch it, so TLS fails there "
+                "(RecursionError): begin the configuration file, or the program, with `from "
+                "gevent import monkey; monkey.patch_all()`.",
+                " and ".join(early[:3]),
+            )
+        if not cls.uses_pywsgi():
+            return
+        log.info("%s is served by gevent's own server (gevent.pywsgi).", cls.__name__)
+        for name in ("request_timeout", "request_buffering", "warmup_path", "readiness_path"):
+            if getattr(cfg, name):
+                log.warning("%s has no effect on %s.", name, cls.__name__)
+
+    @classmethod
+    def patch_master(cls) -> None:
+        """In the master, before it loads an application: as patch() does, but for the sockets."""
+        nobody = cls.__new__(cls)
+        nobody.sockets = []
+        nobody.patch()
 
     def patch(self) -> None:
         monkey.patch_all()
@@ -61,6 +110,8 @@ class GeventWorker(EngineWorker):
         current = gevent.getcurrent()
         if hub is None or hub.thread_ident != get_thread_ident():
             return  # a thread of a pool
+        if self._servers is not None:
+            self._servers.forget_clients()
         hub.loop.reinit()
         if current is hub:
             hub.loop.run_callback(forked.leave)
@@ -78,6 +129,11 @@ class GeventWorker(EngineWorker):
     def run(self) -> None:
         self._awake = event.Event()
         self._running: set[gevent.Greenlet] = set()
+        if self.uses_pywsgi():
+            from monoceros.workers.gpywsgi import Servers
+
+            self._servers = Servers(self)
+            return self._servers.run()
         self.start_engine()
         assert self.engine is not None
         watcher = get_hub().loop.io(self.engine.fileno(), 1)
@@ -113,9 +169,17 @@ class GeventWorker(EngineWorker):
         self.notify()
         self.say_journal()
         self.check_master()
+        self.wait_awake(seconds)
+        self._turn()  # deadlines pass without an event
+
+    def wait_awake(self, seconds: float) -> None:
+        """Or until a signal, or the end, has to be looked at."""
         self._awake.wait(seconds)
         self._awake.clear()
-        self._turn()  # deadlines pass without an event
+
+    def wake_loop(self) -> None:
+        """In the hub's thread."""
+        self._awake.set()
 
     def _turn(self) -> None:
         """In the hub: hands what is ready to greenlets."""
@@ -151,6 +215,14 @@ class GeventWorker(EngineWorker):
         happened.wait(BEAT_SECONDS)
         if exchange.waiter == happened.set:
             exchange.waiter = None
+
+    def bracket(self, listener: BaseSocket, request: HandledRequest) -> None:
+        client = Client(request)
+        client.name = listener.getsockname()  # which gunicorn gives handle_request alone
+        self.handle(listener, client, request.address)
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        self.handle_request(client.name, client.request, client, addr)
 
     def waiting(self) -> str:
         return "\n".join(format_run_info(thread_stacks=False)) + "\n"
@@ -203,4 +275,14 @@ class GeventWorker(EngineWorker):
 
 
 class GeventPyWSGIWorker(GeventWorker):
-    """gunicorn's name for gevent's own server; here the engine serves it as well."""
+    """gunicorn's name for gevent's own server; here the engine serves it as well, unless a subclass
+    names a handler or a server."""
+
+
+def __getattr__(name: str) -> Any:
+    """gunicorn's names for what such subclasses build on."""
+    if name in ("PyWSGIHandler", "PyWSGIServer"):
+        from monoceros.workers import gpywsgi
+
+        return getattr(gpywsgi, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

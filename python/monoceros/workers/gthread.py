@@ -11,11 +11,15 @@ import select
 import threading
 
 from monoceros.workers.base import Worker
+from monoceros.workers.overrides import Connection
 from monoceros.workers.runner import EngineWorker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from monoceros.sock import BaseSocket
+    from monoceros.workers.overrides import HandledRequest
 
 BEAT_SECONDS_MAX = 1.0
 
@@ -87,6 +91,17 @@ class ThreadWorker(EngineWorker):
             self.alive = False
         finally:
             self._wake_main()
+
+    def bracket(self, listener: BaseSocket, request: HandledRequest) -> None:
+        self.handle(Connection(self, listener, request))
+
+    def handle(self, conn: Connection) -> None:  # type: ignore[override]
+        """gunicorn's for what a connection has sent; here it is called for each request."""
+        self.handle_request(conn.request, conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:  # type: ignore[override]
+        req.answer()
+        return True
 
     def _wake_main(self) -> None:
         Worker._wake(self)

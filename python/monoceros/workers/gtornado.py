@@ -41,6 +41,7 @@ BACKLOG_SECONDS = 0.1
 class TornadoWorker(Worker):
     """Supervises tornado: `self.wsgi` may be either kind of application."""
 
+    CALLED = ("handle_request",)  # of gunicorn's methods that may be overridden
     server: Server
     ioloop: IOLoop
 
@@ -114,7 +115,7 @@ class TornadoWorker(Worker):
         self._told = asyncio.Event()
         if self.alive:
             await self._told.wait()
-        while time.monotonic() < self._waits_until and not self.server_stops():
+        while self.waits_for_master():
             await asyncio.sleep(DRAIN_STEP_S)
         if self.server_stops():
             # Nobody accepts after us: whoever the kernel has let in gets in.
@@ -174,7 +175,8 @@ class TornadoWorker(Worker):
         self.alive = False
         self._told.set()
 
-    def count_request(self) -> None:
+    def handle_request(self) -> None:
+        """A request has begun."""
         self.nr += 1
         if self.alive and self.nr >= self.max_requests:
             self.log.info("Autorestarting worker after current request.")
@@ -254,7 +256,7 @@ class Watched(HTTPMessageDelegate):
     def headers_received(self, start_line: Any, headers: Any) -> Awaitable[None] | None:
         self.server.idle.discard(self.connection)
         self.server.busy.add(self.connection)
-        self.server.worker.count_request()
+        self.server.worker.handle_request()
         return self.inner.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:

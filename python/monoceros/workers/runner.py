@@ -11,9 +11,11 @@ from monoceros import _core, compat, farewell
 from monoceros.errors import RequestTimeout
 from monoceros.workers.base import Worker
 from monoceros.workers.error_stream import ErrorStream
+from monoceros.workers.overrides import CALLED, Client, HandledRequest, own_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
@@ -71,6 +73,8 @@ class EngineWorker(Worker):
     _for_good = False
     _tell_waits_at = 0.0  # monotonic, with _end_at
     _told_waits = False
+    CALLED: tuple[str, ...] = CALLED  # what may be overridden of gunicorn's
+    _hears_errors = False
     heard = (False, False)  # whether anybody in Python listens to requests: before, after
 
     @classmethod
@@ -147,6 +151,8 @@ class EngineWorker(Worker):
         before = debug or not self.cfg.is_default("pre_request")
         after = logs_here or self._has_statsd() or not self.cfg.is_default("post_request")
         self.heard = (before, after)
+        names = set(own_names(type(self))) & set(self.CALLED)
+        self._hears_errors = "handle_error" in names
         return _core.Engine(
             self.cfg.freeze(),
             listeners,
@@ -154,10 +160,12 @@ class EngineWorker(Worker):
             before=self._before_request if before else None,
             after=self._after_request if after else None,
             wait=self.wait_event if self.nested else None,
+            around=self._around_request if names else None,
             script_name=os.environ.get("SCRIPT_NAME", ""),
             server=compat.server_names()[0],
             slots=self.slots,
             shared=self.cfg.workers > 1,
+            connections_max=self.connections_max(),
             access_log=in_core and self.log.access_log_enabled,
             keep_unrun=self._keeps_unrun,
             access_fd=self.log.access_fd() if in_core else -1,
@@ -166,6 +174,12 @@ class EngineWorker(Worker):
             place=self._place(),
             runner_fd=self.runner_fd(),
         )
+
+    def connections_max(self) -> int:
+        """How many connections this worker holds at most; 0: as many as descriptors allow, because
+        an idle one costs next to nothing here and nobody has asked for a limit."""
+        asked = "worker_connections" in self.cfg.sources
+        return int(self.cfg.worker_connections) if asked else 0
 
     def runner_fd(self) -> int:
         """Where the engine writes a byte when it has something to tell to who does not drive it;
@@ -217,7 +231,8 @@ class EngineWorker(Worker):
 
     def set_ready(self) -> None:
         """Not before the warm-up request has been answered."""
-        assert self.engine is not None
+        if self.engine is None:  # gevent's own server
+            return super().set_ready()
         status = self.engine.warmup_status if self.cfg.warmup_path else 200
         if status < 0:
             self.tmp.notify()
@@ -325,14 +340,56 @@ class EngineWorker(Worker):
     # ---- what the engine calls
 
     def _handle_error(
-        self, error: BaseException | None, method: str, uri: str, request_id: str
+        self,
+        error: BaseException | None,
+        method: str,
+        uri: str,
+        request_id: str,
+        environ: dict[str, Any] | None = None,
     ) -> None:
         """None: the request ended as if it had not been interrupted."""
         if error is None or isinstance(error, RequestTimeout):
             return self.tell_overdue()
+        if self._hears_errors and environ is not None:
+            request = HandledRequest(environ)
+            trace = error.__traceback__
+            try:
+                raise error
+            except BaseException:  # so that sys.exc_info() tells of it
+                error.__traceback__ = trace
+                return self.handle_error(request, Client(request), request.address, error)
+        self.log_failure(error, method, uri, request_id)
+
+    def log_failure(self, error: BaseException, method: str, uri: str, request_id: str) -> None:
         info = (type(error), error, error.__traceback__)
         words = "Error handling request %s %s (request id %s)"
         self.log.exception(words, method, uri, request_id, exc_info=info)
+
+    # ---- what subclasses override of gunicorn's (overrides.py)
+
+    def _around_request(
+        self, answer: Callable[[], None], environ: dict[str, Any], listener: int
+    ) -> None:
+        """In the thread or greenlet that runs the request: answer() does."""
+        self.bracket(self.sockets[listener], HandledRequest(environ, answer))
+
+    def bracket(self, listener: BaseSocket, request: HandledRequest) -> None:
+        """Calls what a subclass may have overridden, in gunicorn's way."""
+        self.handle(listener, Client(request), request.address)
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """gunicorn's for a connection; here it is called for each request."""
+        self.handle_request(listener, client.request, client, addr)
+
+    def handle_request(self, listener: Any, req: Any, client: Any, addr: Any) -> Any:
+        """Runs the application and sends its answer, hooks and logs included."""
+        req.answer()
+        return True
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """The application has failed: says so. The core answers 500 where it still can."""
+        request_id = req.environ.get("monoceros.request_id", "-")
+        self.log_failure(exc, req.method, req.uri, request_id)
 
     def _before_request(self, environ: dict[str, Any]) -> None:
         from monoceros.http.message import Request
