@@ -99,10 +99,13 @@ void Engine::dispatch(Link& link) {
 
 // There is nothing to do: the poller and the wheel tell when there is.
 bool Engine::rest(Link& link) {
-    // Our half is said; what still comes is thrown away until the peer closes its own.
-    if (link.socket && link.connection.out.empty() &&
-        link.socket->phase() == session::WebSocket::Phase::kLinger)
+    // Our half is said; what still comes is thrown away until the peer closes its own. Once: on a
+    // unix socket each shutdown(2) is an event to ourselves.
+    if (link.socket && link.connection.out.empty() && !link.half_closed &&
+        link.socket->phase() == session::WebSocket::Phase::kLinger) {
+        link.half_closed = true;
         os::shutdown_write(link.fd.get());
+    }
     rearm(link);
     return link.blocked || link.socket || link.wants_bytes() ? poll_link(link) : true;
 }

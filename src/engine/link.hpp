@@ -46,11 +46,12 @@ struct Link : base::TimerNode {
     int64_t deadline_ms() const {
         return socket ? socket->deadline_ms() : connection.deadline_ms();
     }
-    bool given_away = false;  // another worker has it
-    bool delimited = false;   // the answer ends with the connection: until it is whole, a reset
-    bool crowded = false;     // out has too much in memory
-    bool held = false;        // out waits for the standby or the next write
-    bool boxed = false;       // a whole answer waits in the engine's outbox; out is empty
+    bool half_closed = false;  // our half of a WebSocket that lingers
+    bool given_away = false;   // another worker has it
+    bool delimited = false;    // the answer ends with the connection: until it is whole, a reset
+    bool crowded = false;      // out has too much in memory
+    bool held = false;         // out waits for the standby or the next write
+    bool boxed = false;        // a whole answer waits in the engine's outbox; out is empty
 };
 
 }  // namespace mono::engine
