@@ -370,6 +370,8 @@ class Engine final : private os::ForkParty {
     void shut_socket(Link& link, uint16_t code, std::string_view reason);
     void expire_socket(Link& link);
     void leave_socket(Link& link);
+    session::WebSocket::Sent send_packed(Lock& lock, Handle handle, std::string_view message,
+                                         bool text);
     bool evict_idle(size_t most, bool lingering);
     void make_room();
     bool full() const { return options_.clients_max != 0 && links_.size() >= options_.clients_max; }

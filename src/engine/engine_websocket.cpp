@@ -9,6 +9,12 @@ using session::Exchange;
 using session::Next;
 using session::WebSocket;
 
+namespace {
+
+constexpr size_t kPackedUnderLockMax = 4096;  // a larger message is compressed beside the lock
+
+}  // namespace
+
 bool Engine::upgrade(Handle handle, std::string_view head,
                      const std::optional<http::WsDeflateParams>& deflate) {
     Lock lock(mutex_);
@@ -112,13 +118,46 @@ WriteStatus Engine::send_message(Handle handle, Piece piece, bool text) {
     if (exchange == nullptr) return WriteStatus::kOver;
     Link* link = exchange->link;
     if (link == nullptr || !link->socket) return WriteStatus::kGone;
-    look_at_clock();
-    WebSocket::Sent sent = link->socket->send(piece.bytes, text, piece.owner, now_ms_);
-    if (sent == WebSocket::Sent::kRefused) return WriteStatus::kGone;
+    WebSocket::Sent sent = WebSocket::Sent::kRefused;
+    if (link->socket->compresses(piece.bytes.size())) {
+        sent = send_packed(lock, handle, piece.bytes, text);
+        exchange = find(handle);
+        if (exchange == nullptr) return WriteStatus::kOver;
+        link = exchange->link;
+    } else {
+        look_at_clock();
+        sent = link->socket->send(piece.bytes, text, piece.owner, now_ms_);
+    }
+    if (sent == WebSocket::Sent::kRefused || link == nullptr) return WriteStatus::kGone;
     exchange->inbox->sent_bytes += piece.bytes.size();
     if (drive(*link, Next::kRead)) crowd(*link);
     forget_released();
     return sent == WebSocket::Sent::kShared ? WriteStatus::kKept : WriteStatus::kDone;
+}
+
+// Others do not wait for the lock while a large message is compressed. One message at a time: the
+// peer has to read them in the order in which they were compressed.
+WebSocket::Sent Engine::send_packed(Lock& lock, Handle handle, std::string_view message,
+                                    bool text) {
+    const auto socket = [&]() -> WebSocket* {
+        const Exchange* exchange = find(handle);
+        bool there = exchange != nullptr && exchange->link != nullptr;
+        return there ? exchange->link->socket.get() : nullptr;
+    };
+    waits_->room.wait(lock, [&] { return socket() == nullptr || !socket()->deflater_is_lent(); });
+    if (socket() == nullptr) return WebSocket::Sent::kRefused;
+    std::unique_ptr<http::WsDeflater> deflater = socket()->lend_deflater();
+    base::Buffer packed;
+    const bool large = message.size() > kPackedUnderLockMax;
+    if (large) lock.unlock();
+    deflater->compress(message, packed);
+    if (large) lock.lock();
+    look_at_clock();
+    if (socket() == nullptr) return WebSocket::Sent::kRefused;
+    const WebSocket::Sent sent =
+        socket()->send_packed(std::move(deflater), packed.view(), text, now_ms_);
+    waits_->room.notify_all();
+    return sent;
 }
 
 void Engine::close_socket(Handle handle, uint16_t code, std::string_view reason) {

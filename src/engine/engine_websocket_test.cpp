@@ -1,5 +1,8 @@
 // WebSockets in a nested engine: what the application gets, and when the peer hears of its fault.
 // The protocol itself is tested in session/websocket_test.cpp and tests/vectors/ws.
+#include <semaphore.h>
+#include <sys/mman.h>
+
 #include "engine/support_test.hpp"
 
 namespace mono::engine {
@@ -36,7 +39,7 @@ class EngineWebSocket : public testing::Test {
         ASSERT_TRUE(client->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n" + early));
         exchange = loop->next();
         ASSERT_NE(exchange, nullptr);
-        server->engine().upgrade(*exchange, kHead, std::nullopt);
+        server->engine().upgrade(*exchange, kHead, deflate);
         ASSERT_NE(exchange->inbox, nullptr);
     }
     // Bytes that begin with a message. They are sent in one piece, so that with the message all of
@@ -71,6 +74,7 @@ class EngineWebSocket : public testing::Test {
     }
 
     session::WebSocketLimits limits;
+    std::optional<http::WsDeflateParams> deflate;
     std::optional<Server> server;
     std::optional<Loop> loop;
     std::optional<Client> client;
@@ -139,6 +143,84 @@ TEST_F(EngineWebSocket, AFaultBehindAFullInboxWaitsForAllOfIt) {
     bytes = said();
     EXPECT_TRUE(bytes.starts_with(wanted));
     EXPECT_TRUE(is_protocol_error(bytes.substr(wanted.size())));
+}
+
+// Memory at whose second half whoever reads it is stopped until it may go on: so a test is in the
+// middle of that at its leisure.
+class Stile {
+  public:
+    static constexpr size_t kHalf = 1 << 20;
+
+    Stile() {
+        sem_init(&reached_, 0, 0);
+        sem_init(&open_, 0, 0);
+        bytes_ = static_cast<char*>(
+            mmap(nullptr, 2 * kHalf, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        for (size_t at = 0; at < 2 * kHalf; ++at) bytes_[at] = static_cast<char>(at * at >> 7);
+        mprotect(bytes_ + kHalf, kHalf, PROT_NONE);
+        here_ = this;
+        struct sigaction action {};
+        action.sa_handler = [](int) { here_->stop(); };
+        sigaction(SIGSEGV, &action, &before_);
+    }
+    ~Stile() {
+        sigaction(SIGSEGV, &before_, nullptr);
+        munmap(bytes_, 2 * kHalf);
+    }
+    Stile(const Stile&) = delete;
+    Stile& operator=(const Stile&) = delete;
+
+    std::string_view bytes() const { return {bytes_, 2 * kHalf}; }
+    void wait_until_reached() { sem_wait(&reached_); }
+    void open() { sem_post(&open_); }
+    bool given_up = false;  // nobody opened it
+
+  private:
+    void stop() {
+        sem_post(&reached_);
+        timespec end{};
+        clock_gettime(CLOCK_REALTIME, &end);
+        end.tv_sec += kPatienceMs / 1'000;
+        given_up = sem_timedwait(&open_, &end) != 0;
+        mprotect(bytes_ + kHalf, kHalf, PROT_READ);
+    }
+
+    static inline Stile* here_ = nullptr;
+    char* bytes_ = nullptr;
+    sem_t reached_, open_;
+    struct sigaction before_ {};
+};
+
+TEST_F(EngineWebSocket, NobodyWaitsForALargeMessageThatIsCompressed) {
+    deflate.emplace();
+    open();
+    Stile stile;
+    std::thread sender([&] {
+        EXPECT_EQ(server->engine().send_message(*exchange, {stile.bytes(), nullptr}, false),
+                  WriteStatus::kDone);
+    });
+    stile.wait_until_reached();
+    EXPECT_EQ(server->engine().connections(), 1u);  // takes the lock
+    stile.open();
+    sender.join();
+    EXPECT_FALSE(stile.given_up);
+    EXPECT_TRUE(client->wait_for("\xC2"));  // binary, compressed
+}
+
+TEST_F(EngineWebSocket, AClientThatLeavesMeanwhileTakesTheMessageAlong) {
+    deflate.emplace();
+    open();
+    Stile stile;
+    std::thread sender([&] {
+        EXPECT_EQ(server->engine().send_message(*exchange, {stile.bytes(), nullptr}, false),
+                  WriteStatus::kGone);
+    });
+    stile.wait_until_reached();
+    client->reset();
+    EXPECT_TRUE(loop->run_until([&] { return server->engine().connections() == 0; }));
+    stile.open();
+    sender.join();
+    EXPECT_FALSE(stile.given_up);
 }
 
 TEST_F(EngineWebSocket, WhoFilledTheInboxAndIsSilentIsPinged) {

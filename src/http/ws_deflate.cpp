@@ -167,13 +167,36 @@ std::string write_ws_deflate(const WsDeflateParams& params) {
 }
 
 WsInflater::WsInflater(const WsDeflateParams& params)
-    : keeps_context_(!params.client_no_context_takeover) {
-    // Clients whose zlib takes 8 bits for 9 exist, and a larger window reads what a smaller wrote.
-    const int bits = std::max<int>(params.client_window_bits, kWindowBitsMin + 1);
-    must(inflateInit2(&stream_, -bits));
+    : keeps_context_(!params.client_no_context_takeover),
+      // Clients whose zlib takes 8 bits for 9 exist, and a larger window reads what a smaller
+      // wrote.
+      window_bits_(std::max<int>(params.client_window_bits, kWindowBitsMin + 1)) {
+    wake();
 }
 
-WsInflater::~WsInflater() { inflateEnd(&stream_); }
+WsInflater::~WsInflater() {
+    if (awake_) inflateEnd(&stream_);
+}
+
+void WsInflater::wake() {
+    must(inflateInit2(&stream_, -window_bits_));
+    awake_ = true;
+    if (window_bytes_ != 0) must(inflateSetDictionary(&stream_, window_.get(), window_bytes_));
+    window_.reset();
+    window_bytes_ = 0;
+}
+
+void WsInflater::rest() {
+    if (!awake_) return;
+    if (keeps_context_) must(inflateGetDictionary(&stream_, nullptr, &window_bytes_));
+    if (window_bytes_ != 0) {
+        window_ = std::make_unique<Bytef[]>(window_bytes_);
+        must(inflateGetDictionary(&stream_, window_.get(), &window_bytes_));
+    }
+    inflateEnd(&stream_);
+    stream_ = {};
+    awake_ = ended_ = false;
+}
 
 // After a final block zlib stands still; the context of the messages before stays in force.
 void WsInflater::begin_stream_anew() {
@@ -188,6 +211,7 @@ void WsInflater::begin_stream_anew() {
 WsInflater::Result WsInflater::append(std::string_view piece, uint64_t bytes_max,
                                       base::Buffer& out) {
     fed_ |= !piece.empty();
+    if (!awake_ && !piece.empty()) wake();
     while (!piece.empty()) {
         if (ended_) begin_stream_anew();
         const auto input = static_cast<uInt>(std::min<uint64_t>(piece.size(), kInputStepMax));
@@ -227,7 +251,7 @@ WsInflater::Result WsInflater::finish(uint64_t bytes_max, base::Buffer& out) {
         constexpr int kBetweenBlocks = 128;
         if ((stream_.data_type & kBetweenBlocks) == 0) return Result::kCorrupt;
     }
-    if (!keeps_context_) {
+    if (!keeps_context_ && awake_) {
         ended_ = false;
         must(inflateReset(&stream_));
     }

@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,12 +63,21 @@ class WsInflater {
     [[nodiscard]] Result append(std::string_view piece, uint64_t bytes_max, base::Buffer& out);
     // The message is complete.
     [[nodiscard]] Result finish(uint64_t bytes_max, base::Buffer& out);
+    // Between two messages, behind finish(): keeps only the window, as far as it is used, until
+    // the next message comes.
+    void rest();
+    bool rests() const { return !awake_; }
 
   private:
     void begin_stream_anew();
+    void wake();
 
     z_stream stream_ = {};
     bool keeps_context_;
+    int window_bits_;
+    bool awake_ = false;               // stream_ is in force
+    std::unique_ptr<Bytef[]> window_;  // while it rests
+    uInt window_bytes_ = 0;
     bool fed_ = false;    // the message has had a byte
     bool ended_ = false;  // the last block was a final one; what follows is a new stream
 };

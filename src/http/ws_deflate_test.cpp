@@ -214,6 +214,40 @@ TEST(WsDeflater, ContextMakesTheSecondMessageSmaller) {
     }
 }
 
+// Whoever rests between two messages, and however often, goes on where the peer is; and the peer
+// reads what begins anew.
+TEST(WsInflater, RestsBetweenTwoMessages) {
+    for (const bool forgets : {false, true}) {
+        for (const uint8_t bits : {uint8_t{9}, uint8_t{15}}) {
+            WsDeflateParams params = with(bits, forgets);
+            WsDeflateParams client = params;
+            client.client_window_bits = bits;
+            client.client_no_context_takeover = forgets;
+            WsDeflater deflater(params, WsDeflateRules());
+            WsInflater inflater(client);
+            for (uint32_t round = 0; round < 20; ++round) {
+                const std::string message = words(round % 5 == 0 ? 0 : 60, round % 3);
+                base::Buffer out;
+                deflater.compress(message, out);
+                ASSERT_EQ(inflate(inflater, out.view()), message) << round;
+                inflater.rest();
+                inflater.rest();
+                EXPECT_TRUE(inflater.rests());
+                if (round % 4 == 0) {
+                    ASSERT_EQ(inflate(inflater, ""), "");
+                }
+            }
+        }
+    }
+}
+
+TEST(WsInflater, RestsBehindAFinalBlock) {
+    WsInflater inflater((WsDeflateParams()));
+    EXPECT_EQ(inflate(inflater, std::string_view("\xf3\x48\xcd\xc9\xc9\x07\x00", 7)), "Hello");
+    inflater.rest();
+    EXPECT_EQ(inflate(inflater, std::string_view("\xf2\x00\x11\x00\x00", 5)), "Hello");
+}
+
 TEST(WsDeflater, EmptyMessagesInARow) {
     const WsDeflateParams params;
     WsDeflater deflater(params, WsDeflateRules());

@@ -250,22 +250,40 @@ WebSocket::Sent WebSocket::send(std::string_view data, bool text, void* owner, i
     now_ms_ = now_ms;
     if (phase_ != Phase::kOpen && phase_ != Phase::kFaulty) return Sent::kRefused;
     if (out_.empty()) progress_ms_ = now_ms;
+    if (compresses(data.size())) {
+        std::unique_ptr<http::WsDeflater> deflater = lend_deflater();
+        base::Buffer payload;
+        deflater->compress(data, payload);
+        return send_packed(std::move(deflater), payload.view(), text, now_ms);
+    }
     const WsOpcode opcode = text ? WsOpcode::kText : WsOpcode::kBinary;
     char head[http::kWsServerHeadMax];
-    if (params_ && data.size() >= limits_.deflate.message_bytes_min) {
-        if (!deflater_) deflater_ = std::make_unique<http::WsDeflater>(*params_, limits_.deflate);
-        base::Buffer payload;
-        deflater_->compress(data, payload);
-        out_.append_copy({head, write_ws_head(opcode, true, payload.size(), head)});
-        out_.append_copy(payload.view());
-        return Sent::kCopied;
-    }
     out_.append_copy({head, write_ws_head(opcode, false, data.size(), head)});
     if (owner != nullptr && data.size() > kCopiedBodyBytesMax) {
         out_.append_shared(data, owner);
         return Sent::kShared;
     }
     out_.append_copy(data);
+    return Sent::kCopied;
+}
+
+std::unique_ptr<http::WsDeflater> WebSocket::lend_deflater() {
+    deflater_lent_ = true;
+    if (deflater_) return std::move(deflater_);
+    return std::make_unique<http::WsDeflater>(*params_, limits_.deflate);
+}
+
+WebSocket::Sent WebSocket::send_packed(std::unique_ptr<http::WsDeflater> deflater,
+                                       std::string_view payload, bool text, int64_t now_ms) {
+    now_ms_ = now_ms;
+    deflater_lent_ = false;
+    deflater_ = std::move(deflater);
+    if (phase_ != Phase::kOpen && phase_ != Phase::kFaulty) return Sent::kRefused;
+    if (out_.empty()) progress_ms_ = now_ms;
+    const WsOpcode opcode = text ? WsOpcode::kText : WsOpcode::kBinary;
+    char head[http::kWsServerHeadMax];
+    out_.append_copy({head, write_ws_head(opcode, true, payload.size(), head)});
+    out_.append_copy(payload);
     return Sent::kCopied;
 }
 
@@ -361,6 +379,13 @@ bool WebSocket::expire(int64_t now_ms) {
     return false;
 }
 
+// A silent connection keeps of its compression only what it cannot do without: the peer may go on
+// with its window, but ours may begin anew.
+void WebSocket::rest() {
+    deflater_.reset();
+    if (inflater_) inflater_->rest();
+}
+
 bool WebSocket::expire_open(int64_t now_ms) {
     if (!out_.empty()) {
         end_.cause = WebSocketCause::kSendTimeout;
@@ -368,6 +393,7 @@ bool WebSocket::expire_open(int64_t now_ms) {
         return true;
     }
     if (!awaits_pong_) {
+        rest();
         write_frame(WsOpcode::kPing, {});
         awaits_pong_ = true;
         pinged_ms_ = now_ms;

@@ -115,6 +115,15 @@ class WebSocket {
     bool over() const {
         return phase_ == Phase::kClosed || (phase_ == Phase::kFlush && out_.empty());
     }
+    // A large message may be compressed beside the lock: take what compresses, and bring it back
+    // with the result. Meanwhile nothing else may be sent that is compressed.
+    bool compresses(size_t bytes) const {
+        return params_ && bytes >= limits_.deflate.message_bytes_min;
+    }
+    bool deflater_is_lent() const { return deflater_lent_; }
+    std::unique_ptr<http::WsDeflater> lend_deflater();
+    [[nodiscard]] Sent send_packed(std::unique_ptr<http::WsDeflater> deflater,
+                                   std::string_view payload, bool text, int64_t now_ms);
     int64_t deadline_ms() const;  // kNever where there is none
     const WebSocketEnd& end() const { return end_; }
 
@@ -129,6 +138,7 @@ class WebSocket {
     std::optional<Event> take_close(std::string_view payload);
     http::WsFault inflate(std::string_view fresh, bool whole);
     void forget_message();
+    void rest();
     void answer_ping(std::string_view payload);
     Event find(http::WsFault fault);
     void linger(WebSocketCause cause);
@@ -158,6 +168,7 @@ class WebSocket {
     bool text_ = false;        // the present message
     bool compressed_ = false;  // the present message
     bool delivered_ = false;   // message_ has been handed out
+    bool deflater_lent_ = false;
     bool awaits_pong_ = false;
     bool paused_ = false;
     bool pong_waits_ = false;

@@ -153,6 +153,30 @@ TEST_F(WebSocketTest, CompressesFromTheThresholdOn) {
     EXPECT_TRUE(released.empty());
 }
 
+// What was freed while the connection was silent is made again.
+TEST_F(WebSocketTest, GoesOnCompressingAfterAPing) {
+    open(http::WsDeflateParams());
+    http::WsDeflater client((http::WsDeflateParams()), http::WsDeflateRules());
+    http::WsInflater reader((http::WsDeflateParams()));
+    const std::string message(500, 'm');
+    for (int round = 0; round < 3; ++round) {
+        base::Buffer packed;
+        client.compress(message, packed);
+        std::string bytes = frame(0xC1, packed.view());
+        const WebSocket::Step step = socket->next(bytes.data(), bytes.size(), now_ms);
+        ASSERT_EQ(step.event, Event::kMessage) << round;
+        EXPECT_EQ(step.data, message);
+        EXPECT_EQ(socket->send(message, true, nullptr, now_ms), Sent::kCopied);
+        base::Buffer back;
+        EXPECT_EQ(reader.append(sent().substr(2), 1'000, back), http::WsInflater::Result::kOk);
+        EXPECT_EQ(reader.finish(1'000, back), http::WsInflater::Result::kOk);
+        EXPECT_EQ(back.view(), message);
+        now_ms = socket->deadline_ms();
+        EXPECT_FALSE(socket->expire(now_ms));
+        EXPECT_EQ(sent(), std::string("\x89\0", 2));
+    }
+}
+
 TEST_F(WebSocketTest, ClosesAndWaitsForThePeer) {
     open();
     socket->close(1001, "going", now_ms);
