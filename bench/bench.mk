@@ -8,6 +8,9 @@
 #   make bench-quiet                            hello, Flask and Django beside the nearest peers, in
 #                                               slices of a quiet machine, loaded by http_load:
 #                                               for differences of a few per cent; CASES, SERVERS
+#   make bench-builds A=<before> B=<after>      two builds of ours, git revisions or folders, in pairs:
+#                                               instructions, system calls, CPU, memory a case
+#                                               (builds.py); CASES, BENCH_ROUNDS
 #   make bench-workers                          threads, greenlets, ASGI and WebSocket (workers.py);
 #                                               the same settings, BENCH_PUBLISH=1 writes
 #                                               docs/bench-workers.md
@@ -33,6 +36,7 @@ export CASES SERVERS
 
 .PHONY: bench bench-quiet bench-workers bench-memory bench-startup bench-render bench-setup
 .PHONY: bench-workers-setup bench-lifecycle bench-lifecycle-setup bench-dispatch measure-holding
+.PHONY: bench-builds
 
 bench-setup:
 	@python3 bench/setup_env.py
@@ -43,6 +47,15 @@ bench: bench-setup
 
 bench-quiet: bench-setup
 	@$(BENCH_RUN) quiet
+
+bench-builds: export BENCH_SUITE = builds
+
+A ?= main
+B ?= .
+
+bench-builds:
+	@python3 bench/setup_env.py
+	@python3 bench/builds.py "$(A)" "$(B)"
 
 bench-workers bench-workers-setup: export BENCH_SUITE = workers
 

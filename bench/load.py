@@ -67,9 +67,17 @@ def check(port: int, case: Case) -> None:
         connection.close()
 
 
-def wait_until_right(running: Running, port: int, case: Case) -> None:
-    """Check until the answer is right; WrongAnswer with the reason after 15 s or a death."""
-    deadline = time.monotonic() + START_SECONDS_MAX
+def wait_until_right(
+    running: Running, port: int, case: Case, seconds_max: float = START_SECONDS_MAX
+) -> None:
+    """Check until the answer is right; WrongAnswer with the reason after 15 s or a death.
+
+    More seconds are for a server that is slowed down: then no answer yet is none, too.
+    """
+    deadline = time.monotonic() + seconds_max
+    patience: tuple[type[OSError], ...] = (ConnectionRefusedError, ConnectionResetError)
+    if seconds_max > START_SECONDS_MAX:
+        patience += (TimeoutError,)
     while True:
         try:
             check(port, case)
@@ -78,7 +86,7 @@ def wait_until_right(running: Running, port: int, case: Case) -> None:
             if running.ended():
                 raise WrongAnswer(f"ended: {running.last_words()}") from error
             # uWSGI listens before it has loaded the application: a reset is no answer yet
-            not_yet = isinstance(error.__cause__, (ConnectionRefusedError, ConnectionResetError))
+            not_yet = isinstance(error.__cause__, patience)
             if not not_yet or time.monotonic() > deadline:
                 raise
         time.sleep(0.01)

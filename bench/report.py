@@ -28,6 +28,26 @@ _QUIET = (
     "can be (bench/quiet.py). The lower quartile of a group of fresh processes; medians over "
     "groups. The client is bench/http_load.cpp, which compares every answer whole."
 )
+_BUILDS = """\
+## Two builds of ours in pairs
+
+`make bench-builds A=<before> B=<after>` shows what a change costs. A and B are git revisions or
+folders with a work tree (default: `main` and this folder). `CASES=hello,post` and `BENCH_ROUNDS=4`
+as above. It builds both below `build/bench-builds` and runs them with one Python, one environment
+and one hash seed.
+
+- **instr**: instructions a request in user space. perf counts them where the processor lets it;
+  else callgrind does, which a virtual machine allows too. A busy machine hardly changes them: two
+  runs of one build differ by 0.5 % or less. A ratio above 1.02 is marked with "!".
+- **calls**: system calls a request (callgrind only). What they cost is in the CPU time.
+- **us**: CPU time a request, of slices of 0.1 s of both builds in turn (A B B A ...), and the 95 %
+  interval of the median ratio. A busy machine makes it wide: more rounds make it narrow again.
+- **MiB**: PSS of master and worker after the slices.
+
+To see where instructions went, compare the profiles that callgrind leaves; for a case that is
+marked, the functions that differ most are printed anyway:
+`cd build/bench-scratch && python3 ../../bench/functions.py hello-A.callgrind hello-B.callgrind`
+"""
 _SUITE_TEXTS = {  # suite -> the page's title, what stands above, the load, the ratios
     "speed": (
         "Benchmark",
@@ -121,7 +141,7 @@ def goal_lines(outcome: Outcome) -> list[str]:
     return lines
 
 
-def _text_table(columns: list[str], lines: list[list[str]]) -> str:
+def text_table(columns: list[str], lines: list[list[str]]) -> str:
     """Aligned for a terminal. A failed row's reason runs over the columns to the right."""
     numeric = [line for line in lines if len(line) < 3 or line[-1]]
     widths = [
@@ -155,7 +175,7 @@ def case_text(outcome: Outcome) -> str:
     columns, lines, notes = case_table(outcome)
     foot = [f"[{number}] {note}" for number, note in enumerate(notes, 1)]
     title = f"== {outcome['title']} ({outcome['case']})"
-    return "\n".join([title, _text_table(columns, lines), *foot, *goal_lines(outcome)])
+    return "\n".join([title, text_table(columns, lines), *foot, *goal_lines(outcome)])
 
 
 def _first(outcome: Outcome) -> str:
@@ -187,7 +207,7 @@ def _summary_table(result: Outcome) -> tuple[list[str], list[list[str]]]:
 
 def summary_text(result: Outcome) -> str:
     """All cases on one screen."""
-    return "== CPU us/request\n" + _text_table(*_summary_table(result))
+    return "== CPU us/request\n" + text_table(*_summary_table(result))
 
 
 def _quiet_table(rows: list[Outcome]) -> tuple[list[str], list[list[str]]]:
@@ -217,7 +237,7 @@ def _quiet_table(rows: list[Outcome]) -> tuple[list[str], list[list[str]]]:
 
 def quiet_text(rows: list[Outcome]) -> str:
     """The quiet slices for the terminal."""
-    return _text_table(*_quiet_table(rows))
+    return text_table(*_quiet_table(rows))
 
 
 def _memory_table(rows: list[Outcome]) -> tuple[list[str], list[list[str]]]:
@@ -236,7 +256,7 @@ def _memory_table(rows: list[Outcome]) -> tuple[list[str], list[list[str]]]:
 
 def memory_text(rows: list[Outcome]) -> str:
     """Memory for the terminal."""
-    return _text_table(*_memory_table(rows))
+    return text_table(*_memory_table(rows))
 
 
 def _startup_table(rows: list[Outcome]) -> tuple[list[str], list[list[str]]]:
@@ -254,7 +274,7 @@ def _startup_table(rows: list[Outcome]) -> tuple[list[str], list[list[str]]]:
 
 def startup_text(rows: list[Outcome]) -> str:
     """Start-up for the terminal."""
-    return _text_table(*_startup_table(rows))
+    return text_table(*_startup_table(rows))
 
 
 def _introduction(suite: str, result: Outcome) -> list[str]:
@@ -305,6 +325,8 @@ def page(suite: str, latest: dict[str, Outcome]) -> str:
     if "startup" in latest:
         table = _markdown_table(*_startup_table(latest["startup"]["startup"]))
         parts += ["", "## Start-up: from exec to the first answer", "", table]
+    if suite == "speed":
+        parts += ["", _BUILDS.rstrip()]
     return "\n".join(parts) + "\n"
 
 

@@ -18,9 +18,9 @@ import cpu
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 # Which set of cases and servers: "speed" (`make bench`), "workers" (`make bench-workers`) or
-# "lifecycle" (`make bench-lifecycle`). Each has an environment of its own, for some servers change
-# with what else is installed (uvloop).
-SUITES = ("speed", "workers", "lifecycle")
+# "lifecycle" (`make bench-lifecycle`), or "builds", two of ours (`make bench-builds`). Each has an
+# environment of its own, for some servers change with what else is installed (uvloop).
+SUITES = ("speed", "workers", "lifecycle", "builds")
 SUITE = os.environ.get("BENCH_SUITE") or "speed"
 if SUITE not in SUITES:
     raise SystemExit(f"bench: unknown BENCH_SUITE {SUITE}; known: {', '.join(SUITES)}")
@@ -45,6 +45,7 @@ class Launch:
     closes: bool = False
     bare: tuple[str, ...] = ()
     body: bytes = b""
+    under: tuple[str, ...] = ()  # a program that is to run ours, with its options (builds.py)
 
     @property
     def address(self) -> str:

@@ -15,7 +15,9 @@ from pathlib import Path
 from servers import BARE, BIN, BUILD, HTTP_LOAD, ROOT, SCRATCH, SUITE, VENV, WS_LOAD
 
 # libev for bjoern; pcre for uWSGI's routing, without which it cannot frame a stream.
-SYSTEM_PACKAGES = ("wrk", "g++", "libev-dev", "libpcre2-dev", "python3-dev", "python3-venv")
+_COMPILE = ["g++", "python3-dev", "python3-venv"]
+_WITH = ["valgrind"] if SUITE == "builds" else ["wrk", "libev-dev", "libpcre2-dev"]
+SYSTEM_PACKAGES = (*_COMPILE, *_WITH)
 SPEED_PEERS = (
     "bjoern==3.2.2",
     "fastwsgi==0.0.9",
@@ -46,7 +48,12 @@ LIFECYCLE_PEERS = (
     "uwsgi==2.0.31",
     "waitress==3.0.2",
 )
-PEERS = {"speed": SPEED_PEERS, "workers": WORKERS_PEERS, "lifecycle": LIFECYCLE_PEERS}[SUITE]
+PEERS = {
+    "speed": SPEED_PEERS,
+    "workers": WORKERS_PEERS,
+    "lifecycle": LIFECYCLE_PEERS,
+    "builds": ("flask==3.1.3", "django==5.2.19", "gevent==26.9.0"),
+}[SUITE]
 # Built here, never from pip's cache, which may hold a build against another interpreter of the
 # same version (uWSGI links to the libpython it was built with).
 BUILT_HERE = ("bjoern", "uwsgi")
@@ -54,6 +61,7 @@ _HTTP_LOAD = ("http_load", HTTP_LOAD, "http_load.cpp")
 PROGRAMS = {  # suite -> name, program, source of each
     "speed": (("bare", BARE, "bare_loop.cpp"), _HTTP_LOAD),
     "workers": (("ws_load", WS_LOAD, "ws_load.cpp"), _HTTP_LOAD),
+    "builds": (_HTTP_LOAD,),
 }
 FAILED = VENV / "failed.json"
 _STAMP = VENV / "monoceros.stamp"
@@ -190,7 +198,8 @@ def main() -> None:
     install_system_packages()
     make_venv(os.environ.get("BENCH_PYTHON") or sys.executable)
     failed = install_peers()
-    failed["monoceros"] = install_monoceros()
+    if SUITE != "builds":  # which builds its own two
+        failed["monoceros"] = install_monoceros()
     for program, target, source in PROGRAMS.get(SUITE, ()):
         failed[program] = build(target, ROOT / "bench" / source)
         if failed[program]:
