@@ -1,5 +1,7 @@
 #include "python/wsgi_call.hpp"
 
+#include <optional>
+
 #include "base/clock.hpp"
 #include "python/engine_parts.hpp"
 #include "python/errors.hpp"
@@ -239,7 +241,8 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
     if (engine_.foreign()) leave_forked_child();
     leave(exchange, done);
     bool go_on = done || fail(exchange);
-    SavedError ending;  // SystemExit on its way out
+    std::optional<SavedError> ending;  // SystemExit on its way out
+    if (!go_on) ending.emplace();
     if (objects_.shared_socket() != nullptr) note_socket(exchange);
     if (callbacks_.after != nullptr && environ_) call_after(exchange);
     bool left = objects_.write() != nullptr && objects_.write()->gone;
@@ -254,7 +257,7 @@ bool WsgiCall::run(PyObject* application, session::Exchange& exchange) {
         }
     }
     environ_.reset();
-    if (ending) ending.restore();
+    if (ending && *ending) ending->restore();
     return go_on;
 }
 
