@@ -73,12 +73,13 @@ engine::WriteStatus send_piece(engine::Engine& engine, WriteObject* write, PyObj
 
 bool wait_for_room(PyObject* engine_object, WriteObject* write) {
     EngineParts& parts = *engine_parts(engine_object);
+    if (!parts.wait) return true;
     Ref exchange;
     {
         Locked lock(reinterpret_cast<PyObject*>(write));
         exchange = Ref::borrow(write->exchange_object);
     }
-    if (!exchange || !parts.wait) return true;
+    if (!exchange) return true;
     while (!parts.engine->has_room(write->handle, session::kOutputMemoryBytesMax)) {
         Ref waited(PyObject_CallOneArg(parts.wait.get(), exchange.get()));
         if (!waited) return false;
