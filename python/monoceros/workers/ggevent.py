@@ -150,11 +150,16 @@ class GeventWorker(EngineWorker):
         watcher.stop()
 
     def _handle_error(
-        self, error: BaseException | None, method: str, uri: str, request_id: str
+        self,
+        error: BaseException | None,
+        method: str,
+        uri: str,
+        request_id: str,
+        environ: dict[str, Any] | None = None,
     ) -> None:
         assert self.engine is not None
         if not (isinstance(error, gevent.GreenletExit) and self.engine.out_of_time):
-            super()._handle_error(error, method, uri, request_id)
+            super()._handle_error(error, method, uri, request_id, environ)
 
     def _end_requests(self) -> None:
         """Of a drain: the master is about to kill; iterables are closed before."""
