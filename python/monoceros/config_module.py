@@ -49,6 +49,11 @@ class ConfigModules:
             return cls._import(name, package)
         except Exception as error:
             _restore(before, package)
+            absent = error.name if isinstance(error, ModuleNotFoundError) else None
+            if absent and f"{name}.".startswith(f"{absent}."):
+                raise RuntimeError(
+                    f"The configuration python:{name} cannot be read: {error}."
+                ) from None
             raise ConfigFileError(f"Failed to read config file: python:{name}") from error
         finally:
             if former is not None:

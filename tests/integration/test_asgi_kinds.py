@@ -21,8 +21,8 @@ REFUSED = {
     "plain_wsgi": "is a WSGI application",
     "flask_app()": "is a WSGI application",
     "django_wsgi()": "Django's ASGI application is asgi_kinds",
-    "create_app": "name asgi_kinds:create_app() instead",
-    "create_configured": "name asgi_kinds:create_configured() instead",
+    "create_app": "did you mean 'asgi_kinds:create_app()'?",
+    "create_configured": "did you mean 'asgi_kinds:create_configured()'?",
     "Object": "name asgi_kinds:Object() instead",
 }
 NAMES = ["asgi", "uvicorn.workers.UvicornWorker"]
@@ -52,7 +52,7 @@ def test_refused_when_preloaded(launch: StartServer) -> None:
 @pytest.mark.parametrize("app", ["asgi3", "instance", "method", "partial"])
 def test_detected_without_a_class(serve: StartServer, app: str) -> None:
     server = serve(f"asgi_kinds:{app}", "--asgi-lifespan", "off")
-    assert "The application is asynchronous" in server.log()
+    assert "Using worker: asgi" in server.log()
     assert fetch(server.address, "/").body == b"asgi"
 
 

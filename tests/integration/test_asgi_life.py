@@ -180,7 +180,7 @@ def test_application_that_leaves(serve: StartServer, loop: str) -> None:
 def test_detected(serve: StartServer, app: str, options: tuple[str, ...]) -> None:
     server = serve(app, *options)
     assert fetch(server.address, "/hello").body == b"hello"
-    assert "The application is asynchronous" in server.log()
+    assert "Using worker: asgi" in server.log()
     with Client(server.address) as client:
         client.send(request("/sleep?s=0.5"))
         noted(server, "sleeping")

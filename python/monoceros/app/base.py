@@ -303,8 +303,12 @@ class Application(BaseApplication):
         from monoceros.accessformat import fault_for
 
         try:
+            logger = self.cfg.logger_class
+        except RuntimeError as error:
+            stop_with(error)
+        try:
             self.load()
-            fault = fault_for(self.cfg.access_log_format, self.cfg.logger_class)
+            fault = fault_for(self.cfg.access_log_format, logger)
         except SystemExit:
             raise  # the application's own word
         except BaseException:
