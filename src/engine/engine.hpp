@@ -344,6 +344,7 @@ class Engine final : private os::ForkParty {
 
     // engine_io.cpp: events, accept and close, under the lock
     void on_event(const epoll_event& event);
+    uint32_t budget(bool their_turn) const;
     void accept_from(size_t listener, bool their_turn = false);
     void add_connection(os::Fd fd, const os::PeerAddress& peer, size_t listener);
     void pause_listeners();

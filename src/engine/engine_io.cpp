@@ -68,14 +68,21 @@ void Engine::on_event(const epoll_event& event) {
     drive(*link, Next::kRead);
 }
 
+uint32_t Engine::budget(bool their_turn) const {
+    return accept_budget({options_.slots, busy_, ready_count_, descriptors(),
+                          options_.connections_max, clients_room(), options_.shared_listeners,
+                          draining_ && closing_at_ms_ == 0, their_turn});
+}
+
 void Engine::accept_from(size_t listener, bool their_turn) {
-    uint32_t budget = accept_budget(
-        {options_.slots, busy_, ready_count_, descriptors(), options_.connections_max,
-         clients_room(), options_.shared_listeners, draining_ && closing_at_ms_ == 0, their_turn});
+    uint32_t budget = this->budget(their_turn);
     if (budget == 0 && descriptors() >= options_.connections_max) {
         make_room();
-        pause_listeners();
-        resume_at_ms_ = now_ms_ + kDescriptorPauseMs;
+        budget = this->budget(their_turn);
+        if (descriptors() >= options_.connections_max) {
+            pause_listeners();
+            resume_at_ms_ = now_ms_ + kDescriptorPauseMs;
+        }
     }
     for (; budget != 0; --budget) {
         os::Accepted accepted = os::accept_stream(listeners_[listener]);
@@ -188,8 +195,11 @@ void Engine::make_room() {
         const int64_t began_us = half ? link.connection.exchange()->accepted_us : now_us_;
         if (now_us_ - began_us >= kHeadPatienceMs * 1'000) slow.push_back(&link);
     });
-    for (Link* link : longest_waiting(slow, kEvictedAtOnce))
-        drive(*link, link->connection.expire(now_ms_));
+    // They do not linger either: all that they have sent has been read.
+    for (Link* link : longest_waiting(slow, kEvictedAtOnce)) {
+        const bool open = drive(*link, link->connection.expire(now_ms_));
+        if (open && link->connection.phase() == Phase::kLinger) close_link(*link);
+    }
 }
 
 // The application makes the next piece: until the standby's tick both may leave together.
