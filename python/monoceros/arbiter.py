@@ -13,26 +13,13 @@ import select
 import sys
 import time
 
-from monoceros import (
-    SERVER,
-    __version__,
-    _core,
-    compat,
-    daemon,
-    forked,
-    obituary,
-    offspring,
-    overdue,
-    patching,
-    reexec,
-    release,
-    sock,
-    systemd,
-    util,
-)
+from monoceros import SERVER, __version__, _core, compat, sock, systemd, util
 from monoceros.errors import HaltServer
+from monoceros.host import daemon, forked
+from monoceros.master import children, death_report, overdue, reexec, release
+from monoceros.master.rollout import Rollout, serve_text, share_of
 from monoceros.pidfile import Pidfile
-from monoceros.rollout import Rollout, serve_text, share_of
+from monoceros.workers import patching
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +74,7 @@ class Arbiter:
         self._halted: tuple[int, str] | None = None
         self._override: HaltServer | None = None
         self._poller = patching.original_poll()
-        self._oom = obituary.OomCount()
+        self._oom = death_report.OomCount()
         self.relay = sock.RelayPair()
         self._killed: set[int] = set()  # by ourselves
         self._look_again_ms = -1  # at overdue requests
@@ -151,7 +138,7 @@ class Arbiter:
     def _surge(self) -> int:
         if self.cfg.max_surge != "auto":
             return share_of(self.cfg.max_surge, self.num_workers)
-        from monoceros import sizing
+        from monoceros.host import sizing
 
         advice = sizing.surge(self.num_workers, list(self.WORKERS))
         if self.WORKERS and advice.workers < self.num_workers:
@@ -461,14 +448,14 @@ class Arbiter:
         worker = self.WORKERS.get(pid)
         if worker is not None:
             by_master = pid in self._killed
-            text += obituary.details(worker, self.scoreboard, status, self._oom, by_master)
+            text += death_report.details(worker, self.scoreboard, status, self._oom, by_master)
         self._do_log(level, text)
 
     def _do_kill(self, pid: int, number: int) -> None:
         worker = self.WORKERS.get(pid)
         if number == signal.SIGABRT and worker is not None and worker.slot is not None:
             # It may let go of them in time to exit: they were why.
-            worker.held = obituary.describe_flights(self.scoreboard.flights(worker.slot))
+            worker.held = death_report.describe_flights(self.scoreboard.flights(worker.slot))
         leave = number in (signal.SIGTERM, signal.SIGQUIT)
         if leave and worker is not None and worker.slot is not None:
             self.scoreboard.set_leaving(worker.slot)
@@ -521,7 +508,7 @@ class Arbiter:
     def _do_fork(self, slot: int, age: int, generation: int) -> None:
         assert self.supervisor is not None
         try:
-            worker = offspring.new_worker(self, slot, age)
+            worker = children.new_worker(self, slot, age)
         except Exception as error:
             self.log.exception("The worker class failed")
             self._do(self.supervisor.fork_failed(slot, f"{type(error).__name__}: {error}"))
@@ -537,7 +524,7 @@ class Arbiter:
             self._do(self.supervisor.fork_failed(slot, str(error)))
             return
         if pid == 0:
-            offspring.live(self, worker, mask)
+            children.live(self, worker, mask)
         worker.pid = pid
         self.WORKERS[pid] = worker
         if worker.handover is not None:

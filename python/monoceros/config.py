@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import _core, compat, validators
+from monoceros import _core, compat
 from monoceros.errors import ConfigError
+from monoceros.settings import validators
 from monoceros.util import getcwd
 
 TYPE_CHECKING = False
@@ -88,7 +89,7 @@ class Setting(metaclass=SettingMeta):
 
     def add_option(self, parser: argparse.ArgumentParser) -> None:
         """Adds this setting's flags to a parser; a setting without flags adds nothing."""
-        from monoceros import cli
+        from monoceros.settings import cli
 
         cli.add_option(parser, self)
 
@@ -354,7 +355,7 @@ class Config:
     def workers(self) -> int:
         value = self.values["workers"]
         if value == "auto":
-            from monoceros import sizing
+            from monoceros.host import sizing
 
             advice = sizing.advise(self.worker_class_str)
             # The arbiter logs it; --explain shows it.
@@ -379,11 +380,11 @@ class Config:
         if not isinstance(value, type):
             value = load_class(self.worker_class_str)
         if not hasattr(value, "attach"):  # built on an installed gunicorn
-            from monoceros.compat_top import adopted
+            from monoceros.compat.top import adopted
 
             value = adopted(value)
         if compat.in_use():
-            from monoceros.compat_top import rename
+            from monoceros.compat.top import rename
 
             rename(value)
         if hasattr(value, "setup"):
@@ -472,7 +473,7 @@ class Config:
     # ---- the command line
 
     def parser(self) -> argparse.ArgumentParser:
-        from monoceros import cli
+        from monoceros.settings import cli
 
         return cli.build_parser(self)
 

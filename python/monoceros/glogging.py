@@ -14,7 +14,7 @@ import time
 from _thread import RLock
 
 from monoceros import _core, util
-from monoceros.logsink import std_sink
+from monoceros.logs.sink import std_sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Logger:
     def __init__(self, cfg: Any) -> None:
         self.lock = RLock()
         self.logfile: Any = None
-        self.handover: Any = None  # of logfiles; in a worker that may not open what the master may
+        self.handover: Any = None  # of logs.files; in a worker that may open less than the master
         self._syslog: Any = None
         self.error_handlers: list[Any] = []
         self.access_handlers: list[Any] = []
@@ -191,9 +191,9 @@ class Logger:
         self.loglevel = self.LOG_LEVELS.get((cfg.loglevel or "").lower(), 20)
         self._access_log_enabled = self._compute_access_log_enabled(cfg)
         if "access_log_format" in cfg.sources:
-            from monoceros import accessformat
+            from monoceros.logs import access_format
 
-            fault = accessformat.fault_for(cfg.access_log_format, type(self))
+            fault = access_format.fault_for(cfg.access_log_format, type(self))
             if fault is not None:
                 raise RuntimeError(fault)
         if type(self) is Logger and "logging" not in sys.modules and _is_plain(cfg):
@@ -218,10 +218,10 @@ class Logger:
             self.access_log = logging.getLogger("gunicorn.access")
             self.error_log.propagate = False
             self.access_log.propagate = False
-            from monoceros import logkeeper
+            from monoceros.logs import keeper
 
-            logkeeper.keep(self.error_log)
-            logkeeper.keep(self.access_log)
+            keeper.keep(self.error_log)
+            keeper.keep(self.access_log)
 
     def _configure(self, cfg: Any) -> None:
         import logging
@@ -247,27 +247,27 @@ class Logger:
             if not cfg.disable_redirect_access_to_syslog:
                 self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access")
         if _apply_logconfig(cfg):
-            from monoceros import loghandlers
+            from monoceros.logs import handlers
 
             plain = [*self.error_log.handlers, *self.access_log.handlers]
-            loghandlers.adopt([*plain, *logging.getLogger().handlers])
+            handlers.adopt([*plain, *logging.getLogger().handlers])
             self._give_files_away()
         in_core = self.access_in_core and _core.Engine.can_format(cfg.access_log_format)
         if self._access_log_enabled and not in_core:
             # Now: once, before the fork, and by who may read it.
             import datetime  # noqa: F401
 
-            from monoceros import access  # noqa: F401
+            from monoceros.logs import access  # noqa: F401
 
     def _capture(self, path: str, handed: int = -1) -> None:
         """Lets standard output and error go to a file; this process and its workers."""
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        from monoceros import logfiles
+        from monoceros.logs import files
 
         fd = os.dup(handed) if handed >= 0 else None
         opened: Any = open(  # noqa: SIM115
-            fd or path, "a+", encoding="utf-8", opener=logfiles.opener
+            fd or path, "a+", encoding="utf-8", opener=files.opener
         )
         os.set_blocking(opened.fileno(), True)  # for print()
         os.dup2(opened.fileno(), 1)
@@ -283,7 +283,7 @@ class Logger:
         self, log: logging.Logger, output: str | None, fmt: Any, stream: Any = None
     ) -> None:
         """Gives `log` one handler of ours, in the place of the one before."""
-        from monoceros import loghandlers
+        from monoceros.logs import handlers
 
         old = self._get_gunicorn_handler(log)
         if old is not None:
@@ -291,12 +291,12 @@ class Logger:
             old.end()
         if output is None:
             return
-        handler: loghandlers.StreamHandler | loghandlers.FileHandler
+        handler: handlers.StreamHandler | handlers.FileHandler
         if output == "-":
-            handler = loghandlers.StreamHandler(stream)
+            handler = handlers.StreamHandler(stream)
         else:
             try:
-                handler = loghandlers.FileHandler(output)
+                handler = handlers.FileHandler(output)
             except OSError as error:
                 raise RuntimeError(f"The log file {output!r} cannot be written: {error}") from error
         handler.setFormatter(fmt)
@@ -307,12 +307,12 @@ class Logger:
 
     def _give_files_away(self) -> None:
         # Whatever is open belongs to whom the workers run as.
-        from monoceros import logfiles
+        from monoceros.logs import files
 
         if self.handover is None:
             for handler in _file_handlers():
                 if handler.stream:
-                    logfiles.give_away(handler.stream.fileno(), self.cfg.user, self.cfg.group)
+                    files.give_away(handler.stream.fileno(), self.cfg.user, self.cfg.group)
 
     def _remove_syslog(self, *logs: logging.Logger) -> None:
         self._syslog = None
@@ -325,7 +325,7 @@ class Logger:
     def _set_syslog_handler(self, log: logging.Logger, cfg: Any, fmt: str, name: str) -> None:
         import logging
 
-        from monoceros.logsyslog import SyslogHandler, remote_for
+        from monoceros.logs.syslog import SyslogHandler, remote_for
 
         facility = SYSLOG_FACILITIES.get(str(cfg.syslog_facility).lower())
         if facility is None:
@@ -447,7 +447,7 @@ class Logger:
         self, resp: Any, req: Any, environ: dict[str, Any], request_time: datetime.timedelta
     ) -> dict[str, Any]:
         """What an access line may show of one request; docs/settings.md lists the atoms."""
-        from monoceros import access
+        from monoceros.logs import access
 
         return access.atoms(self, resp, req, environ, request_time)
 
@@ -460,7 +460,7 @@ class Logger:
             found = self.atoms(resp, req, environ, request_time)
             pattern = self.cfg.access_log_format
             if pattern in ("json", "logfmt"):
-                from monoceros import access
+                from monoceros.logs import access
 
                 self.access_log.info("%s", access.ready_made(pattern, found))
             else:
@@ -474,7 +474,7 @@ class Logger:
         """Closes and opens again every log file, for rotation by renaming (SIGUSR1)."""
         if self._light:
             return
-        from monoceros import logfiles, loghandlers
+        from monoceros.logs import files, handlers
 
         handed = self.handover.take() if self.handover is not None else {}
         if self.cfg.capture_output and self.cfg.errorlog != "-":
@@ -484,10 +484,10 @@ class Logger:
                 self.error("%s cannot be opened again: %s", self.cfg.errorlog, error)
         for handler in _file_handlers():
             try:
-                loghandlers.reopen(handler, handed.get(handler.baseFilename, -1))
+                handlers.reopen(handler, handed.get(handler.baseFilename, -1))
             except OSError as error:
                 self.error("%s cannot be opened again: %s", handler.baseFilename, error)
-        logfiles.close_all(handed)
+        files.close_all(handed)
         self._give_files_away()
 
     def open_files(self) -> dict[str, int]:
@@ -506,9 +506,9 @@ class Logger:
         # Which of our loggers are heard by somebody.
         if self._light:
             return {"gunicorn.error"}
-        from monoceros import logkeeper
+        from monoceros.logs import keeper
 
-        return {log.name for log in (self.error_log, self.access_log) if logkeeper.heard(log)}
+        return {log.name for log in (self.error_log, self.access_log) if keeper.heard(log)}
 
     def tell_unheard(self, before: set[str]) -> None:
         """Call it when the application was loaded. One line for all that has ended by that."""
@@ -517,14 +517,14 @@ class Logger:
         off = {log.name for log in (self.error_log, self.access_log) if log.disabled}  # said then
         gone = sorted(before - self.heard() - off)
         if gone:
-            from monoceros import logloss
+            from monoceros.logs import losses
 
             words = (
                 "While the application was loaded, it has disabled, raised the level of, or taken"
             )
             names = " and ".join(gone)
             text = f"{words} the handlers of {names}: nothing more is written through that."
-            logloss.announce(30, text)
+            losses.announce(30, text)
 
     def close_on_exec(self) -> None:
         if self._light:

@@ -373,7 +373,7 @@ def user_name(uid: int) -> str | None:
 
 def daemonize(enable_stdio_inheritance: bool = False) -> None:
     """Leaves the terminal, as daemon.detach says; for users' own commands, which do not wait."""
-    from monoceros import daemon
+    from monoceros.host import daemon
 
     daemon.detach(enable_stdio_inheritance)
     daemon.say_started()
@@ -397,7 +397,7 @@ def set_non_blocking(fd: int) -> None:
 def check_is_writable(path: str) -> None:
     """RuntimeError if the file cannot be appended to; it is created if it is absent."""
     try:
-        from monoceros.logfiles import opener
+        from monoceros.logs.files import opener
 
         with open(path, "a", encoding="utf-8", opener=opener):
             pass

@@ -8,7 +8,7 @@ namespace mono::python {
 void leave_forked_child() {
     SavedError error;
     // Imported by the worker long ago: no lock of the import system is needed.
-    Ref module(PyImport_ImportModule("monoceros.forked"));
+    Ref module(PyImport_ImportModule("monoceros.host.forked"));
     if (module)
         Ref called(
             PyObject_CallMethod(module.get(), "leave", "O", error ? error.value() : Py_None));

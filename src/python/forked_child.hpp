@@ -3,8 +3,8 @@
 
 namespace mono::python {
 
-// With the GIL, and with the exception that the application raised, if it did: monoceros.forked
-// says how the process ends.
+// With the GIL, and with the exception that the application raised, if it did:
+// monoceros.host.forked says how the process ends.
 [[noreturn]] void leave_forked_child();
 
 }  // namespace mono::python

@@ -258,7 +258,7 @@ def test_the_command_pays_nothing_for_it() -> None:
         "import sys; sys.argv = ['monoceros', '--check-config', 'probe:app']\n"
         "from monoceros.app.wsgiapp import run\n"
         "try: run()\nexcept SystemExit: pass\n"
-        "print('monoceros.compat_top' in sys.modules, 'gunicorn' in sys.modules,"
+        "print('monoceros.compat.top' in sys.modules, 'gunicorn' in sys.modules,"
         " type(sys.meta_path[-1]).__module__)"
     )
     assert run(code, APPS) == "False False monoceros.compat"

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from monoceros import accessformat
 from monoceros.config import Config
 from monoceros.glogging import Logger, SafeAtoms
+from monoceros.logs import access_format
 
 APP = "def app(environ, start_response): return []\n"
 OWN = """
@@ -88,17 +88,17 @@ def test_logger_classes_with_atoms_or_lines_of_their_own_judge_for_themselves(
     ],
 )  # fmt: skip
 def test_an_unknown_atom_gets_a_hint(key: str, meant: str | None) -> None:
-    (hint,) = accessformat.hints(f"%(h)s %({key})s")
+    (hint,) = access_format.hints(f"%(h)s %({key})s")
     assert hint.startswith(f"access_log_format: %({key})s is no atom, and always shows -")
     assert (f"did you mean {meant}?" in hint) == (meant is not None)
     if meant is not None:
-        assert accessformat.hints(meant) == []
+        assert access_format.hints(meant) == []
 
 
 def test_known_atoms_get_none(tmp_path: Path) -> None:
     default = Config().access_log_format
     known = default + " %(U)s %({X-A}i)s %({x}o)s %({any thing}E)s %(app_us)s %(M)d %%(z)s %(l)s"
-    assert accessformat.hints(known) == []
+    assert access_format.hints(known) == []
     done = check(tmp_path, "--access-logformat", "%(status)s")
     assert done.returncode == 0
     assert "did you mean %(s)s?" in done.stderr

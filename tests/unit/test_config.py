@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from monoceros import _core, config, validators
+from monoceros import _core, config
 from monoceros.config import Config, Setting
 from monoceros.errors import ConfigError
+from monoceros.settings import validators
 
 
 @pytest.fixture(autouse=True)

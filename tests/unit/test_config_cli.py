@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monoceros import cli
 from monoceros.config import Config
+from monoceros.settings import cli
 
 PLAIN = [
     [],

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from arbiter_harness import Server, until
-from monoceros.config_module import ConfigModules
 from monoceros.errors import ConfigFileError
+from monoceros.settings.config_module import ConfigModules
 
 CONFIG = ["-c", "python:conf.web"]
 

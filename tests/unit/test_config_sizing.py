@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from monoceros import explain, sizing
 from monoceros.config import Config
+from monoceros.host import sizing
+from monoceros.settings import explain
 
 CPUS = len(os.sched_getaffinity(0))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from arbiter_harness import Server, alive, children, until
-from monoceros import release
+from monoceros.master import release
 
 APP = (
     "import os\n"

@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import compat, daemon, patching, util
+from monoceros import compat, util
 from monoceros.config import CONFIG_FILES, Config, get_default_config_file
 from monoceros.errors import ConfigError, ConfigFileError
+from monoceros.host import daemon
+from monoceros.workers import patching
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,9 +58,9 @@ class BaseApplication:
     def _hint_at_atoms(self) -> None:
         text = self.cfg.access_log_format
         if "access_log_format" in self.cfg.sources and self.cfg.values["logger_class"] in OURS:
-            from monoceros import accessformat
+            from monoceros.logs import access_format
 
-            hints = [] if accessformat.fault(text) else accessformat.hints(text)
+            hints = [] if access_format.fault(text) else access_format.hints(text)
             for hint in hints:
                 if hint not in self._hinted:
                     self._hinted.add(hint)
@@ -181,7 +183,7 @@ class Application(BaseApplication):
         self.chdir()
 
     def _parse(self, argv: list[str], needs_parser: bool) -> tuple[Any, Any]:
-        from monoceros import cli
+        from monoceros.settings import cli
 
         # The short cut knows the table's flags only, not those of a user's own settings.
         if not needs_parser and not self.cfg.custom:
@@ -236,7 +238,7 @@ class Application(BaseApplication):
 
     def get_config_from_module_name(self, module_name: str) -> dict[str, Any]:
         """Imports a module, afresh at each reload, and returns its globals."""
-        from monoceros.config_module import ConfigModules
+        from monoceros.settings.config_module import ConfigModules
 
         former = self._config_modules.get(module_name)
         loaded = ConfigModules.load(module_name, former)
@@ -277,7 +279,7 @@ class Application(BaseApplication):
     def run(self) -> None:
         cfg = self.cfg
         if cfg.explain:
-            from monoceros import explain
+            from monoceros.settings import explain
 
             sys.stdout.write(explain.report(cfg))
             sys.exit(0)
@@ -300,7 +302,7 @@ class Application(BaseApplication):
 
     def _check(self) -> NoReturn:
         """Imports the application, and exits with 0 or 1."""
-        from monoceros.accessformat import fault_for
+        from monoceros.logs.access_format import fault_for
 
         try:
             logger = self.cfg.logger_class

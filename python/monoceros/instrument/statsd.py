@@ -9,7 +9,7 @@ import logging
 import socket
 
 from monoceros.glogging import Logger
-from monoceros.logremote import Remote
+from monoceros.logs.remote import Remote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import os
 import sys
 import time
 
-from monoceros import _core, daemon, forked, util
+from monoceros import _core, util
+from monoceros.host import daemon, forked
 from monoceros.workers.workertmp import WorkerTmp
 
 TYPE_CHECKING = False
@@ -81,7 +82,7 @@ class Worker:
         self.scoreboard: _core.Scoreboard | None = None
         self._master_fd = -1
         self.black_box = -1  # a file in memory that the master reads when this process has died
-        self.handover: Any = None  # of logfiles, where the master may open what this may not
+        self.handover: Any = None  # of logs.files, where the master may open what this may not
         self.held = ""  # the requests that it held when it was aborted
         self.relay: tuple[int, int] = (-1, -1)
         self._said_ready = False

@@ -14,8 +14,8 @@ import signal
 import sys
 from collections import deque
 
-from monoceros import stacks
 from monoceros.errors import RequestTimeout
+from monoceros.workers import stacks
 from monoceros.workers.base import OVERDUE
 
 TYPE_CHECKING = False
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from monoceros import _core
-    from monoceros.stacks import Stack
     from monoceros.workers.runner import EngineWorker
+    from monoceros.workers.stacks import Stack
 
 # In a copy of the process when nobody reacts to OVERDUE: every thread's stack into the black box.
 STUCK = signal.SIGRTMIN + 6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from monoceros.logsink import std_sink
+from monoceros.logs.sink import std_sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ import sys
 import time
 from _thread import get_ident
 
-from monoceros import _core, forked, stacks
+from monoceros import _core
 from monoceros.errors import RequestTimeout
-from monoceros.workers import FOREIGN_WORKERS
+from monoceros.host import forked
+from monoceros.workers import FOREIGN_WORKERS, stacks
 from monoceros.workers.interface import as_asgi
 from monoceros.workers.lifespan import Lifespan, LifespanFailure
 from monoceros.workers.runner import EngineWorker
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from monoceros.sock import BaseSocket
-    from monoceros.stacks import Stack
     from monoceros.workers.asgi_hearing import Hearing
+    from monoceros.workers.stacks import Stack
 
     About = tuple[str, str, str]  # type, method and path of a scope, as they were at first
 

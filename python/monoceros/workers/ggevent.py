@@ -22,8 +22,10 @@ except ImportError:
         "The gevent worker needs gevent 24.10.1 or later: pip install gevent"
     ) from None
 
-from monoceros import _core, forked, patching, stacks
+from monoceros import _core
 from monoceros.errors import RequestTimeout
+from monoceros.host import forked
+from monoceros.workers import patching, stacks
 from monoceros.workers.overrides import Client
 from monoceros.workers.runner import EngineWorker
 
@@ -33,9 +35,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from monoceros.sock import BaseSocket
-    from monoceros.stacks import Stack
     from monoceros.workers.gpywsgi import Servers
     from monoceros.workers.overrides import HandledRequest
+    from monoceros.workers.stacks import Stack
 
 BEAT_SECONDS = 1.0
 

@@ -12,7 +12,8 @@ import os
 import sys
 import time
 
-from monoceros import compat, forked
+from monoceros import compat
+from monoceros.host import forked
 from monoceros.http.wsgi import base_environ
 from monoceros.workers.ggevent import part
 

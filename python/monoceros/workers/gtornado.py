@@ -24,7 +24,9 @@ try:
 except ImportError:
     raise RuntimeError("The tornado worker needs tornado 6 or later: pip install tornado") from None
 
-from monoceros import compat, farewell, forked
+from monoceros import compat
+from monoceros.host import forked
+from monoceros.workers import leaving
 from monoceros.workers.base import Worker
 
 TYPE_CHECKING = False
@@ -123,14 +125,14 @@ class TornadoWorker(Worker):
         self.server.stop()
         self.withdraw()
         began = time.monotonic()
-        tell_at = began + farewell.PATIENCE_SECONDS
+        tell_at = began + leaving.PATIENCE_SECONDS
         while not await self.server.close_idle():
             now = time.monotonic()
             if now >= began + self.cfg.graceful_timeout:
                 break
             if now >= tell_at:
                 tell_at = began + self.cfg.graceful_timeout  # once
-                farewell.tell_requests(self, len(self.server.busy))
+                leaving.tell_requests(self, len(self.server.busy))
             await asyncio.sleep(DRAIN_STEP_S)
         left = len(self.server.busy)
         if left:

@@ -7,8 +7,9 @@ import signal
 import sys
 import time
 
-from monoceros import _core, compat, farewell
+from monoceros import _core, compat
 from monoceros.errors import RequestTimeout
+from monoceros.workers import leaving
 from monoceros.workers.base import Worker
 from monoceros.workers.error_stream import ErrorStream
 from monoceros.workers.overrides import CALLED, Client, HandledRequest, own_names
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from monoceros.config import Config
     from monoceros.sock import BaseSocket
-    from monoceros.stacks import Stack
     from monoceros.workers.deadlines import Deadlines
+    from monoceros.workers.stacks import Stack
 
 DEBUG = 10  # logging.DEBUG, without importing logging
 # Of the log: by method, not by level, for loggers that count or override them.
@@ -276,10 +277,10 @@ class EngineWorker(Worker):
         for level, text in self.engine.take_journal():
             getattr(self.log, JOURNAL_METHODS[level])(text)
         if self._keeps_unrun:
-            from monoceros import unrun
+            from monoceros.workers import access_lines
 
             for entry in self.engine.take_unrun():
-                unrun.log(self, entry)
+                access_lines.log(self, entry)
 
     def check_max_requests(self) -> None:
         if self.alive and self.nr >= self.max_requests:
@@ -318,7 +319,7 @@ class EngineWorker(Worker):
         grace = self.cfg.graceful_timeout
         grace_ends = time.monotonic() + grace + (self.cfg.drain_delay if for_good else 0)
         self._end_at = grace_ends + self.cfg.stream_grace
-        self._tell_waits_at = grace_ends - grace + farewell.PATIENCE_SECONDS
+        self._tell_waits_at = grace_ends - grace + leaving.PATIENCE_SECONDS
 
     def is_draining(self) -> bool:
         """Whether there is still something to wait for. Call it between two turns."""
@@ -328,7 +329,7 @@ class EngineWorker(Worker):
             return False
         if not self._told_waits and time.monotonic() >= self._tell_waits_at:
             self._told_waits = True
-            farewell.tell_requests(self, self.engine.connections)
+            leaving.tell_requests(self, self.engine.connections)
         return True
 
     def warn_of_open_connections(self) -> None:

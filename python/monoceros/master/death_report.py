@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from monoceros import cgroup
+from monoceros.host import cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

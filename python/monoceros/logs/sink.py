@@ -206,15 +206,15 @@ class Sink:
         complaint, self._complaint = self._complaint, None
         if not complaint and not lost:
             return
-        from monoceros import logloss
+        from monoceros.logs import losses
 
         if complaint:
             words = "Its lines are lost, and counted, until it can."
-            logloss.announce(40, f"The log {self.name} cannot be written: {complaint}. {words}")
+            losses.announce(40, f"The log {self.name} cannot be written: {complaint}. {words}")
         if lost:
             before = self._dropped
             words = f"{lost} log lines were lost: no room for them"
-            logloss.announce(30, f"{words} in {self.name}, which takes lines again.")
+            losses.announce(30, f"{words} in {self.name}, which takes lines again.")
             if self._dropped != before:
                 self._reported -= lost  # the report was lost as well
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 
-from monoceros.cgroup import OWN, ROOT, own_paths, read
+from monoceros.host.cgroup import OWN, ROOT, own_paths, read
 
 # What a worker of a middling application takes; a hello application takes a tenth of it.
 WORKER_BYTES = 96 << 20

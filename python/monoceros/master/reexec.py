@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import config, forked, release, systemd
+from monoceros import config, systemd
+from monoceros.host import forked
+from monoceros.master import release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -85,7 +85,7 @@ def _why_absent(name: str) -> str:
 
 class _TopLoader(Loader):
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        from monoceros.compat_top import Gunicorn
+        from monoceros.compat.top import Gunicorn
 
         if _first not in sys.meta_path:
             sys.meta_path.insert(0, _first)

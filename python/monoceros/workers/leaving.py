@@ -8,7 +8,7 @@ import time
 # As they are in the master: gevent's would not run beside a thread that is being joined.
 from _thread import start_new_thread
 
-from monoceros.obituary import describe_flights
+from monoceros.master.death_report import describe_flights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

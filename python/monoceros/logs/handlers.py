@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 
-from monoceros import logfiles
-from monoceros.logsink import Sink, std_sink
+from monoceros.logs import files
+from monoceros.logs.sink import Sink, std_sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class FileHandler(logging.FileHandler, _OverSink):
     emit = _OverSink.emit
 
     def _open(self) -> Any:
-        how = {"encoding": self.encoding, "errors": self.errors, "opener": logfiles.opener}
+        how = {"encoding": self.encoding, "errors": self.errors, "opener": files.opener}
         return open(self.baseFilename, self.mode, **how)  # type: ignore[call-overload]
 
     def find_sink(self) -> Sink | None:

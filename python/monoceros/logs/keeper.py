@@ -10,7 +10,7 @@ import logging
 import sys
 import sysconfig
 
-from monoceros.logloss import handlers_of
+from monoceros.logs.losses import handlers_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

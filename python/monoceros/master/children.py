@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import _core, farewell, forked, sock, util
+from monoceros import _core, sock, util
 from monoceros.errors import AppImportError
+from monoceros.host import forked
+from monoceros.workers import leaving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def new_worker(arbiter: Arbiter, slot: int, age: int) -> Worker:
     worker.attach(arbiter.scoreboard, slot, arbiter.PIPE[1], arbiter.relay.ends())
     worker.black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
     if cfg.uid != os.geteuid():
-        from monoceros.logfiles import Handover
+        from monoceros.logs.files import Handover
 
         worker.handover = Handover()
     return worker
@@ -81,7 +83,7 @@ def live(arbiter: Arbiter, worker: Worker, mask: Any) -> NoReturn:
             arbiter.cfg.worker_exit(arbiter, worker)
         except Exception:
             arbiter.log.warning("The hook worker_exit failed", exc_info=True)
-        farewell.end_service(worker)
+        leaving.end_service(worker)
     sys.exit(0)
 
 

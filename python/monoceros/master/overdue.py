@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from monoceros import obituary
+from monoceros.master import death_report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def _tell_of(worker: Worker, slot: int, scoreboard: _core.Scoreboard, log: Any) 
         if left_ms > 0 and story != STUCK:
             due_ms = left_ms if due_ms < 0 else min(due_ms, left_ms)
             continue
-        stacks = stacks or obituary.read_traces(worker.black_box)  # the worker may empty it soon
+        # Before tell(): the worker may empty it soon.
+        stacks = stacks or death_report.read_traces(worker.black_box)
         if not scoreboard.tell(slot, request_id):
             continue
         log.error(

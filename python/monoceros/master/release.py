@@ -43,7 +43,7 @@ def _is_same(path: str, other: str) -> bool:
 def identity() -> str:
     """Which version of what this process runs."""
     python = ".".join(map(str, sys.version_info[:3]))
-    place = os.path.realpath(os.path.dirname(__file__))
+    place = os.path.realpath(os.path.dirname(os.path.dirname(__file__)))
     return f"monoceros {__version__} in {place}, Python {python}"
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Stack = list[tuple[CodeType, int]]
 
-HERE = os.path.dirname(__file__)
+HERE = os.path.dirname(os.path.dirname(__file__))  # the package
 LIBRARY = os.path.dirname(os.__file__)
 # What stands around an application's calls: the server, and how threads and tasks begin.
 AROUND = (

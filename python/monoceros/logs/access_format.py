@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from monoceros import _core
-from monoceros.access import LEGS
+from monoceros.logs.access import LEGS
 
 LETTERS = "hlutrsmUqHbBfaTMDLp"
 MEANT = {  # words that people write, as other servers and gunicorn's documentation name things

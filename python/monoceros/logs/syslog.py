@@ -6,7 +6,7 @@ import logging
 import socket
 from logging.handlers import SysLogHandler
 
-from monoceros.logremote import Remote
+from monoceros.logs.remote import Remote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

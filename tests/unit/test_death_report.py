@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monoceros.obituary import OomCount, read_traces
+from monoceros.master.death_report import OomCount, read_traces
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _is_down(handler: Any) -> bool:
 def to_stderr(level: int, text: str) -> None:
     # As the error log would have it. On a broken standard error there is nobody to tell.
     line = f"{time.strftime('[%Y-%m-%d %H:%M:%S %z]')} [{os.getpid()}] [{LEVELS[level]}] {text}\n"
-    from monoceros.logsink import std_sink
+    from monoceros.logs.sink import std_sink
 
     sink = std_sink(sys.stderr)
     if sink is not None:

@@ -1,0 +1,1 @@
+"""master: what the master process does beyond what gunicorn has a name for (arbiter)."""
