@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import monoceros
 from arbiter_harness import Server, alive, children, until
 from monoceros.master import release
 
@@ -175,4 +176,4 @@ def test_a_preloaded_application_stays(site: Path) -> None:
 
 
 def test_the_identity_of_a_server_names_its_place() -> None:
-    assert str(Path(release.__file__).resolve().parent) in release.identity()
+    assert str(Path(monoceros.__file__).resolve().parent) in release.identity()
