@@ -2,10 +2,10 @@
 // across it: what the child inherits is consistent, and so is its copy of the lock. The child's
 // engine then has no connection, no request and a poller of its own: what still calls it there
 // hears that the client has gone.
-#include <ctime>
 #include <new>
 
 #include "engine/engine.hpp"
+#include "os/poller.hpp"
 
 namespace mono::engine {
 namespace {
@@ -15,10 +15,9 @@ constexpr int kLockTries = 1'000;  // a millisecond each: who forks while it hol
 }  // namespace
 
 void Engine::before_fork() {
-    timespec tick{0, 1'000'000};
     fork_locked_ = mutex_.try_lock();
     for (int tries = 0; tries < kLockTries && !fork_locked_; ++tries) {
-        nanosleep(&tick, nullptr);
+        os::pause_ms(1);
         fork_locked_ = mutex_.try_lock();
     }
 }

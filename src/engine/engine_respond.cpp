@@ -2,7 +2,6 @@
 // kernel does not take goes into the connection's chain (and on into a file: engine_spill.cpp).
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
@@ -45,11 +44,10 @@ struct Engine::Wire {
 };
 
 session::ResponseContext Engine::response_context() {
-    timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    if (now.tv_sec != date_second_) {
-        date_second_ = now.tv_sec;
-        date_ = http::format_date(now.tv_sec);
+    const time_t now = base::unix_seconds();
+    if (now != date_second_) {
+        date_second_ = now;
+        date_ = http::format_date(now);
     }
     return {options_.server, date_, !draining_ && options_.limits.keepalive_ms_max > 0};
 }
@@ -462,8 +460,6 @@ void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body
         return call_runner(first);
     }
     if (options_.access_log == nullptr) return;
-    timespec wall;
-    clock_gettime(CLOCK_REALTIME, &wall);
     log::AccessRecord record;
     record.buffer = exchange.bytes.data();
     record.head = &exchange.head;
@@ -473,7 +469,7 @@ void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body
     // Of a refusal while the application runs, they are not; and its thread may be writing them.
     if (!exchange.handed_out) record.response_fields = exchange.response.head.fields();
     record.duration_us = exchange.started_us == 0 ? 0 : base::monotonic_us() - exchange.started_us;
-    record.finished_unix_us = int64_t{wall.tv_sec} * 1'000'000 + wall.tv_nsec / 1'000;
+    record.finished_unix_us = base::unix_us();
     record.pid = owner_pid_;
     record.request_id = exchange.request_id();
     record.trace_id = exchange.text(exchange.trace_id);

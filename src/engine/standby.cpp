@@ -4,11 +4,11 @@
 // write() holds back makes it look within a millisecond: that is why holding is not the delay that
 // PEP 3333 forbids.
 #include <array>
-#include <ctime>
 
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
 #include "os/heap.hpp"
+#include "os/poller.hpp"
 #include "os/signal_mask.hpp"
 
 namespace mono::engine {
@@ -59,9 +59,7 @@ void Engine::wait_standby(Lock& lock) {
                                                       : kFastMs;
     lock.unlock();
     os::wait_readable(-1, standby_kick_.reader(), wait);
-    timespec tick{0, kFastMs * 1'000'000};
-    for (int tries = 0; tries < kPoliteTries && !lock.try_lock(); ++tries)
-        nanosleep(&tick, nullptr);
+    for (int tries = 0; tries < kPoliteTries && !lock.try_lock(); ++tries) os::pause_ms(kFastMs);
     if (!lock.owns_lock()) lock.lock();
     standby_kick_.drain();
     look_at_clock();

@@ -1,5 +1,5 @@
 // What follows from a complete head: the body's framing, persistence, Expect and Upgrade.
-// RFC 9112 sections 6 and 9.3, RFC 9110 sections 7.8 and 10.1.1; contract/wsgi.md section 2.
+// RFC 9112 sections 6 and 9.3, RFC 9110 sections 7.8 and 10.1.1.
 #pragma once
 
 #include "http/error.hpp"

@@ -1,5 +1,5 @@
 // ResponseHead: status and fields as the application gave them, checked, filtered and kept ready
-// to be written. RFC 9110 section 5.5 and 15, RFC 9112 section 4, PEP 3333; contract/wsgi.md 5.
+// to be written. RFC 9110 section 5.5 and 15, RFC 9112 section 4, PEP 3333.
 // Used by one thread at a time; reused (clear() keeps the buffer).
 #pragma once
 
@@ -27,7 +27,7 @@ class ResponseHead {
 
     // "200 OK". Text is latin-1.
     [[nodiscard]] HeadFault set_status(std::string_view status);
-    // Validates, drops hop-by-hop fields and Server/Date (contract/wsgi.md 5), keeps the rest in
+    // Validates, drops hop-by-hop fields and Server/Date, keeps the rest in
     // order and case as "Name: value\r\n".
     [[nodiscard]] HeadFault add(std::string_view name, std::string_view value);
 
@@ -70,8 +70,8 @@ class ResponseHead {
     bool upgrade_ = false;
 };
 
-// The refusal page of the server itself: head and body in one string, contract/wsgi.md section 3
-// (Connection: close, Content-Type: text/html, Content-Length). The body names a request id that is
+// The refusal page of the server itself: head and body in one string (Connection: close,
+// Content-Type: text/html, Content-Length). The body names a request id that is
 // not empty.
 std::string error_page(uint16_t status, std::string_view detail, std::string_view request_id);
 // Puts a field into such a page, or into any other whole answer.

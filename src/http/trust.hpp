@@ -1,5 +1,5 @@
 // Whom we believe: forwarded_allow_ips, and what a trusted proxy may say about the scheme.
-// contract/wsgi.md section 2, "Trust and underscore policy". Built once from settings; immutable.
+// docs/compat.md. Built once from settings; immutable.
 #pragma once
 
 #include <array>

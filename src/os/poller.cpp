@@ -1,6 +1,7 @@
 #include "os/poller.hpp"
 
 #include <poll.h>
+#include <time.h>
 
 #include "os/files.hpp"
 
@@ -51,6 +52,11 @@ int Poller::wait(std::span<epoll_event> events, int timeout_ms) {
 bool wait_readable(int poll_fd, int kick_fd, int timeout_ms) {
     pollfd fds[2] = {{poll_fd, POLLIN, 0}, {kick_fd, POLLIN, 0}};
     return poll(fds, 2, timeout_ms) > 0 && (fds[0].revents & POLLIN) != 0;
+}
+
+void pause_ms(int duration_ms) {
+    timespec duration{0, duration_ms * 1'000'000};
+    nanosleep(&duration, nullptr);
 }
 
 }  // namespace mono::os

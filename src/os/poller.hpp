@@ -40,4 +40,7 @@ class Poller {
 // Waits until `poll_fd` is readable or `kick_fd` is; true when `poll_fd` is. -1 = for ever.
 bool wait_readable(int poll_fd, int kick_fd, int timeout_ms);
 
+// The calling thread sleeps that long, at least 1 and less than 1000 ms; a signal may end it.
+void pause_ms(int duration_ms);
+
 }  // namespace mono::os

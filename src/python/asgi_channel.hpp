@@ -1,7 +1,7 @@
-// AsgiChannel: the state of one ASGI HTTP request between receive() and send(). contract/asgi.md,
-// sections 4 and 5. Owned by the Python object Exchange (exchange_type.cpp). With the GIL, as a
-// rule in the loop's thread; but whatever gives up the GIL, or runs Python, may find that another
-// thread has gone on with the request, or ended it, and asks the engine by the handle.
+// AsgiChannel: the state of one ASGI HTTP request between receive() and send(). Owned by the Python
+// object Exchange (exchange_type.cpp). With the GIL, as a rule in the loop's thread; but whatever
+// gives up the GIL, or runs Python, may find that another thread has gone on with the request, or
+// ended it, and asks the engine by the handle.
 //
 //   receive: http.request ... (more_body False) | http.disconnect once the client or we are done
 //   send:    http.response.start, then http.response.body ... (more_body False)

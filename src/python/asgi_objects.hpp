@@ -1,4 +1,4 @@
-// The pieces of the ASGI binding (ASGI 3.0, contract/asgi.md): ready awaitables, scopes, messages,
+// The pieces of the ASGI binding (ASGI 3.0): ready awaitables, scopes, messages,
 // and the channel of one request. The loop's thread only.
 #pragma once
 

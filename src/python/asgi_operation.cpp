@@ -1,6 +1,6 @@
 // Operation: what receive() and send() return. It does its work when it is awaited, in the loop's
 // thread then, as a coroutine would; but where the answer is there already, `await` costs no Future
-// and no turn of the loop: am_send answers PYGEN_RETURN at once (design.md, section 9). It has all
+// and no turn of the loop: am_send answers PYGEN_RETURN at once. It has all
 // that collections.abc.Coroutine asks for, so tasks can be made of it.
 #include "python/asgi_channel.hpp"
 #include "python/types.hpp"

@@ -1,4 +1,4 @@
-// AsgiWebSocket: a WebSocket request between receive() and send(), contract/asgi.md section 7.
+// AsgiWebSocket: a WebSocket request between receive() and send() (ASGI 3.0).
 // The protocol is session::WebSocket's; this is its ASGI face.
 //
 //   kConnecting ── accept ──▶ kAccepted ── close, peer's close ──▶ kEnded

@@ -41,7 +41,7 @@ inline EngineParts* engine_parts(PyObject* self) {
     return reinterpret_cast<EngineObject*>(self)->parts;
 }
 
-// Methods of Engine for event loops (engine_nested.cpp).
+// Methods of Engine for event loops (exchange_type.cpp).
 PyObject* engine_turn(PyObject* self, PyObject* args);
 PyObject* engine_set_asgi(PyObject* self, PyObject* args);
 // engine_overdue.cpp

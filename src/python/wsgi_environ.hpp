@@ -1,5 +1,5 @@
 // EnvironMaker: a request's head as a PEP 3333 environ. It copies a base dict (one a listener, made
-// by the worker) and adds what the request says; keys are interned once. contract/wsgi.md 4.
+// by the worker) and adds what the request says; keys are interned once.
 // Owner: one engine object; thread: any that runs an application, many at once in free-threaded
 // Python: nothing here changes after the last add_listener.
 #pragma once

@@ -147,7 +147,7 @@ class EngineWorker(Worker):
         self._access_in_core = in_core
         logs_here = self.log.access_log_enabled and not in_core
         self._keeps_unrun = logs_here or self._has_statsd()
-        # Without listeners to hear them, hooks and loggers cost nothing (design.md, section 6).
+        # Without listeners to hear them, hooks and loggers cost nothing.
         debug = self.log.loglevel <= DEBUG
         before = debug or not self.cfg.is_default("pre_request")
         after = logs_here or self._has_statsd() or not self.cfg.is_default("post_request")
