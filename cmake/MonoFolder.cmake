@@ -46,15 +46,16 @@ if(MONO_LTO)
     set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
 endif()
 
-# mono_folder(name DEPENDS other...): library mono_<name> from this folder's *.cpp, and, with
-# MONO_TESTS, the executable <name>_test from its *_test.cpp.
+# mono_folder(name DEPENDS other... TEST_DEPENDS other...): library mono_<name> from this folder's
+# *.cpp, and, with MONO_TESTS, the executable <name>_test from its *_test.cpp.
 function(mono_folder name)
-    cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+    cmake_parse_arguments(ARG "" "" "DEPENDS;TEST_DEPENDS" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS *.cpp)
     set(tests ${sources})
     list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
     list(FILTER sources EXCLUDE REGEX "_(test|bench)\\.cpp$")
     list(TRANSFORM ARG_DEPENDS PREPEND mono_)
+    list(TRANSFORM ARG_TEST_DEPENDS PREPEND mono_)
     if(sources)
         add_library(mono_${name} STATIC ${sources})
         target_include_directories(mono_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
@@ -66,7 +67,7 @@ function(mono_folder name)
     endif()
     if(MONO_TESTS AND tests)
         add_executable(${name}_test ${tests})
-        target_link_libraries(${name}_test PRIVATE mono_${name} mono_test_flags)
+        target_link_libraries(${name}_test PRIVATE mono_${name} ${ARG_TEST_DEPENDS} mono_test_flags)
         gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
             WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     endif()

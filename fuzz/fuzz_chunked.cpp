@@ -5,12 +5,12 @@
 #include <vector>
 
 #include "fuzz.hpp"
-#include "http/chunked.hpp"
+#include "http1/chunked.hpp"
 
 namespace mono::fuzz {
 namespace {
 
-using http::ChunkedDecoder;
+using http1::ChunkedDecoder;
 
 constexpr size_t kInputBytesMax = 16 * 1024;
 
@@ -26,7 +26,7 @@ struct Outcome {
 
 class Feeder {
   public:
-    explicit Feeder(const http::HeadRules& rules) : decoder_(rules) {}
+    explicit Feeder(const http1::HeadRules& rules) : decoder_(rules) {}
 
     void feed(std::string_view piece) {
         // A block of its own: AddressSanitizer sees a read past the piece.
@@ -61,7 +61,7 @@ class Feeder {
         const bool failed = event == ChunkedDecoder::Event::kFailed;
         require(failed == (decoder_.error() != http::Error::kNone), "error and event disagree");
         outcome_.offset = failed ? decoder_.error_offset() : consumed_;
-        for (const http::Trailer& trailer : decoder_.trailers())
+        for (const http1::Trailer& trailer : decoder_.trailers())
             outcome_.trailers += trailer.name + ":" + trailer.value + "\r\n";
     }
 
@@ -70,8 +70,8 @@ class Feeder {
     uint64_t consumed_ = 0;
 };
 
-http::HeadRules rules_from(Random& random) {
-    http::HeadRules rules;
+http1::HeadRules rules_from(Random& random) {
+    http1::HeadRules rules;
     if (random.one_in(2)) return rules;
     rules.strip_header_spaces = random.one_in(2);
     if (random.one_in(2)) rules.field_bytes_max = random.below(64);
@@ -83,8 +83,8 @@ http::HeadRules rules_from(Random& random) {
 std::string write_again(const Outcome& outcome, Random& random) {
     std::string text;
     in_pieces(outcome.data, random, [&text](std::string_view piece) {
-        char prefix[http::kChunkPrefixMax];
-        text.append(prefix, http::write_chunk_prefix(piece.size(), prefix));
+        char prefix[http1::kChunkPrefixMax];
+        text.append(prefix, http1::write_chunk_prefix(piece.size(), prefix));
         text.append(piece).append("\r\n");
     });
     return text + "0\r\n" + outcome.trailers + "\r\n";
@@ -98,7 +98,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size > kInputBytesMax) return 0;
     const std::string_view input = as_text(data, size);
     Random random(input);
-    const mono::http::HeadRules rules = rules_from(random);
+    const mono::http1::HeadRules rules = rules_from(random);
     Feeder whole(rules);
     whole.feed(input);
     for (int round = 0; round < 3; ++round) {
@@ -106,9 +106,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         in_pieces(input, random, [&pieces](std::string_view piece) { pieces.feed(piece); });
         require(pieces.outcome() == whole.outcome(), "the outcome depends on the split");
     }
-    if (whole.outcome().event != mono::http::ChunkedDecoder::Event::kEnd) return 0;
-    mono::http::HeadRules lenient = rules;  // the size lines may be longer than they were
-    lenient.field_bytes_max = mono::http::HeadRules().field_bytes_max;
+    if (whole.outcome().event != mono::http1::ChunkedDecoder::Event::kEnd) return 0;
+    mono::http1::HeadRules lenient = rules;  // the size lines may be longer than they were
+    lenient.field_bytes_max = mono::http1::HeadRules().field_bytes_max;
     Feeder second(lenient);
     second.feed(write_again(whole.outcome(), random));
     require(second.outcome().event == whole.outcome().event, "refused when written again");

@@ -12,7 +12,7 @@ constexpr size_t kInputBytesMax = 16 * 1024;
 
 conformance::DriverRules rules_from(Random& random) {
     conformance::DriverRules rules;
-    http::HeadRules& head = rules.head;
+    http1::HeadRules& head = rules.head;
     if (random.one_in(2)) return rules;
     head.permit_obsolete_folding = random.one_in(2);
     head.strip_header_spaces = random.one_in(4);
@@ -85,29 +85,29 @@ std::string write_again(const char* buffer, const http::RequestHead& head) {
     return text + "\r\n";
 }
 
-void reads_what_it_wrote(std::string_view input, const http::HeadRules& rules) {
+void reads_what_it_wrote(std::string_view input, const http1::HeadRules& rules) {
     std::string buffer(input);
-    http::HeadParser parser(rules);
+    http1::HeadParser parser(rules);
     http::RequestHead head;
     const auto size = static_cast<uint32_t>(buffer.size());
-    const http::ParseStatus status = parser.parse(buffer.data(), size, head);
-    if (status == http::ParseStatus::kFailed)
+    const http1::ParseStatus status = parser.parse(buffer.data(), size, head);
+    if (status == http1::ParseStatus::kFailed)
         require(parser.error_offset() <= size, "an error outside the input");
-    if (status != http::ParseStatus::kComplete) return;
+    if (status != http1::ParseStatus::kComplete) return;
     require(head.length <= size, "a head longer than the input");
     check_slices(buffer.data(), head);
 
     std::string again = write_again(buffer.data(), head);
     require(again.size() <= head.length, "the shortest form is not shorter");
-    http::HeadParser second(rules);
+    http1::HeadParser second(rules);
     http::RequestHead copy;
     const auto again_size = static_cast<uint32_t>(again.size());
-    require(second.parse(again.data(), again_size, copy) == http::ParseStatus::kComplete,
+    require(second.parse(again.data(), again_size, copy) == http1::ParseStatus::kComplete,
             "an accepted head is refused when written again");
     require(write_again(again.data(), copy) == again, "an accepted head changes");
     require(copy.path.in(again.data()) == head.path.in(buffer.data()), "the path changes");
-    const http::FramingError one = http::apply_framing(buffer.data(), head);
-    const http::FramingError two = http::apply_framing(again.data(), copy);
+    const http::FramingError one = http1::apply_framing(buffer.data(), head);
+    const http::FramingError two = http1::apply_framing(again.data(), copy);
     require(one.error == two.error, "the framing changes");
     require(head.body == copy.body && head.content_length == copy.content_length &&
                 head.keep_alive == copy.keep_alive,

@@ -336,7 +336,7 @@ class History {
     };
     void socket(char word, std::string_view text, Request& request) {
         if (word == 'u' && !request.begun && !request.socket && !request.exchange->streamed) {
-            std::optional<http::WsDeflateParams> deflate;
+            std::optional<websocket::DeflateParams> deflate;
             if (text == "deflate") deflate.emplace();
             clean_ = false;
             request.socket = engine_.upgrade(request.handle, kSwitch, deflate);

@@ -16,7 +16,7 @@
 namespace mono::fuzz {
 namespace {
 
-using session::WebSocket;
+using websocket::WebSocket;
 
 constexpr size_t kInputBytesMax = 16 * 1024;
 
@@ -101,13 +101,13 @@ std::vector<Message> messages_of(const Lines& lines, uint64_t bytes_max) {
 // As another client might send it: other keys, other fragments, compressed or not, with pings.
 std::string write_again(const std::vector<Message>& messages, bool deflate, Random& random) {
     std::string out;
-    std::optional<http::WsDeflater> deflater;  // made late: zlib fills large tables
+    std::optional<websocket::Deflater> deflater;  // made late: zlib fills large tables
     for (const Message& message : messages) {
         std::string payload = message.payload;
         conformance::ClientFrame frame;
         uint8_t opcode = message.text ? 1 : 2;
         if (deflate && random.one_in(2)) {
-            if (!deflater) deflater.emplace(http::WsDeflateParams(), http::WsDeflateRules());
+            if (!deflater) deflater.emplace(websocket::DeflateParams(), websocket::DeflateRules());
             base::Buffer packed;
             deflater->compress(message.payload, packed);
             payload = packed.view();
@@ -153,8 +153,8 @@ class Life {
   public:
     Life(const conformance::WsDriverRules& rules, Random& random)
         : random_(random),
-          socket_(rules.limits, http::negotiate_ws_deflate(rules.extensions, rules.limits.deflate),
-                  out_, 0) {}
+          socket_(rules.limits,
+                  websocket::negotiate_deflate(rules.extensions, rules.limits.deflate), out_, 0) {}
 
     void feed(std::string_view piece) {
         call_something();
@@ -227,7 +227,7 @@ class Life {
     void end() {
         require(!ended_, "ended twice");
         ended_ = true;
-        require(socket_.end().cause != session::WebSocketCause::kNone, "an end without a cause");
+        require(socket_.end().cause != websocket::WebSocketCause::kNone, "an end without a cause");
         require(is_utf8_plainly(socket_.end().reason), "a reason is not UTF-8");
     }
 

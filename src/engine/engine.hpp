@@ -54,7 +54,7 @@ struct Options {
     // An event loop that is not ours drives the engine by turn() (gevent, asyncio): no standby, and
     // nothing waits.
     bool nested = false;
-    session::WebSocketLimits websocket;
+    websocket::WebSocketLimits websocket;
     bool stream_bodies = false;  // at their heads, where Limits::buffering has no rule (ASGI)
     const board::Scoreboard* board = nullptr;  // outlives the engine; nullptr: nobody looks
     uint32_t board_slot = 0;
@@ -200,13 +200,13 @@ class Engine final : private os::ForkParty {
     // engine_websocket.cpp: sends the 101 in `head`; from then on there is an exchange.inbox, and
     // it fills. False: the client had gone before.
     bool upgrade(Handle handle, std::string_view head,
-                 const std::optional<http::WsDeflateParams>& deflate);
+                 const std::optional<websocket::DeflateParams>& deflate);
     WriteStatus send_message(Handle handle, Piece piece, bool text);
     void close_socket(Handle handle, uint16_t code, std::string_view reason);
     // The next message into `message`; false: none has come yet.
     bool take_message(Handle handle, session::SocketMessage& message);
     // No message will come any more: `end` is why.
-    bool socket_ended(Handle handle, session::WebSocketEnd& end);
+    bool socket_ended(Handle handle, websocket::WebSocketEnd& end);
     // The application is done: the exchange goes back; the connection goes on or closes.
     void finish(Handle handle);
     // The same for who holds the GIL. False: not now.
@@ -291,7 +291,7 @@ class Engine final : private os::ForkParty {
     uint64_t connections_accepted();
     uint32_t connections();
     const session::Limits& limits() const { return options_.limits; }
-    const session::WebSocketLimits& websocket_limits() const { return options_.websocket; }
+    const websocket::WebSocketLimits& websocket_limits() const { return options_.websocket; }
     bool sendfile_enabled() const { return options_.sendfile; }
     void reopen_access_log(int fd);
     // With keep_unrun: what was answered without the application, for the access log.
@@ -371,8 +371,8 @@ class Engine final : private os::ForkParty {
     void shut_socket(Link& link, uint16_t code, std::string_view reason);
     void expire_socket(Link& link);
     void leave_socket(Link& link);
-    session::WebSocket::Sent send_packed(Lock& lock, Handle handle, std::string_view message,
-                                         bool text);
+    websocket::WebSocket::Sent send_packed(Lock& lock, Handle handle, std::string_view message,
+                                           bool text);
     bool evict_idle(size_t most, bool lingering);
     void make_room();
     bool full() const { return options_.clients_max != 0 && links_.size() >= options_.clients_max; }

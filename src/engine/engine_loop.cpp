@@ -102,7 +102,7 @@ bool Engine::rest(Link& link) {
     // Our half is said; what still comes is thrown away until the peer closes its own. Once: on a
     // unix socket each shutdown(2) is an event to ourselves.
     if (link.socket && link.connection.out.empty() && !link.half_closed &&
-        link.socket->phase() == session::WebSocket::Phase::kLinger) {
+        link.socket->phase() == websocket::WebSocket::Phase::kLinger) {
         link.half_closed = true;
         os::shutdown_write(link.fd.get());
     }

@@ -5,9 +5,10 @@
 
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
+#include "http/bounds.hpp"
 #include "http/date.hpp"
-#include "http/other_protocol.hpp"
 #include "http/response_head.hpp"
+#include "http1/other_protocol.hpp"
 #include "log/access_record.hpp"
 #include "os/files.hpp"
 #include "session/server_page.hpp"
@@ -101,7 +102,7 @@ void Engine::fill_wire(Exchange& exchange, const Piece& piece, int64_t known_len
     if (!exchange.body_complete) context.may_persist = false;  // the rest of it would be in the way
     if (first) begin_response(exchange, context, known_length);
     session::Response::Frame frame = response.frame(piece.bytes.size(), last);
-    bool copied = frame.body_length <= session::kCopiedBodyBytesMax;
+    bool copied = frame.body_length <= http::kCopiedBytesMax;
     size_t room = (first ? response.head_size_max(context) : 0) + sizeof frame.prefix +
                   (copied ? frame.body_length : 0) + frame.suffix.size();
     wire.whole = last || response.exhausted();
@@ -134,7 +135,7 @@ WriteStatus Engine::write(Handle handle, Piece piece, int64_t known_length, bool
 std::optional<WriteStatus> Engine::try_write(Handle handle, Piece piece, int64_t known_length,
                                              bool last) {
     Lock lock(mutex_, std::try_to_lock);
-    bool small = piece.bytes.size() <= session::kCopiedBodyBytesMax;
+    bool small = piece.bytes.size() <= http::kCopiedBytesMax;
     if (!lock || !small || !boxes()) return std::nullopt;
     Exchange* exchange = find(handle);
     if (exchange == nullptr) return WriteStatus::kOver;
@@ -501,7 +502,7 @@ void Engine::note_refusal(Link& link) {
     log_access(exchange, info.status, 0);
     if (exchange.handed_out && refusal.error == http::Error::kRequestTimeout) return;
     std::string more;
-    if (http::is_other_protocol(refusal.error)) {
+    if (http1::is_other_protocol(refusal.error)) {
         // A proxy that is configured so says it with each connection.
         std::optional<std::string> told = other_protocol_.ask(now_ms_);
         if (!told) return;

@@ -1,4 +1,4 @@
-// WebSockets: a link whose bytes go through a session::WebSocket instead of its connection. The
+// WebSockets: a link whose bytes go through a websocket::WebSocket instead of its connection. The
 // exchange that was upgraded gets the messages; everything runs under the engine's lock.
 #include "base/clock.hpp"
 #include "engine/engine.hpp"
@@ -7,7 +7,7 @@ namespace mono::engine {
 
 using session::Exchange;
 using session::Next;
-using session::WebSocket;
+using websocket::WebSocket;
 
 namespace {
 
@@ -16,7 +16,7 @@ constexpr size_t kPackedUnderLockMax = 4096;  // a larger message is compressed 
 }  // namespace
 
 bool Engine::upgrade(Handle handle, std::string_view head,
-                     const std::optional<http::WsDeflateParams>& deflate) {
+                     const std::optional<websocket::DeflateParams>& deflate) {
     Lock lock(mutex_);
     Exchange* found = find(handle);
     Link* link = found == nullptr ? nullptr : found->link;
@@ -146,7 +146,7 @@ WebSocket::Sent Engine::send_packed(Lock& lock, Handle handle, std::string_view 
     };
     waits_->room.wait(lock, [&] { return socket() == nullptr || !socket()->deflater_is_lent(); });
     if (socket() == nullptr) return WebSocket::Sent::kRefused;
-    std::unique_ptr<http::WsDeflater> deflater = socket()->lend_deflater();
+    std::unique_ptr<websocket::Deflater> deflater = socket()->lend_deflater();
     base::Buffer packed;
     const bool large = message.size() > kPackedUnderLockMax;
     if (large) lock.unlock();
@@ -169,7 +169,7 @@ void Engine::close_socket(Handle handle, uint16_t code, std::string_view reason)
     shut_socket(*link, code, reason);
 }
 
-bool Engine::socket_ended(Handle handle, session::WebSocketEnd& end) {
+bool Engine::socket_ended(Handle handle, websocket::WebSocketEnd& end) {
     Lock lock(mutex_);
     const Exchange* exchange = find(handle);
     if (exchange == nullptr) return true;

@@ -1,5 +1,5 @@
 // WebSockets in a nested engine: what the application gets, and when the peer hears of its fault.
-// The protocol itself is tested in session/websocket_test.cpp and tests/vectors/ws.
+// The protocol itself is tested in websocket/websocket_test.cpp and tests/vectors/ws.
 #include <semaphore.h>
 #include <sys/mman.h>
 
@@ -73,8 +73,8 @@ class EngineWebSocket : public testing::Test {
         return close.size() > 4 && close.starts_with("\x88") && close.substr(2, 2) == "\x03\xEA";
     }
 
-    session::WebSocketLimits limits;
-    std::optional<http::WsDeflateParams> deflate;
+    websocket::WebSocketLimits limits;
+    std::optional<websocket::DeflateParams> deflate;
     std::optional<Server> server;
     std::optional<Loop> loop;
     std::optional<Client> client;
@@ -89,7 +89,7 @@ TEST_F(EngineWebSocket, WhatCameBeforeAFaultIsAnsweredFirst) {
         answer(message);
     }
     EXPECT_EQ(receive(), "ended");
-    EXPECT_EQ(exchange->inbox->end.fault, http::WsFault::kReservedOpcode);
+    EXPECT_EQ(exchange->inbox->end.fault, websocket::Fault::kReservedOpcode);
     const std::string bytes = said();
     EXPECT_TRUE(bytes.starts_with(echo("one") + echo("two"))) << bytes;
     EXPECT_TRUE(is_protocol_error(bytes.substr(10))) << bytes;
@@ -255,7 +255,7 @@ TEST_F(EngineWebSocket, AnApplicationThatLeavesTellsOfTheFault) {
     limits.close_ms_max = 0;
     open();
     arrive(text("one") + bad_frame());
-    server->engine().close_socket(*exchange, http::kWsNormal, "bye");
+    server->engine().close_socket(*exchange, websocket::kNormal, "bye");
     EXPECT_TRUE(exchange->inbox->ended);
     leave();
     EXPECT_TRUE(is_protocol_error(said()));

@@ -46,7 +46,7 @@ void expect_over(Engine& engine, Handle late) {
     EXPECT_EQ(engine.take_arrived(late, taken, fault), BodyState::kOver);
     EXPECT_EQ(engine.take_body(late, taken), BodyState::kOver);
     session::SocketMessage message;
-    session::WebSocketEnd end;
+    websocket::WebSocketEnd end;
     EXPECT_FALSE(engine.take_message(late, message));
     EXPECT_TRUE(engine.socket_ended(late, end));
     http::ResponseHead head;

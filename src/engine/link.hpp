@@ -10,7 +10,7 @@
 #include "engine/spill_file.hpp"
 #include "os/fd.hpp"
 #include "session/connection.hpp"
-#include "session/websocket.hpp"
+#include "websocket/websocket.hpp"
 
 namespace mono::engine {
 
@@ -33,13 +33,13 @@ struct Link : base::TimerNode {
     uint64_t key = 0;
     os::Fd fd;
     session::Connection connection;
-    std::unique_ptr<session::WebSocket> socket;  // after an upgrade
-    base::ByteQueue socket_input;                // arrived while the inbox was full
-    std::shared_ptr<SpillFile> output_spill;     // of a response to a slow reader
-    bool polled = false;                         // in the poller
-    bool readable = false;                       // an edge came while nobody wanted bytes
-    bool eof = false;                            // the peer sent FIN
-    bool blocked = false;                        // the kernel took no more: wait for EPOLLOUT
+    std::unique_ptr<websocket::WebSocket> socket;  // after an upgrade
+    base::ByteQueue socket_input;                  // arrived while the inbox was full
+    std::shared_ptr<SpillFile> output_spill;       // of a response to a slow reader
+    bool polled = false;                           // in the poller
+    bool readable = false;                         // an edge came while nobody wanted bytes
+    bool eof = false;                              // the peer sent FIN
+    bool blocked = false;                          // the kernel took no more: wait for EPOLLOUT
     bool wants_bytes() const {
         return socket ? socket->wants_bytes() && socket_input.empty() : connection.wants_bytes();
     }

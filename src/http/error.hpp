@@ -72,4 +72,10 @@ struct ErrorInfo {
 
 const ErrorInfo& describe(Error error);
 
+// What is wrong with a head that was complete.
+struct FramingError {
+    Error error = Error::kNone;
+    uint32_t offset = 0;  // of the offending field's name, from the request's first byte
+};
+
 }  // namespace mono::http

@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "http/head_parser.hpp"
+#include "http1/head_parser.hpp"
 
 namespace mono::http {
 namespace {
@@ -94,16 +94,16 @@ class ReadOriginTest : public testing::Test {
   protected:
     RequestOrigin read(const std::string& fields, bool trusted = true) {
         bytes_ = "GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n";
-        HeadParser parser(rules_);
+        http1::HeadParser parser(rules_);
         head_.clear();
         EXPECT_EQ(parser.parse(bytes_.data(), static_cast<uint32_t>(bytes_.size()), head_),
-                  ParseStatus::kComplete);
+                  http1::ParseStatus::kComplete);
         return read_origin(bytes_.data(), head_, trusted);
     }
     std::string text(const base::Slice& slice) { return std::string(slice.in(bytes_.data())); }
 
   private:
-    HeadRules rules_;
+    http1::HeadRules rules_;
     RequestHead head_;
     std::string bytes_;
 };

@@ -10,8 +10,7 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "http/framing.hpp"
-#include "http/head_parser.hpp"
+#include "http/error.hpp"
 #include "http/message.hpp"
 
 namespace mono::http {
@@ -32,6 +31,9 @@ class NetworkSet {
     std::vector<Network> networks_;
     bool everyone_ = false;
 };
+
+// What becomes of fields whose names have "_".
+enum class HeaderMap : uint8_t { kDrop, kRefuse, kDangerous };
 
 struct TrustRules {
     NetworkSet forwarded_allow_ips;

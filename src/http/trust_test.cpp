@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "http1/head_parser.hpp"
+
 namespace mono::http {
 namespace {
 
@@ -81,11 +83,11 @@ TEST(NetworkSet, MistakesAreSentences) {
 
 TEST(ApplyTrust, KeepsTheOrderOfWhatStays) {
     std::string text = "GET / HTTP/1.1\r\nA: 1\r\nB_B: 2\r\nC: 3\r\nD_D: 4\r\nE: 5\r\n\r\n";
-    const HeadRules rules;
-    HeadParser parser(rules);
+    const http1::HeadRules rules;
+    http1::HeadParser parser(rules);
     RequestHead head;
     ASSERT_EQ(parser.parse(text.data(), static_cast<uint32_t>(text.size()), head),
-              ParseStatus::kComplete);
+              http1::ParseStatus::kComplete);
     const TrustVerdict verdict = apply_trust(TrustRules(), false, text.data(), head);
     EXPECT_EQ(verdict.fault.error, Error::kNone);
     EXPECT_EQ(verdict.scheme, Scheme::kTransport);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "http/bounds.hpp"
+
 namespace mono::python {
 
 namespace {
@@ -226,7 +228,7 @@ Answer AsgiChannel::body(PyObject* message) {
     engine::Piece piece;
     piece.bytes = {PyBytes_AS_STRING(bytes.get()),
                    static_cast<size_t>(PyBytes_GET_SIZE(bytes.get()))};
-    if (piece.bytes.size() > session::kCopiedBodyBytesMax) piece.owner = bytes.get();
+    if (piece.bytes.size() > http::kCopiedBytesMax) piece.owner = bytes.get();
     const int64_t known = last ? static_cast<int64_t>(piece.bytes.size()) : -1;  // if it is all
     begun_ = true;
     engine::WriteStatus status;

@@ -1,34 +1,36 @@
 #include "python/asgi_websocket.hpp"
 
+#include "http/bounds.hpp"
+
 namespace mono::python {
 
 AsgiChannel* make_channel(EngineParts& parts, session::Exchange* exchange) {
-    if (!http::is_ws_opening(exchange->bytes.data(), exchange->head))
+    if (!websocket::is_opening(exchange->bytes.data(), exchange->head))
         return new AsgiChannel(parts, exchange);
-    http::WsOpening opening;
-    http::WsRefusal refusal =
-        http::read_ws_opening(exchange->bytes.data(), exchange->head, {}, opening);
-    if (refusal == http::WsRefusal::kNone) return new AsgiWebSocket(parts, exchange);
-    const http::WsRefusalInfo& info = http::describe(refusal);
+    websocket::Opening opening;
+    websocket::Refusal refusal =
+        websocket::read_opening(exchange->bytes.data(), exchange->head, {}, opening);
+    if (refusal == websocket::Refusal::kNone) return new AsgiWebSocket(parts, exchange);
+    const websocket::RefusalInfo& info = websocket::describe(refusal);
     parts.engine->log(engine::Severity::kWarning,
                       "Invalid WebSocket handshake from ip=" + exchange->peer.host + ": " +
                           std::string(info.detail) + " [" + std::string(info.rule) + "]");
-    parts.engine->write_page(*exchange, info.status, http::ws_refusal_page(refusal));
+    parts.engine->write_page(*exchange, info.status, websocket::refusal_page(refusal));
     parts.engine->finish(*exchange);
     return nullptr;
 }
 
-bool AsgiWebSocket::read_opening(http::WsOpening& opening) const {
-    return http::read_ws_opening(exchange_->bytes.data(), exchange_->head,
-                                 parts_.engine->websocket_limits().deflate,
-                                 opening) == http::WsRefusal::kNone;
+bool AsgiWebSocket::read_opening(websocket::Opening& opening) const {
+    return websocket::read_opening(exchange_->bytes.data(), exchange_->head,
+                                   parts_.engine->websocket_limits().deflate,
+                                   opening) == websocket::Refusal::kNone;
 }
 
 Ref AsgiWebSocket::make_scope() const {
     const AsgiShared& shared = *parts_.asgi;
     Ref scope = make_http_scope(shared, *exchange_);
     Ref offered(PyList_New(0));
-    http::WsOpening opening;
+    websocket::Opening opening;
     if (!scope || !offered || !read_opening(opening)) return Ref();
     for (std::string_view name : opening.subprotocols) {
         Ref text = latin1_text(name);
@@ -61,7 +63,7 @@ Ref AsgiWebSocket::received(const session::SocketMessage& message) const {
     return made ? std::move(dict) : Ref();
 }
 
-Ref AsgiWebSocket::disconnected(const session::WebSocketEnd& end) const {
+Ref AsgiWebSocket::disconnected(const websocket::WebSocketEnd& end) const {
     const AsgiShared& shared = *parts_.asgi;
     return Ref(Py_BuildValue("{O:O,O:i,O:s#}", shared.type.get(), shared.ws_disconnect.get(),
                              shared.code.get(), static_cast<int>(end.code), shared.reason.get(),
@@ -76,7 +78,7 @@ Ref AsgiWebSocket::next_message() {
     }
     session::SocketMessage message;
     if (parts_.engine->take_message(handle_, message)) return received(message);
-    session::WebSocketEnd end;
+    websocket::WebSocketEnd end;
     if (!parts_.engine->socket_ended(handle_, end)) return Ref();
     state_ = State::kEnded;
     return disconnected(end);
@@ -115,14 +117,14 @@ Answer AsgiWebSocket::accept(PyObject* message) {
     }
     if (gone()) return raise_gone();
     // It points into the exchange, and so is used up before any Python runs.
-    http::WsOpening opening;
+    websocket::Opening opening;
     if (exchange_ == nullptr || !read_opening(opening)) return raise_gone();
     std::string_view chosen;
     PyObject* name = PyDict_GetItemWithError(message, shared.subprotocol.get());
     if (name != nullptr && name != Py_None && !latin1_view(name, "a subprotocol", chosen))
         return failed();
     http::ResponseHead answer;
-    http::HeadFault fault = http::accept_ws(opening, chosen, answer);
+    http::HeadFault fault = websocket::accept_ws(opening, chosen, answer);
     if (fault == http::HeadFault::kNone && !add_fields_from_message(shared, message, answer))
         return failed();
     if (fault != http::HeadFault::kNone) {
@@ -166,7 +168,7 @@ Answer AsgiWebSocket::send_data(PyObject* message) {
         PyErr_SetString(PyExc_RuntimeError, "websocket.send needs text or bytes");
         return failed();
     }
-    if (piece.bytes.size() > session::kCopiedBodyBytesMax) piece.owner = owner.get();
+    if (piece.bytes.size() > http::kCopiedBytesMax) piece.owner = owner.get();
     engine::WriteStatus status;
     {
         WithoutGil without;

@@ -1,5 +1,5 @@
 // AsgiWebSocket: a WebSocket request between receive() and send() (ASGI 3.0).
-// The protocol is session::WebSocket's; this is its ASGI face.
+// The protocol is websocket::WebSocket's; this is its ASGI face.
 //
 //   kConnecting ── accept ──▶ kAccepted ── close, peer's close ──▶ kEnded
 //        └── close, denial response ──────────────────────────────────▲
@@ -7,9 +7,9 @@
 
 #include <optional>
 
-#include "http/ws_handshake.hpp"
 #include "python/asgi_channel.hpp"
 #include "python/wsgi_objects.hpp"
+#include "websocket/handshake.hpp"
 
 namespace mono::python {
 
@@ -26,11 +26,11 @@ class AsgiWebSocket final : public AsgiChannel {
     Ref next_message() override;
     bool finish(bool failed) override;
     Ref received(const session::SocketMessage& message) const;
-    Ref disconnected(const session::WebSocketEnd& end) const;
+    Ref disconnected(const websocket::WebSocketEnd& end) const;
     Answer accept(PyObject* message);
     Answer send_data(PyObject* message);
     Answer send_close(PyObject* message);
-    bool read_opening(http::WsOpening& opening) const;
+    bool read_opening(websocket::Opening& opening) const;
 
     State state_ = State::kConnecting;
     bool connect_given_ = false;

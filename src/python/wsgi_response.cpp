@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/clock.hpp"
+#include "http/bounds.hpp"
 #include "python/engine_parts.hpp"
 #include "python/request_times.hpp"
 #include "python/types.hpp"
@@ -52,7 +53,7 @@ engine::WriteStatus send_piece(engine::Engine& engine, WriteObject* write, PyObj
     engine::Piece wire;
     if (piece != nullptr)
         wire.bytes = {PyBytes_AS_STRING(piece), static_cast<size_t>(PyBytes_GET_SIZE(piece))};
-    if (wire.bytes.size() > session::kCopiedBodyBytesMax) {
+    if (wire.bytes.size() > http::kCopiedBytesMax) {
         Py_INCREF(piece);
         wire.owner = piece;
     }

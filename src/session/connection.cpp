@@ -3,9 +3,10 @@
 #include <algorithm>
 
 #include "base/clock.hpp"
-#include "http/framing.hpp"
+#include "http/bounds.hpp"
 #include "http/queue_time.hpp"
 #include "http/target.hpp"
+#include "http1/framing.hpp"
 #include "session/server_page.hpp"
 
 namespace mono::session {
@@ -45,7 +46,7 @@ Next Connection::take(std::string_view& bytes, int64_t now_ms) {
         case Phase::kLinger:
             linger_bytes_ += bytes.size();
             bytes = {};
-            return linger_bytes_ > kLingerBytesMax ? Next::kClose : Next::kRead;
+            return linger_bytes_ > http::kLingerBytesMax ? Next::kClose : Next::kRead;
         case Phase::kReady:
         case Phase::kUpgraded:
         case Phase::kFlush:
@@ -68,8 +69,8 @@ Next Connection::take_head(std::string_view& bytes, int64_t now_ms) {
     base::Buffer& buffer = exchange_->bytes;
     buffer.append(bytes);
     auto length = static_cast<uint32_t>(buffer.size());
-    http::ParseStatus status = parser_.parse(buffer.data(), length, exchange_->head);
-    bool complete = status == http::ParseStatus::kComplete;
+    http1::ParseStatus status = parser_.parse(buffer.data(), length, exchange_->head);
+    bool complete = status == http1::ParseStatus::kComplete;
     bytes.remove_prefix(complete ? bytes.size() - (length - exchange_->head.length) : bytes.size());
     return head_parsed(status, bytes, now_ms);
 }
@@ -78,8 +79,8 @@ Next Connection::take_head(std::string_view& bytes, int64_t now_ms) {
 Next Connection::next_request(int64_t now_ms) {
     begin_request(now_ms);
     auto length = static_cast<uint32_t>(pipelined_.size());
-    http::ParseStatus status = parser_.parse(pipelined_.data(), length, exchange_->head);
-    bool complete = status == http::ParseStatus::kComplete;
+    http1::ParseStatus status = parser_.parse(pipelined_.data(), length, exchange_->head);
+    bool complete = status == http1::ParseStatus::kComplete;
     std::string_view bytes = pipelined_.view();
     size_t mine = complete ? exchange_->head.length : bytes.size();
     exchange_->bytes.append(bytes.substr(0, mine));
@@ -89,13 +90,13 @@ Next Connection::next_request(int64_t now_ms) {
     return next;
 }
 
-Next Connection::head_parsed(http::ParseStatus status, std::string_view& bytes, int64_t now_ms) {
+Next Connection::head_parsed(http1::ParseStatus status, std::string_view& bytes, int64_t now_ms) {
     switch (status) {
-        case http::ParseStatus::kNeedMore:
+        case http1::ParseStatus::kNeedMore:
             return Next::kRead;
-        case http::ParseStatus::kFailed:
+        case http1::ParseStatus::kFailed:
             return refuse(parser_.error(), parser_.error_offset());
-        case http::ParseStatus::kComplete:
+        case http1::ParseStatus::kComplete:
             break;
     }
     exchange_->started_us = context_.now_us;
@@ -136,7 +137,7 @@ void Connection::identify() {
 Next Connection::judge_head() {
     Exchange& exchange = *exchange_;
     char* buffer = exchange.bytes.data();
-    http::FramingError framing = http::apply_framing(buffer, exchange.head);
+    http::FramingError framing = http1::apply_framing(buffer, exchange.head);
     if (framing.error != Error::kNone) return refuse(framing.error, framing.offset);
     http::TrustVerdict verdict =
         http::apply_trust(context_.limits.trust, peer_.trusted, buffer, exchange.head);
@@ -158,7 +159,7 @@ Next Connection::resume(std::string_view head, Body body, std::string_view body_
     exchange.bytes.append(head);
     auto length = static_cast<uint32_t>(head.size());
     bool whole = parser_.parse(exchange.bytes.data(), length, exchange.head) ==
-                     http::ParseStatus::kComplete &&
+                     http1::ParseStatus::kComplete &&
                  exchange.head.length == length && judge_head() == Next::kRead;
     if (!whole) return Next::kClose;
     identify();
@@ -277,18 +278,18 @@ Next Connection::take_length(std::string_view& bytes) {
 Next Connection::take_chunked(std::string_view& bytes) {
     Exchange& exchange = *exchange_;
     while (true) {
-        http::ChunkedDecoder::Step step = chunked_.next(bytes);
+        http1::ChunkedDecoder::Step step = chunked_.next(bytes);
         bytes.remove_prefix(step.consumed);
         switch (step.event) {
-            case http::ChunkedDecoder::Event::kNeedMore:
+            case http1::ChunkedDecoder::Event::kNeedMore:
                 return exceeds_limit(exchange.body.size(), chunked_.chunk_left())
                            ? refuse(Error::kBodyTooLarge, exchange.head.length)
                            : Next::kRead;
-            case http::ChunkedDecoder::Event::kFailed:
+            case http1::ChunkedDecoder::Event::kFailed:
                 return refuse(chunked_.error(), exchange.head.length + chunked_.error_offset());
-            case http::ChunkedDecoder::Event::kEnd:
+            case http1::ChunkedDecoder::Event::kEnd:
                 return ready();
-            case http::ChunkedDecoder::Event::kData:
+            case http1::ChunkedDecoder::Event::kData:
                 break;
         }
         // The whole chunk, as announced: what is refused is not stored first.
@@ -379,15 +380,15 @@ Next Connection::take_stream(std::string_view& bytes, int64_t now_ms) {
         return Next::kBody;
     }
     while (true) {
-        http::ChunkedDecoder::Step step = chunked_.next(bytes);
+        http1::ChunkedDecoder::Step step = chunked_.next(bytes);
         bytes.remove_prefix(step.consumed);
-        if (step.event == http::ChunkedDecoder::Event::kFailed)
+        if (step.event == http1::ChunkedDecoder::Event::kFailed)
             return refuse(chunked_.error(), exchange.head.length + chunked_.error_offset());
-        if (step.event == http::ChunkedDecoder::Event::kEnd) return end_stream(now_ms);
+        if (step.event == http1::ChunkedDecoder::Event::kEnd) return end_stream(now_ms);
         streamed_bytes_ += step.data.size();
         if (exceeds_limit(streamed_bytes_, chunked_.chunk_left()))
             return refuse(Error::kBodyTooLarge, exchange.head.length);
-        if (step.event == http::ChunkedDecoder::Event::kNeedMore) {
+        if (step.event == http1::ChunkedDecoder::Event::kNeedMore) {
             if (!wants_bytes()) rest_clock(now_ms);
             return Next::kBody;
         }
@@ -508,7 +509,7 @@ Next Connection::flushed(int64_t now_ms) {
     if (!goes_on) {
         // Unread input would turn close() into RST and take the answer with it.
         if (!refused && !unread_ && pipelined_.empty()) return Next::kClose;
-        linger(now_ms, kLingerMs);
+        linger(now_ms, http::kLingerMs);
         return Next::kRead;
     }
     phase_ = Phase::kIdle;

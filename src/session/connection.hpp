@@ -21,8 +21,8 @@
 
 #include "base/byte_queue.hpp"
 #include "base/chain.hpp"
-#include "http/chunked.hpp"
-#include "http/head_parser.hpp"
+#include "http1/chunked.hpp"
+#include "http1/head_parser.hpp"
 #include "session/exchange.hpp"
 #include "session/limits.hpp"
 #include "session/spill.hpp"
@@ -149,7 +149,7 @@ class Connection {
     Next begin_stream(std::string_view& bytes, int64_t now_ms);
     void begin_request(int64_t now_ms);
     Next next_request(int64_t now_ms);
-    Next head_parsed(http::ParseStatus status, std::string_view& bytes, int64_t now_ms);
+    Next head_parsed(http1::ParseStatus status, std::string_view& bytes, int64_t now_ms);
     void keep_in_place(std::string_view& bytes, uint64_t count);
     // What the head says about framing, proxies and the script name; kRead: all is well.
     Next judge_head();
@@ -174,8 +174,8 @@ class Connection {
 
     const ConnectionContext& context_;
     PeerInfo peer_;
-    http::HeadParser parser_;
-    http::ChunkedDecoder chunked_;
+    http1::HeadParser parser_;
+    http1::ChunkedDecoder chunked_;
     Exchange* exchange_ = nullptr;
     base::ByteQueue pipelined_;       // bytes behind the current request
     uint64_t body_left_ = 0;          // of a Content-Length body

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/clock.hpp"
+#include "http/bounds.hpp"
 #include "session/support_test.hpp"
 
 namespace mono::session {
@@ -251,10 +252,10 @@ TEST_F(ConnectionTest, UnreadBytesBehindTheLastAnswerLinger) {
     EXPECT_EQ(connection.phase(), Phase::kLinger);
     EXPECT_EQ(connection.exchange(), nullptr);
     EXPECT_TRUE(connection.pipelined().empty());
-    EXPECT_EQ(connection.deadline_ms(), 10 + kLingerMs);
+    EXPECT_EQ(connection.deadline_ms(), 10 + http::kLingerMs);
     EXPECT_EQ(connection.feed(kGet, 20), Next::kRead);  // thrown away
     EXPECT_EQ(connection.phase(), Phase::kLinger);
-    EXPECT_EQ(connection.deadline_ms(), 10 + kLingerMs);
+    EXPECT_EQ(connection.deadline_ms(), 10 + http::kLingerMs);
     EXPECT_EQ(connection.expire(3'000), Next::kClose);
 }
 
@@ -264,7 +265,7 @@ TEST_F(ConnectionTest, ALingerEndsWithItsBytes) {
     drain(connection.out);
     ASSERT_EQ(connection.flushed(0), Next::kRead);
     ASSERT_EQ(connection.phase(), Phase::kLinger);
-    EXPECT_EQ(connection.feed(std::string(kLingerBytesMax, 'x'), 0), Next::kRead);
+    EXPECT_EQ(connection.feed(std::string(http::kLingerBytesMax, 'x'), 0), Next::kRead);
     EXPECT_EQ(connection.feed("x", 0), Next::kClose);
 }
 

@@ -15,8 +15,8 @@ uint32_t bounded(int64_t value, int64_t upper) {
     return static_cast<uint32_t>(std::clamp<int64_t>(value, 0, upper));
 }
 
-http::HeadRules head_rules(const config::Settings& settings) {
-    http::HeadRules rules;
+http1::HeadRules head_rules(const config::Settings& settings) {
+    http1::HeadRules rules;
     int64_t line = settings.limit_request_line;
     int64_t fields = settings.limit_request_fields;
     int64_t size = settings.limit_request_field_size;

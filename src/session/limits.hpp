@@ -7,8 +7,8 @@
 
 #include "base/result.hpp"
 #include "config/settings.hpp"
-#include "http/head_parser.hpp"
 #include "http/trust.hpp"
+#include "http1/head_parser.hpp"
 #include "session/buffering.hpp"
 
 namespace mono::session {
@@ -21,15 +21,12 @@ constexpr uint64_t kOutputHighBytes = 64 * 1024;        // a nested runner's wri
 constexpr uint64_t kOutputLowBytes = 16 * 1024;         // ... until here
 constexpr uint64_t kStreamHighBytes = 256 * 1024;       // of a streamed body, before reading rests
 constexpr uint64_t kStreamLowBytes = 128 * 1024;        // ... and before it goes on
-constexpr uint64_t kLingerBytesMax = 1 << 20;           // read and thrown away after a refusal
-constexpr int64_t kBodyGraceMs = 60'000;  // for body_rate_min, where body_ms_max is no limit
-constexpr int64_t kLingerMs = 2'000;
-constexpr uint32_t kCopiedBodyBytesMax = 4096;  // larger pieces are referenced, not copied
-constexpr uint32_t kReceiveBytes = 64 * 1024;   // one recv(2)
-constexpr uint32_t kIdleBufferBytes = 2048;     // what a pooled input buffer may keep
+constexpr int64_t kBodyGraceMs = 60'000;       // for body_rate_min, where body_ms_max is no limit
+constexpr uint32_t kReceiveBytes = 64 * 1024;  // one recv(2)
+constexpr uint32_t kIdleBufferBytes = 2048;    // what a pooled input buffer may keep
 
 struct Limits {
-    http::HeadRules head;
+    http1::HeadRules head;
     http::TrustRules trust;
     uint64_t body_bytes_max = 0;  // 0 = unlimited
     uint64_t body_memory_bytes_max = 64 * 1024;

@@ -79,7 +79,7 @@ Response::Frame Response::frame(uint64_t piece_length, bool last) {
     } else if (framing_ == Framing::kChunked) {
         if (piece_length != 0) {
             frame.prefix_length =
-                static_cast<uint8_t>(http::write_chunk_prefix(piece_length, frame.prefix));
+                static_cast<uint8_t>(http1::write_chunk_prefix(piece_length, frame.prefix));
             frame.suffix = last ? "\r\n0\r\n\r\n" : "\r\n";
         } else if (last) {
             frame.suffix = "0\r\n\r\n";

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "http/chunked.hpp"
 #include "http/message.hpp"
 #include "http/response_head.hpp"
+#include "http1/chunked.hpp"
 
 namespace mono::session {
 
@@ -35,7 +35,7 @@ class Response {
 
     // One piece of body on its way to the wire: prefix + body + suffix.
     struct Frame {
-        char prefix[http::kChunkPrefixMax];
+        char prefix[http1::kChunkPrefixMax];
         uint8_t prefix_length = 0;
         uint64_t body_length = 0;  // of the piece, after truncation
         std::string_view suffix;   // static

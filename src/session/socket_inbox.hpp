@@ -6,7 +6,7 @@
 #include <deque>
 #include <string>
 
-#include "session/websocket.hpp"
+#include "websocket/websocket.hpp"
 
 namespace mono::session {
 
@@ -21,7 +21,7 @@ struct SocketInbox {
     uint64_t sent_bytes = 0;  // of the application's own messages
     bool awaited = false;     // all messages were taken, and the next has been asked for
     bool ended = false;
-    WebSocketEnd end;
+    websocket::WebSocketEnd end;
 
     // Then the engine stops reading: the peer feels it.
     bool full() const { return messages.size() >= 32 || bytes >= 256 * 1024; }

@@ -20,7 +20,7 @@ std::vector<std::string> split_list(std::string_view list) {
     return items;
 }
 
-bool set_number(http::HeadRules& head, std::string_view key, uint32_t number) {
+bool set_number(http1::HeadRules& head, std::string_view key, uint32_t number) {
     if (key == "limit_request_line")
         head.line_bytes_max = number;
     else if (key == "limit_request_fields")
@@ -34,7 +34,7 @@ bool set_number(http::HeadRules& head, std::string_view key, uint32_t number) {
     return true;
 }
 
-bool set_flag(http::HeadRules& head, std::string_view key, bool flag) {
+bool set_flag(http1::HeadRules& head, std::string_view key, bool flag) {
     if (key == "permit_obsolete_folding")
         head.permit_obsolete_folding = flag;
     else if (key == "strip_header_spaces")
@@ -209,13 +209,13 @@ bool MessageDriver::turn() {
 
 bool MessageDriver::read_head() {
     const auto size = static_cast<uint32_t>(size_);
-    const http::ParseStatus status = parser_.parse(buffer_.get(), size, head_);
-    if (status == http::ParseStatus::kNeedMore) return false;
-    if (status == http::ParseStatus::kFailed) {
+    const http1::ParseStatus status = parser_.parse(buffer_.get(), size, head_);
+    if (status == http1::ParseStatus::kNeedMore) return false;
+    if (status == http1::ParseStatus::kFailed) {
         note_error(parser_.error(), parser_.error_offset());
         return false;
     }
-    const http::FramingError framing = http::apply_framing(buffer_.get(), head_);
+    const http::FramingError framing = http1::apply_framing(buffer_.get(), head_);
     if (framing.error != http::Error::kNone) {
         note_error(framing.error, framing.offset);
         return false;
@@ -246,21 +246,21 @@ bool MessageDriver::read_head() {
 }
 
 bool MessageDriver::read_chunked() {
-    const http::ChunkedDecoder::Step step = decoder_.next({buffer_.get(), size_});
+    const http1::ChunkedDecoder::Step step = decoder_.next({buffer_.get(), size_});
     data_ += step.data;
     drop(step.consumed);
     switch (step.event) {
-        case http::ChunkedDecoder::Event::kNeedMore:
+        case http1::ChunkedDecoder::Event::kNeedMore:
             return false;
-        case http::ChunkedDecoder::Event::kData:
+        case http1::ChunkedDecoder::Event::kData:
             return true;
-        case http::ChunkedDecoder::Event::kEnd:
+        case http1::ChunkedDecoder::Event::kEnd:
             if (!data_.empty()) note("data", std::exchange(data_, {}));
-            for (const http::Trailer& trailer : decoder_.trailers())
+            for (const http1::Trailer& trailer : decoder_.trailers())
                 note("trailer", field_line(trailer.name, trailer.value));
             end_message();
             return true;
-        case http::ChunkedDecoder::Event::kFailed:
+        case http1::ChunkedDecoder::Event::kFailed:
             if (!data_.empty()) note("data", std::exchange(data_, {}));
             note_error(decoder_.error(), decoder_.error_offset());
             return false;

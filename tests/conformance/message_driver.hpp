@@ -11,15 +11,15 @@
 #include <utility>
 #include <vector>
 
-#include "http/chunked.hpp"
-#include "http/framing.hpp"
-#include "http/head_parser.hpp"
 #include "http/trust.hpp"
+#include "http1/chunked.hpp"
+#include "http1/framing.hpp"
+#include "http1/head_parser.hpp"
 
 namespace mono::conformance {
 
 struct DriverRules {
-    http::HeadRules head;
+    http1::HeadRules head;
     http::TrustRules trust;
     bool peer_trusted = true;  // the peer is 127.0.0.1
 
@@ -61,8 +61,8 @@ class MessageDriver {
     void drop(size_t bytes);
 
     const DriverRules* rules_;
-    http::HeadParser parser_;
-    http::ChunkedDecoder decoder_;
+    http1::HeadParser parser_;
+    http1::ChunkedDecoder decoder_;
     http::RequestHead head_;
     // Exactly as large as its content, and newly allocated for every piece, so that
     // AddressSanitizer sees a read past the end and a slice into a buffer that moved.

@@ -3,15 +3,15 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "http/framing.hpp"
-#include "http/head_parser.hpp"
+#include "http1/framing.hpp"
+#include "http1/head_parser.hpp"
 #include "vector_file.hpp"
 
 namespace mono::conformance {
 namespace {
 
-using session::WebSocket;
-using session::WebSocketCause;
+using websocket::WebSocket;
+using websocket::WebSocketCause;
 
 std::string_view cause_name(WebSocketCause cause) {
     switch (cause) {
@@ -62,7 +62,7 @@ std::string close_text(std::string_view payload) {
     require(payload.size() >= 2 && payload.size() <= 125, "a malformed close");
     const unsigned code =
         static_cast<uint8_t>(payload[0]) * 256U + static_cast<uint8_t>(payload[1]);
-    require(http::is_ws_close_code(static_cast<uint16_t>(code)), "this close code");
+    require(websocket::is_close_code(static_cast<uint16_t>(code)), "this close code");
     return std::to_string(code);
 }
 
@@ -108,10 +108,10 @@ std::string WsDriverRules::apply(const std::vector<std::pair<std::string, std::s
 }
 
 WsDriver::WsDriver(const WsDriverRules& rules, bool handshake) : rules_(&rules) {
-    if (!handshake) open(http::negotiate_ws_deflate(rules.extensions, rules.limits.deflate));
+    if (!handshake) open(websocket::negotiate_deflate(rules.extensions, rules.limits.deflate));
 }
 
-void WsDriver::open(const std::optional<http::WsDeflateParams>& deflate) {
+void WsDriver::open(const std::optional<websocket::DeflateParams>& deflate) {
     socket_ = std::make_unique<WebSocket>(rules_->limits, deflate, out_, 0);
 }
 
@@ -126,39 +126,39 @@ void WsDriver::feed(std::string_view piece) {
 // Parses from the beginning each time: it is not the head's parser that is tried here.
 void WsDriver::read_head(std::string_view piece) {
     head_.append(piece);
-    const http::HeadRules rules;
-    http::HeadParser parser(rules);
+    const http1::HeadRules rules;
+    http1::HeadParser parser(rules);
     http::RequestHead head;
     switch (parser.parse(head_.data(), static_cast<uint32_t>(head_.size()), head)) {
-        case http::ParseStatus::kNeedMore:
+        case http1::ParseStatus::kNeedMore:
             return;
-        case http::ParseStatus::kFailed:
+        case http1::ParseStatus::kFailed:
             refused_ = true;
             note("error", http::describe(parser.error()).rule);
             return;
-        case http::ParseStatus::kComplete:
+        case http1::ParseStatus::kComplete:
             take_head(head);
     }
 }
 
 void WsDriver::take_head(http::RequestHead& head) {
-    const http::FramingError framing = http::apply_framing(head_.data(), head);
-    http::WsOpening opening;
-    http::WsRefusal refusal = http::WsRefusal::kNone;
+    const http::FramingError framing = http1::apply_framing(head_.data(), head);
+    websocket::Opening opening;
+    websocket::Refusal refusal = websocket::Refusal::kNone;
     refused_ = true;
     if (framing.error != http::Error::kNone)
         return note("error", http::describe(framing.error).rule);
-    if (!http::is_ws_opening(head_.data(), head)) return note("plain", {});
-    refusal = http::read_ws_opening(head_.data(), head, rules_->limits.deflate, opening);
-    if (refusal != http::WsRefusal::kNone) {
-        const http::WsRefusalInfo& info = http::describe(refusal);
+    if (!websocket::is_opening(head_.data(), head)) return note("plain", {});
+    refusal = websocket::read_opening(head_.data(), head, rules_->limits.deflate, opening);
+    if (refusal != websocket::Refusal::kNone) {
+        const websocket::RefusalInfo& info = websocket::describe(refusal);
         return note("refuse", std::string(info.rule) + " " + std::to_string(info.status));
     }
     refused_ = false;
-    note("open", http::ws_accept_value(opening.key));
+    note("open", websocket::accept_value(opening.key));
     for (const std::string_view subprotocol : opening.subprotocols)
         note("subprotocol", subprotocol);
-    if (opening.deflate) note("extensions", http::write_ws_deflate(*opening.deflate));
+    if (opening.deflate) note("extensions", websocket::write_deflate(*opening.deflate));
     open(opening.deflate);
     const std::string rest = head_.substr(head.length);
     if (!rest.empty()) read_frames(rest);
@@ -203,10 +203,11 @@ void WsDriver::finish() {
 }
 
 void WsDriver::note_end() {
-    const session::WebSocketEnd& end = socket_->end();
+    const websocket::WebSocketEnd& end = socket_->end();
     std::string text(cause_name(end.cause));
     text += " " + std::to_string(end.code);
-    if (end.fault != http::WsFault::kNone) text.append(" ").append(http::describe(end.fault).rule);
+    if (end.fault != websocket::Fault::kNone)
+        text.append(" ").append(websocket::describe(end.fault).rule);
     if (!end.reason.empty()) text += " " + end.reason;
     note("end", text);
 }

@@ -1,5 +1,5 @@
 // WsDriver: a WebSocket connection without descriptors. It feeds a stream through the opening
-// handshake and session::WebSocket and writes down, in the words of tests/vectors/README.md, what
+// handshake and websocket::WebSocket and writes down, in the words of tests/vectors/README.md, what
 // happened. Pieces may be of any size; the transcript must not depend on them.
 #pragma once
 
@@ -12,13 +12,13 @@
 #include <vector>
 
 #include "base/chain.hpp"
-#include "http/ws_handshake.hpp"
-#include "session/websocket.hpp"
+#include "websocket/handshake.hpp"
+#include "websocket/websocket.hpp"
 
 namespace mono::conformance {
 
 struct WsDriverRules {
-    session::WebSocketLimits limits;
+    websocket::WebSocketLimits limits;
     std::string extensions;  // what the client offered, where the stream has no handshake
 
     std::string apply(const std::vector<std::pair<std::string, std::string>>& settings);
@@ -36,7 +36,7 @@ class WsDriver {
   private:
     void read_head(std::string_view piece);
     void take_head(http::RequestHead& head);
-    void open(const std::optional<http::WsDeflateParams>& deflate);
+    void open(const std::optional<websocket::DeflateParams>& deflate);
     void read_frames(std::string_view piece);
     void note(std::string_view key, std::string_view value);
     void note_end();
@@ -46,7 +46,7 @@ class WsDriver {
     std::string head_;
     base::Chain out_;
     std::vector<base::Released> released_;
-    std::unique_ptr<session::WebSocket> socket_;
+    std::unique_ptr<websocket::WebSocket> socket_;
     std::vector<std::string> events_;
     bool refused_ = false;
 };

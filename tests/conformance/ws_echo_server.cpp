@@ -15,15 +15,15 @@
 #include <thread>
 
 #include "base/clock.hpp"
-#include "http/framing.hpp"
-#include "http/head_parser.hpp"
-#include "http/ws_handshake.hpp"
-#include "session/websocket.hpp"
+#include "http1/framing.hpp"
+#include "http1/head_parser.hpp"
+#include "websocket/handshake.hpp"
+#include "websocket/websocket.hpp"
 
 namespace mono::conformance {
 namespace {
 
-using session::WebSocket;
+using websocket::WebSocket;
 
 class Peer {
   public:
@@ -42,35 +42,35 @@ class Peer {
 
   private:
     bool shake_hands() {
-        const http::HeadRules rules;
+        const http1::HeadRules rules;
         char piece[4096];
         while (true) {
             const ssize_t size = ::recv(fd_, piece, sizeof(piece), 0);
             if (size <= 0) return false;
             head_.append(piece, static_cast<size_t>(size));
-            http::HeadParser parser(rules);
+            http1::HeadParser parser(rules);
             http::RequestHead head;
             const auto length = static_cast<uint32_t>(head_.size());
-            const http::ParseStatus status = parser.parse(head_.data(), length, head);
-            if (status == http::ParseStatus::kFailed) return false;
-            if (status == http::ParseStatus::kComplete) return answer(head);
+            const http1::ParseStatus status = parser.parse(head_.data(), length, head);
+            if (status == http1::ParseStatus::kFailed) return false;
+            if (status == http1::ParseStatus::kComplete) return answer(head);
         }
     }
 
     bool answer(http::RequestHead& head) {
-        if (http::apply_framing(head_.data(), head).error != http::Error::kNone) return false;
-        if (!http::is_ws_opening(head_.data(), head)) return false;
-        const http::WsRefusal refusal =
-            http::read_ws_opening(head_.data(), head, limits_.deflate, opening_);
-        if (refusal != http::WsRefusal::kNone) {
-            out_.append_copy(http::ws_refusal_page(refusal));
+        if (http1::apply_framing(head_.data(), head).error != http::Error::kNone) return false;
+        if (!websocket::is_opening(head_.data(), head)) return false;
+        const websocket::Refusal refusal =
+            websocket::read_opening(head_.data(), head, limits_.deflate, opening_);
+        if (refusal != websocket::Refusal::kNone) {
+            out_.append_copy(websocket::refusal_page(refusal));
             flush(nullptr);
             return false;
         }
         http::ResponseHead response;
         const std::string_view first =
             opening_.subprotocols.empty() ? std::string_view() : opening_.subprotocols.front();
-        if (http::accept_ws(opening_, first, response) != http::HeadFault::kNone) return false;
+        if (websocket::accept_ws(opening_, first, response) != http::HeadFault::kNone) return false;
         http::ResponseHead::Context context;
         context.connection = "Upgrade";
         std::string text(response.size_max(context), '\0');
@@ -132,10 +132,10 @@ class Peer {
     }
 
     int fd_;
-    session::WebSocketLimits limits_;
+    websocket::WebSocketLimits limits_;
     std::string head_;
     std::string rest_;
-    http::WsOpening opening_;
+    websocket::Opening opening_;
     base::Chain out_;
     std::vector<base::Released> released_;
     char input_[64 * 1024];

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "base/buffer.hpp"
-#include "http/ws_deflate.hpp"
 #include "vector_file.hpp"
+#include "websocket/deflate.hpp"
 
 namespace mono::conformance {
 namespace {
@@ -86,14 +86,14 @@ class Encoder {
   private:
     // One context for all the frames of a case, as a client has it.
     void compress(Line& line) {
-        if (!deflater_) deflater_.emplace(http::WsDeflateParams(), http::WsDeflateRules());
+        if (!deflater_) deflater_.emplace(websocket::DeflateParams(), websocket::DeflateRules());
         base::Buffer packed;
         deflater_->compress(line.payload, packed);
         line.payload = packed.view();
         line.frame.first |= kRsv1;
     }
 
-    std::optional<http::WsDeflater> deflater_;
+    std::optional<websocket::Deflater> deflater_;
 };
 
 }  // namespace

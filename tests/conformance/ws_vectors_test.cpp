@@ -109,12 +109,14 @@ TEST(WsVectorFiles, RaiseEveryRule) {
             if (rule != std::string::npos)
                 raised.insert(event.substr(rule, event.find(' ', rule) - rule));
         }
-    for (int number = 1; number < static_cast<int>(http::WsFault::kCount); ++number) {
-        const std::string_view rule = http::describe(static_cast<http::WsFault>(number)).rule;
+    for (int number = 1; number < static_cast<int>(websocket::Fault::kCount); ++number) {
+        const std::string_view rule =
+            websocket::describe(static_cast<websocket::Fault>(number)).rule;
         EXPECT_TRUE(raised.contains(std::string(rule))) << rule;
     }
-    for (int number = 1; number < static_cast<int>(http::WsRefusal::kCount); ++number) {
-        const std::string_view rule = http::describe(static_cast<http::WsRefusal>(number)).rule;
+    for (int number = 1; number < static_cast<int>(websocket::Refusal::kCount); ++number) {
+        const std::string_view rule =
+            websocket::describe(static_cast<websocket::Refusal>(number)).rule;
         EXPECT_TRUE(raised.contains(std::string(rule))) << rule;
     }
 }

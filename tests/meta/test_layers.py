@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from repo_tree import ROOT, files, is_test, python_files, text
 
+PROTOCOLS = {"http", "http1", "websocket"}
 # Folder of src/ -> folders whose headers it may include, beside its own.
 EDGES: dict[str, set[str]] = {
     "base": set(),
@@ -19,26 +20,31 @@ EDGES: dict[str, set[str]] = {
     "os": {"base"},
     "config": {"base"},
     "http": {"base"},
-    "tls": {"base", "config"},
+    "http1": {"base", "http"},
+    "websocket": {"base", "http"},
     "log": {"base", "http", "os"},
-    "session": {"base", "config", "http", "tls"},
+    "session": {"base", "config"} | PROTOCOLS,
     "supervisor": {"base", "config"},
-    "engine": {"session", "log", "os", "board", "base", "config", "http", "tls"},
-    "tools": {"engine", "board", "session", "log", "os", "base", "config", "http", "tls"},
-    "python": {"engine", "supervisor", "board", "config", "log", "os", "base", "http"},
+    "engine": {"session", "log", "os", "board", "base", "config"} | PROTOCOLS,
+    "tools": {"engine", "board", "session", "log", "os", "base", "config", "http"},
+    "python": {"engine", "supervisor", "board", "config", "log", "os", "base"} | PROTOCOLS,
 }
+# What the tests of a folder may include besides: their requests come from a parser.
+TEST_EDGES: dict[str, set[str]] = {"http": {"http1"}, "websocket": {"http1"}}
 # Modules outside the standard library, and how many files of the package may import each. gevent:
 # the worker, the one that is served by gevent's own servers, and what patches before either.
 OPTIONAL_MODULES = {
     "gevent": 3, "uvloop": 1, "tornado": 1, "setproctitle": 1, "paste": 1, "psycogreen": 1,
 }  # fmt: skip
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
-DEPENDS = re.compile(r"mono_folder\((\w+)(?:\s+DEPENDS((?:\s+\w+)+))?\s*\)")
+WORDS = r"((?:\s+(?!TEST_)\w+)+)"
+DEPENDS = re.compile(rf"mono_folder\((\w+)(?:\s+DEPENDS{WORDS})?(?:\s+TEST_DEPENDS{WORDS})?\s*\)")
 
 
 def include_faults(folder: str, source: str, test: bool) -> list[str]:
     """What is wrong with the #includes of one file of src/<folder>."""
     faults = []
+    more = TEST_EDGES.get(folder, set()) if test else set()
     for bracket, name in INCLUDE.findall(source):
         if name == "Python.h" and folder != "python":
             faults.append("only src/python includes Python.h")
@@ -49,7 +55,7 @@ def include_faults(folder: str, source: str, test: bool) -> list[str]:
         target = name.split("/")[0]
         if "/" not in name:
             faults.append(f'write "{folder}/{name}", from src/ on')
-        elif target != folder and target not in EDGES[folder]:
+        elif target != folder and target not in EDGES[folder] | more:
             faults.append(f'{folder} may not include "{name}"')
         elif not (ROOT / "src" / name).is_file():
             faults.append(f'"{name}" does not exist')
@@ -86,9 +92,10 @@ def test_edges_have_no_cycle() -> None:
 def test_cmake_links_no_more_than_the_layers_allow() -> None:
     seen = set()
     for path in ROOT.glob("src/*/CMakeLists.txt"):
-        for folder, depends in DEPENDS.findall(path.read_text()):
+        for folder, depends, tests in DEPENDS.findall(path.read_text()):
             seen.add(folder)
             assert set(depends.split()) <= EDGES[folder], path
+            assert set(tests.split()) <= TEST_EDGES.get(folder, set()), path
     assert {"base", "http", "session", "engine"} <= seen
 
 
