@@ -30,7 +30,7 @@ DEBTS = {
     ("src/engine/engine.hpp", "Engine"): (209, 94),
     ("src/session/connection.hpp", "Connection"): (54, 20),
     ("src/session/exchange.hpp", "Exchange"): (9, 38),
-    ("src/session/websocket.hpp", "WebSocket"): (33, 28),
+    ("src/websocket/websocket.hpp", "WebSocket"): (33, 28),
     ("src/supervisor/supervisor.hpp", "Supervisor"): (74, 31),
     ("src/supervisor/worker_table.hpp", "Worker"): (6, 21),
     ("tests/sim/world.hpp", "World"): (26, 26),
