@@ -19,7 +19,7 @@ from monoceros.host import daemon, forked
 from monoceros.master import children, death_report, overdue, reexec, release
 from monoceros.master.rollout import Rollout, serve_text, share_of
 from monoceros.pidfile import Pidfile
-from monoceros.workers import patching
+from monoceros.workers import choose, in_flight, patching
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from monoceros.app.base import BaseApplication
     from monoceros.config import Config
+    from monoceros.contracts import Application
     from monoceros.workers.base import Worker
 else:
     import _signal as signal  # signal itself imports enum and more
@@ -53,7 +53,7 @@ class Arbiter:
     ]
     LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 
-    def __init__(self, app: BaseApplication) -> None:
+    def __init__(self, app: Application) -> None:
         os.environ["SERVER_SOFTWARE"] = compat.server_names()[1]
         self.START_CTX = reexec.start_context()
         self.WORKERS: dict[int, Worker] = {}
@@ -89,12 +89,12 @@ class Arbiter:
 
     # ---- configuration
 
-    def setup(self, app: BaseApplication) -> None:
+    def setup(self, app: Application) -> None:
         """Takes a configuration: the first one, or that of a reload."""
         self.app = app
         self.cfg: Config = app.cfg
         self.set_logger(self.cfg)
-        self.worker_class: type[Worker] = self.cfg.worker_class
+        self.worker_class: type[Worker] = choose.runnable(self.cfg.worker_class)
         self.address = self.cfg.address
         previous, self.configured_workers = self.configured_workers, self.cfg.workers
         self._nworkers_changed(self.configured_workers, previous)
@@ -455,7 +455,7 @@ class Arbiter:
         worker = self.WORKERS.get(pid)
         if number == signal.SIGABRT and worker is not None and worker.slot is not None:
             # It may let go of them in time to exit: they were why.
-            worker.held = death_report.describe_flights(self.scoreboard.flights(worker.slot))
+            worker.held = in_flight.describe(self.scoreboard.flights(worker.slot))
         leave = number in (signal.SIGTERM, signal.SIGQUIT)
         if leave and worker is not None and worker.slot is not None:
             self.scoreboard.set_leaving(worker.slot)

@@ -12,6 +12,7 @@ import sys
 from monoceros import _core, compat
 from monoceros.errors import ConfigError
 from monoceros.settings import validators
+from monoceros.settings.validators import auto_int
 from monoceros.util import getcwd
 
 TYPE_CHECKING = False
@@ -379,10 +380,6 @@ class Config:
         value = self.values["worker_class"]
         if not isinstance(value, type):
             value = load_class(self.worker_class_str)
-        if not hasattr(value, "attach"):  # built on an installed gunicorn
-            from monoceros.compat.top import adopted
-
-            value = adopted(value)
         if compat.in_use():
             from monoceros.compat.top import rename
 
@@ -516,14 +513,6 @@ def make_settings(ignore: list[str] | None = None) -> dict[str, Setting]:
     return made
 
 
-def auto_int(value: int | str) -> int:
-    """An integer in base-0 grammar, where a leading zero means octal: 022 is 0o22."""
-    text = str(value)
-    if len(text) > 1 and text[0] == "0" and text[1].isdigit():
-        text = "0o" + text[1:]
-    return int(text, 0)
-
-
 def __getattr__(name: str) -> Any:
     if name.startswith("validate_"):
         return getattr(validators, name)
@@ -536,4 +525,11 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["CMD_ARGS", "CONFIG_FILES", "Config", "Setting", "get_default_config_file"]
+__all__ = [
+    "CMD_ARGS",
+    "CONFIG_FILES",
+    "Config",
+    "Setting",
+    "auto_int",
+    "get_default_config_file",
+]

@@ -14,6 +14,7 @@ import time
 from _thread import RLock
 
 from monoceros import _core, util
+from monoceros.logs.escape import escape
 from monoceros.logs.sink import std_sink
 
 TYPE_CHECKING = False
@@ -56,20 +57,6 @@ def loggers() -> list[logging.Logger]:
     import logging
 
     return [logging.getLogger(name) for name in logging.root.manager.loggerDict]
-
-
-def escape(value: str) -> str:
-    """Clients choose these texts: they must not shape the line. As src/log/escape does it."""
-    if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
-        return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return "".join(c if c.isascii() and c.isprintable() else _hex(c) for c in escaped)
-
-
-def _hex(character: str) -> str:
-    """Latin-1 is one byte, as WSGI has it; anything wider is its UTF-8."""
-    encoded = character.encode("latin-1" if ord(character) < 256 else "utf-8", "replace")
-    return "".join(f"\\x{byte:02X}" for byte in encoded)
 
 
 class SafeAtoms(dict[str, "Any"]):
@@ -517,14 +504,14 @@ class Logger:
         off = {log.name for log in (self.error_log, self.access_log) if log.disabled}  # said then
         gone = sorted(before - self.heard() - off)
         if gone:
-            from monoceros.logs import losses
+            from monoceros.logs.sink import announce
 
             words = (
                 "While the application was loaded, it has disabled, raised the level of, or taken"
             )
             names = " and ".join(gone)
             text = f"{words} the handlers of {names}: nothing more is written through that."
-            losses.announce(30, text)
+            announce(30, text)
 
     def close_on_exec(self) -> None:
         if self._light:

@@ -145,7 +145,7 @@ def _as_utf8(text: str) -> str:
 
 
 def _logfmt(value: Any) -> str:
-    from monoceros.glogging import escape
+    from monoceros.logs.escape import escape
 
     shown = escape("-" if value is None else str(value))
     return shown if shown and not set(" =\\") & set(shown) else f'"{shown}"'

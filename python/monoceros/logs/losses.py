@@ -1,4 +1,4 @@
-"""Where a log line goes that tells of a lost log: to what still works.
+"""A log line that tells of a lost log, to the handlers that still work (logs.sink announces it).
 
 Not through the logger: this is called amid a handler's work, whose lock nobody else's handler may
 wait for.
@@ -6,28 +6,23 @@ wait for.
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-LEVELS = {40: "ERROR", 30: "WARNING"}
 
-
-def announce(level: int, text: str) -> None:
-    """To every handler of the error log that has lost nothing; where there is none, to standard
-    error. From any thread; never raises."""
+def hand_over(level: int, text: str) -> bool:
+    """To every handler of the error log that has lost nothing; whether there is one. From any
+    thread; never raises."""
     told = False
     for handler in _handlers():
         try:
             told = _hand(handler, level, text) or told
         except Exception:
             pass  # the next one may still work
-    if not told:
-        to_stderr(level, text)
+    return told
 
 
 def _handlers() -> list[Any]:
@@ -66,20 +61,3 @@ def _hand(handler: Any, level: int, text: str) -> bool:
 
 def _is_down(handler: Any) -> bool:
     return bool(getattr(handler, "is_down", bool)())
-
-
-def to_stderr(level: int, text: str) -> None:
-    # As the error log would have it. On a broken standard error there is nobody to tell.
-    line = f"{time.strftime('[%Y-%m-%d %H:%M:%S %z]')} [{os.getpid()}] [{LEVELS[level]}] {text}\n"
-    from monoceros.logs.sink import std_sink
-
-    sink = std_sink(sys.stderr)
-    if sink is not None:
-        if not sink.is_down:
-            sink.write(line.encode("utf-8", "backslashreplace"))
-    elif sys.stderr is not None:
-        try:
-            sys.stderr.write(line)
-            sys.stderr.flush()
-        except (OSError, ValueError):
-            pass

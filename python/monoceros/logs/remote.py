@@ -1,7 +1,7 @@
 """Remote: a connected socket to a server of log lines or metrics (syslog, statsd).
 
-Never waits, never raises. A server that is lost is said once (losses), what was meant for it is
-counted, its return is told. Called by handlers under their locks, by statsd from any thread.
+Never waits, never raises. A server that is lost is said once, what was meant for it is counted, its
+return is told (sink.announce). Called by handlers under their locks, by statsd from any thread.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import time
 from _thread import start_new_thread  # now: gevent may put greenlets in its place
 
-from monoceros.logs import losses
+from monoceros.logs.sink import announce
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Remote:
             full = isinstance(error, AGAIN)
             self._why = "it does not read" if full else (error.strerror or str(error))
             words = f"{self.things} for it are lost, and counted, until it can."
-            losses.announce(40, f"{self.name} cannot be reached: {self._why}. {words}")
+            announce(40, f"{self.name} cannot be reached: {self._why}. {words}")
 
     def _succeed(self) -> None:
         if self._why is None:
@@ -157,4 +157,4 @@ class Remote:
         if now - self._good_since < self._settle_s:
             return
         lost, self._lost, self._pending, self._why = self._lost, 0, 0, None
-        losses.announce(30, f"{self.name} is reached again: {lost} {self.things} were lost.")
+        announce(30, f"{self.name} is reached again: {lost} {self.things} were lost.")

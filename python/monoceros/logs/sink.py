@@ -206,15 +206,13 @@ class Sink:
         complaint, self._complaint = self._complaint, None
         if not complaint and not lost:
             return
-        from monoceros.logs import losses
-
         if complaint:
             words = "Its lines are lost, and counted, until it can."
-            losses.announce(40, f"The log {self.name} cannot be written: {complaint}. {words}")
+            announce(40, f"The log {self.name} cannot be written: {complaint}. {words}")
         if lost:
             before = self._dropped
             words = f"{lost} log lines were lost: no room for them"
-            losses.announce(30, f"{words} in {self.name}, which takes lines again.")
+            announce(30, f"{words} in {self.name}, which takes lines again.")
             if self._dropped != before:
                 self._reported -= lost  # the report was lost as well
 
@@ -308,3 +306,30 @@ def std_sink(stream: Any) -> Sink | None:
     except (OSError, ValueError):
         return None
     return _std[fd]
+
+
+LEVELS = {40: "ERROR", 30: "WARNING"}
+
+
+def announce(level: int, text: str) -> None:
+    """Tells of a lost log, to what still works: the other handlers of the error log, else standard
+    error. Not through the logger: see losses. From any thread; never raises."""
+    from monoceros.logs import losses
+
+    if not losses.hand_over(level, text):
+        to_stderr(level, text)
+
+
+def to_stderr(level: int, text: str) -> None:
+    # As the error log would have it. On a broken standard error there is nobody to tell.
+    line = f"{time.strftime('[%Y-%m-%d %H:%M:%S %z]')} [{os.getpid()}] [{LEVELS[level]}] {text}\n"
+    sink = std_sink(sys.stderr)
+    if sink is not None:
+        if not sink.is_down:
+            sink.write(line.encode("utf-8", "backslashreplace"))
+    elif sys.stderr is not None:
+        try:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass

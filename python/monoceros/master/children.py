@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, NoReturn
 
-    from monoceros.arbiter import Arbiter
+    from monoceros.contracts import Master
     from monoceros.workers.base import Worker
 else:
     import _signal as signal  # signal itself imports enum and more
 
 
-def new_worker(arbiter: Arbiter, slot: int, age: int) -> Worker:
+def new_worker(arbiter: Master, slot: int, age: int) -> Worker:
     """Before the fork, in the master."""
     arbiter.scoreboard.clear(slot)
     cfg = arbiter.cfg
-    worker = arbiter.worker_class(
+    worker: Worker = arbiter.worker_class(
         age, arbiter.pid, arbiter.LISTENERS, arbiter.app, cfg.timeout / 2.0, cfg, arbiter.log
     )
     worker.attach(arbiter.scoreboard, slot, arbiter.PIPE[1], arbiter.relay.ends())
@@ -38,7 +38,7 @@ def new_worker(arbiter: Arbiter, slot: int, age: int) -> Worker:
     return worker
 
 
-def live(arbiter: Arbiter, worker: Worker, mask: Any) -> NoReturn:
+def live(arbiter: Master, worker: Worker, mask: Any) -> NoReturn:
     """The worker's whole life; leaves by SystemExit, so that atexit functions run."""
     worker.pid = os.getpid()
     signal.set_wakeup_fd(-1)
@@ -87,7 +87,7 @@ def live(arbiter: Arbiter, worker: Worker, mask: Any) -> NoReturn:
     sys.exit(0)
 
 
-def _serve(arbiter: Arbiter, worker: Worker) -> None:
+def _serve(arbiter: Master, worker: Worker) -> None:
     try:
         util._setproctitle(f"worker [{arbiter.proc_name}]")
         arbiter.log.info("Booting worker with pid: %s", worker.pid)
@@ -103,7 +103,7 @@ def _serve(arbiter: Arbiter, worker: Worker) -> None:
         _boot_failed(arbiter, worker, error)
 
 
-def _keep_from_children(arbiter: Arbiter, worker: Worker) -> None:
+def _keep_from_children(arbiter: Master, worker: Worker) -> None:
     """What worker classes add to, as soon as they have more: Worker.keep_from_children."""
     ends = [arbiter.PIPE[1], *arbiter.relay.ends(), worker.black_box]
     forked.keep(arbiter.scoreboard, [*worker.sockets, *ends], arbiter.SIGNALS)
@@ -118,7 +118,7 @@ def _exit_behind(error: BaseException | None) -> SystemExit | None:
     return error
 
 
-def _boot_failed(arbiter: Arbiter, worker: Worker, error: Exception) -> NoReturn:
+def _boot_failed(arbiter: Master, worker: Worker, error: Exception) -> NoReturn:
     if isinstance(error, AppImportError):
         arbiter.log.debug("Exception while loading the application", exc_info=True)
         sys.stderr.write(f"{error}\n")

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 
 from monoceros.host import cgroup
+from monoceros.workers import in_flight
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from monoceros import _core
     from monoceros.workers.base import Worker
 
-TOLD_MAX = 20  # requests of one worker
 TRACE_BYTES_MAX = 32 * 1024
 KILLED = 9
 MODULES = "Extension modules: "  # faulthandler's list of them, hundreds where numpy is loaded
-PHASES = ("", "waiting for the application", "in the application", "being answered")
 
 
 def details(
@@ -33,28 +29,9 @@ def details(
         sender = scoreboard.told_by(worker.slot)
         if sender:
             parts.append(f" It was sent a signal by process {sender}{_name_of(sender)}.")
-        parts.append(worker.held or describe_flights(scoreboard.flights(worker.slot)))
+        parts.append(worker.held or in_flight.describe(scoreboard.flights(worker.slot)))
     parts.append(read_traces(worker.black_box))
     return "".join(parts)
-
-
-def describe_flights(flights: list[tuple[Any, ...]], words: str = "It held") -> str:
-    """The requests that it held, a line each."""
-    if not flights:
-        return ""
-    now_us = time.monotonic_ns() // 1000
-    lines = [f"\n{words} {len(flights)} request{'s' if len(flights) > 1 else ''}:"]
-    for phase, request_id, method, target, client, began_us, dispatched_us, *_ in flights[
-        :TOLD_MAX
-    ]:
-        ran_us = now_us - (dispatched_us or began_us)
-        lines.append(
-            f"  {method} {target} from {client or 'unix'}, {PHASES[phase]} for {ran_us / 1e6:.1f} s"
-            f" (request id {request_id})"
-        )
-    if len(flights) > TOLD_MAX:
-        lines.append(f"  and {len(flights) - TOLD_MAX} more")
-    return "\n".join(lines)
 
 
 def read_traces(black_box: int) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import signal
     from typing import NoReturn
 
-    from monoceros.arbiter import Arbiter
+    from monoceros.contracts import Master
 else:
     import _signal as signal  # signal itself imports enum and more
 
@@ -31,7 +31,7 @@ def start_context() -> dict[str | int, object]:
     return {0: sys.executable, "args": args, "cwd": config.LAUNCH_DIR}
 
 
-def command_of(arbiter: Arbiter) -> tuple[str, list[str]]:
+def command_of(arbiter: Master) -> tuple[str, list[str]]:
     """Program and arguments of the new master."""
     context = arbiter.START_CTX
     if context == start_context():
@@ -39,7 +39,7 @@ def command_of(arbiter: Arbiter) -> tuple[str, list[str]]:
     return str(context[0]), context["args"]  # type: ignore[return-value]
 
 
-def fork_new_master(arbiter: Arbiter) -> int:
+def fork_new_master(arbiter: Master) -> int:
     """The process id of a child that becomes the new master; 0: it could not be forked."""
     program = command_of(arbiter)[0]
     arbiter.log.info("Starting a new master: %s. This one is %s", program, release.identity())
@@ -56,7 +56,7 @@ def fork_new_master(arbiter: Arbiter) -> int:
     return pid
 
 
-def _become_new_master(arbiter: Arbiter) -> NoReturn:
+def _become_new_master(arbiter: Master) -> NoReturn:
     try:
         arbiter.cfg.pre_exec(arbiter)
         exec_new_master(arbiter)
@@ -65,7 +65,7 @@ def _become_new_master(arbiter: Arbiter) -> NoReturn:
     os._exit(1)  # nothing of the old master may run twice
 
 
-def exec_new_master(arbiter: Arbiter) -> None:
+def exec_new_master(arbiter: Master) -> None:
     """In the forked child: becomes the new master. Returns only by raising OSError."""
     environ = dict(arbiter.cfg.env_orig)
     environ["GUNICORN_PID"] = str(arbiter.pid)

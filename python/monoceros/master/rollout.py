@@ -10,25 +10,26 @@ import os
 import time
 
 from monoceros import sock, systemd, util
+from monoceros.workers import choose
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from monoceros.arbiter import Arbiter
+    from monoceros.contracts import Master
 
 
 class Snapshot:
     """All of the master that a configuration decides about."""
 
-    def __init__(self, arbiter: Arbiter) -> None:
+    def __init__(self, arbiter: Master) -> None:
         self.app = dict(vars(arbiter.app))  # cfg, and what the application keeps of it
         self.environ = os.environ.copy()
         self.directory = _directory()
         self.listeners = arbiter.LISTENERS
         self.relay = arbiter.relay
 
-    def restore(self, arbiter: Arbiter) -> None:
+    def restore(self, arbiter: Master) -> None:
         if self.directory:
             os.chdir(self.directory)
         os.environ.clear()
@@ -36,7 +37,7 @@ class Snapshot:
         vars(arbiter.app).clear()
         vars(arbiter.app).update(self.app)
         cfg = arbiter.cfg = arbiter.app.cfg
-        arbiter.worker_class = cfg.worker_class
+        arbiter.worker_class = choose.runnable(cfg.worker_class)
         arbiter.address = cfg.address
         arbiter.timeout = cfg.timeout
         arbiter.proc_name = cfg.proc_name + (".2" if arbiter.master_pid else "")
@@ -61,7 +62,7 @@ def _directory() -> str:
 class Rollout:
     """Owned by the arbiter, from the moment it listens."""
 
-    def __init__(self, arbiter: Arbiter) -> None:
+    def __init__(self, arbiter: Master) -> None:
         self.arbiter = arbiter
         self.proven = Snapshot(arbiter)  # of the last configuration with which a worker served
         self._before = self.proven  # the reload under way, if it fails
@@ -190,7 +191,7 @@ def share_of(text: str, workers: int) -> int:
     return int(text)
 
 
-def serve_text(arbiter: Arbiter) -> str:
+def serve_text(arbiter: Master) -> str:
     """The state of the server for a status line."""
     assert arbiter.supervisor is not None
     text = f"{arbiter.supervisor.serving} workers serve"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
-    from monoceros.config import Config, Setting
+    from monoceros.contracts import Setting, Settings
 
 
 class Options:
@@ -27,7 +27,7 @@ class Options:
 
 
 def auto_int_or_octal(text: str) -> int:
-    from monoceros.config import auto_int
+    from monoceros.settings.validators import auto_int
 
     return auto_int(text)
 
@@ -112,7 +112,7 @@ def _number(kind: str, value: str) -> int:
     return auto_int_or_octal(value) if kind == "octal" else int(value)
 
 
-def build_parser(cfg: Config) -> argparse.ArgumentParser:
+def build_parser(cfg: Settings) -> argparse.ArgumentParser:
     """The parser with every flag; its errors name the nearest flag."""
     import argparse
 

@@ -6,7 +6,7 @@ from monoceros import _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from monoceros.config import Config
+    from monoceros.contracts import Settings
 
 _EFFECTS = {
     "later": "NOT YET: {}.",
@@ -15,7 +15,7 @@ _EFFECTS = {
 }
 
 
-def report(cfg: Config) -> str:
+def report(cfg: Settings) -> str:
     """Text for a terminal: first what was set, then the defaults."""
     _ = cfg.workers  # works auto out, and with it the reason
     rows = _core.settings_table()
@@ -30,7 +30,7 @@ def report(cfg: Config) -> str:
     return "\n".join(parts)
 
 
-def _paragraph(cfg: Config, row: _core._Row) -> str:
+def _paragraph(cfg: Settings, row: _core._Row) -> str:
     name, doc, ready, note = row[0], row[8], row[10], row[11]
     lines = [f"{name} = {cfg.values[name]!r}"]
     lines.append(f"    from: {cfg.sources.get(name, 'default')}")

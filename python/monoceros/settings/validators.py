@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def auto_int(value: int | str) -> int:
+    """An integer in base-0 grammar, where a leading zero means octal: 022 is 0o22."""
+    text = str(value)
+    if len(text) > 1 and text[0] == "0" and text[1].isdigit():
+        text = "0o" + text[1:]
+    return int(text, 0)
+
+
 def _wrong(name: str, wanted: str, value: object) -> TypeError:
     return TypeError(f"{name} must be {wanted}, not {value!r}.")
 

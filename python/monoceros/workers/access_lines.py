@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monoceros.workers.runner import EngineWorker
+    from monoceros.contracts import EngineWorker
 
 PLAIN = ("CONTENT_TYPE", "CONTENT_LENGTH")
 UNKNOWN = "-"

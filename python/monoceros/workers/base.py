@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from monoceros.app.base import BaseApplication
     from monoceros.config import Config
+    from monoceros.contracts import Application
     from monoceros.glogging import Logger
     from monoceros.sock import BaseSocket
 else:
@@ -55,7 +55,7 @@ class Worker:
         age: int,
         ppid: int,
         sockets: list[BaseSocket],
-        app: BaseApplication,
+        app: Application,
         timeout: float | None,
         cfg: Config,
         log: Logger,

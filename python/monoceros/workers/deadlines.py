@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from monoceros import _core
-    from monoceros.workers.runner import EngineWorker
+    from monoceros.contracts import EngineWorker
     from monoceros.workers.stacks import Stack
 
 # In a copy of the process when nobody reacts to OVERDUE: every thread's stack into the black box.

@@ -42,13 +42,6 @@ if TYPE_CHECKING:
 BEAT_SECONDS = 1.0
 
 
-def part(name: str) -> Any:
-    """A module of gevent that few need."""
-    import importlib
-
-    return importlib.import_module(f"gevent.{name}")
-
-
 class GeventWorker(EngineWorker):
     """`worker_connections` greenlets at once; blocking calls of patched modules cooperate."""
 

@@ -15,13 +15,13 @@ import time
 from monoceros import compat
 from monoceros.host import forked
 from monoceros.http.wsgi import base_environ
-from monoceros.workers.ggevent import part
+from monoceros.workers.patching import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monoceros.workers.ggevent import GeventWorker
+    from monoceros.contracts import GeventWorker
 
 pywsgi: Any = part("pywsgi")
 gsocket: Any = part("socket")

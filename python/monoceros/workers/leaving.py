@@ -8,13 +8,13 @@ import time
 # As they are in the master: gevent's would not run beside a thread that is being joined.
 from _thread import start_new_thread
 
-from monoceros.master.death_report import describe_flights
+from monoceros.workers import in_flight
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monoceros.workers.base import Worker
+    from monoceros.contracts import Worker
 
 PATIENCE_SECONDS = 1.0  # what ends sooner is not told
 NAMES_MAX = 10
@@ -29,7 +29,7 @@ def tell_requests(worker: Worker, connections: int) -> None:
         f"connection{plural}."
     )
     if worker.scoreboard is not None and worker.slot is not None:
-        text += describe_flights(worker.scoreboard.flights(worker.slot), "It holds")
+        text += in_flight.describe(worker.scoreboard.flights(worker.slot), "It holds")
     worker.log.info("%s", text)
 
 

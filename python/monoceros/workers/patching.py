@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 NAME = "gevent"
 
 
+def part(name: str) -> Any:
+    """A module of gevent. ImportError: there is no gevent."""
+    import importlib
+
+    return importlib.import_module(f"{NAME}.{name}")
+
+
 def names_gevent(worker_class: object) -> bool:
     """Whether it is a class over gevent, as far as its name or its bases tell."""
     if isinstance(worker_class, type):
@@ -62,10 +69,10 @@ class BeforeSsl:
             return None
         self.__exit__()
         try:
-            from monoceros.workers.ggevent import part
-        except RuntimeError:
+            monkey = part("monkey")
+        except ImportError:
             return None  # there is no gevent, and no such worker either
-        part("monkey").patch_all()
+        monkey.patch_all()
         from importlib.machinery import ModuleSpec
 
         module = sys.modules[name]

@@ -9,7 +9,7 @@ import time
 
 from monoceros import _core, compat
 from monoceros.errors import RequestTimeout
-from monoceros.workers import leaving
+from monoceros.workers import choose, leaving
 from monoceros.workers.base import Worker
 from monoceros.workers.error_stream import ErrorStream
 from monoceros.workers.overrides import CALLED, Client, HandledRequest, own_names
@@ -29,34 +29,6 @@ DEBUG = 10  # logging.DEBUG, without importing logging
 # Of the log: by method, not by level, for loggers that count or override them.
 JOURNAL_METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 SERVE_MS_MAX = 1000  # how long one call into the core may last: the heart beats in between
-
-
-CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
-
-
-def signature_of(app: Any) -> tuple[int, bool]:
-    """How many positional arguments a call takes, and whether it is an async def; (0, False) where
-    that cannot be seen."""
-    bound = 0
-    names: set[str] = set()
-    while type(app).__name__ == "partial":  # of functools, which is not imported for this
-        bound += len(app.args)
-        names.update(app.keywords)
-        app = app.func
-    call = app if hasattr(app, "__code__") else type(app).__call__
-    if hasattr(app, "__func__"):
-        call = app.__func__
-    bound += 0 if call is app else 1  # self
-    code = getattr(call, "__code__", None)
-    if code is None:
-        return 0, False
-    bound += len(names.intersection(code.co_varnames[: code.co_argcount]))
-    return code.co_argcount - bound, bool(code.co_flags & CO_COROUTINE)
-
-
-def is_asynchronous(app: Any) -> bool:
-    """Whether it is an ASGI 3 application: an async def of three, or an object called so."""
-    return signature_of(app) == (3, True)
 
 
 class EngineWorker(Worker):
@@ -81,25 +53,24 @@ class EngineWorker(Worker):
     @classmethod
     def turns_asgi(cls, cfg: Config, app: Any) -> bool:
         """Whether an asgi worker takes the place of this class, which nobody has asked for."""
-        return not cls.stream_bodies and "worker_class" not in cfg.sources and is_asynchronous(app)
+        return choose.turns_asgi(cls.stream_bodies, cfg, app)
 
     def load_wsgi(self) -> None:
         """Loads the application. An asynchronous one makes this an asgi worker, unless another
         class was asked for."""
         super().load_wsgi()
         if not self.turns_asgi(self.cfg, self.wsgi):
-            if not self.stream_bodies and is_asynchronous(self.wsgi):
+            if not self.stream_bodies and choose.is_asynchronous(self.wsgi):
                 self.log.warning(
                     "The application is asynchronous (ASGI), which this worker cannot run: use "
                     "-k asgi."
                 )
             return
-        from monoceros.workers.gasgi import ASGIWorker
-
         if not self.cfg.preload_app:  # else the master has known it
             self.log.info("Using worker: asgi (the application is asynchronous; see -k asgi)")
-        self.__class__ = ASGIWorker  # hooks and the master have this very object
-        ASGIWorker.take_over(self)  # type: ignore[arg-type]
+        kind = choose.asgi_worker()
+        self.__class__ = kind  # hooks and the master have this very object
+        kind.take_over(self)
 
     def init_process(self) -> None:
         try:
