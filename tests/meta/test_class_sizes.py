@@ -22,6 +22,7 @@ TABLES = {
     ("src/python/asgi_objects.hpp", "AsgiShared"): "the words of ASGI messages, interned once",
     ("src/session/limits.hpp", "Limits"): "a table: what settings say of requests, checked once",
     ("python/monoceros/arbiter.py", "Arbiter"): "gunicorn's face: what hooks may call and read",
+    ("python/monoceros/contracts.py", "Master"): "what the master's parts ask of that face",
     ("python/monoceros/glogging.py", "Logger"): "gunicorn's face: logger_class is derived from it",
     ("python/monoceros/workers/base.py", "Worker"): "gunicorn's face: what hooks may read",
 }
