@@ -62,20 +62,16 @@ class Worker(Protocol):
     cfg: Any
     log: Any
     sockets: list[Any]
-    slot: int | None
-    scoreboard: _core.Scoreboard | None
+    place: Any  # a workers.place.Place; None without a master
     wsgi: Any
 
     def notify(self) -> None: ...
-    def wake_master(self) -> None: ...
     def server_stops(self) -> bool: ...
     def waits_for_master(self) -> bool: ...
 
 
 class EngineWorker(Worker, Protocol):
     """workers.runner.EngineWorker, for what tells of its requests."""
-
-    black_box: int
 
     def base_environ(self, listener: Any) -> dict[str, Any]: ...
     def wake_to_tell(self) -> None: ...
@@ -98,36 +94,40 @@ class GeventWorker(Worker, Protocol):
 
 
 class Master(Protocol):
-    """arbiter.Arbiter, for the parts of the master process."""
+    """arbiter.Arbiter, for the parts of the master process and for hooks."""
 
     WORKER_BOOT_ERROR: int
     APP_LOAD_ERROR: int
     SIGNALS: list[Any]
     START_CTX: dict[str | int, object]
     PIPE: list[int]
-    LISTENERS: list[Any]
-    app: Application
+    LISTENERS: Any
+    WORKERS: dict[int, Any]
+    generation: Any  # a master.generation.Generation; the next four are views of it
+    app: Any
     cfg: Any
+    proc_name: Any
+    relay: Any
     log: Any
     pid: int
     pidfile: Any
     master_pid: int
+    master_name: str
+    reexec_pid: int
     systemd: bool
-    proc_name: str
-    address: Any
-    timeout: Any
-    worker_class: Any
-    relay: Any
     scoreboard: _core.Scoreboard
-    supervisor: _core.Supervisor | None
+    supervisor: _core.Supervisor
     configured_workers: int | None
+    directory: Any  # a master.release.Directory
 
-    def reload(self) -> None: ...
-    def finish_reload(self) -> None: ...
-    def answer_reload(self, good: bool) -> None: ...
+    @property
+    def num_workers(self) -> int: ...
+    def setup(self, app: Application) -> None: ...
     def set_logger(self, cfg: Any) -> None: ...
-    def pidfile_name(self) -> str | None: ...
-    def change_pidfile(self) -> None: ...
+    def call_hook(self, name: str, *args: Any) -> None: ...
+    def workers_changed(self, new: int, old: int | None) -> None: ...
+    def reload(self) -> None: ...
+    def reexec(self) -> None: ...
+    def keep_from_children(self) -> None: ...
     def owns_files(self) -> bool: ...
-    def say_where(self) -> None: ...
     def forget_being_master(self) -> None: ...

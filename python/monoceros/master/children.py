@@ -1,4 +1,4 @@
-"""A worker's process, from the fork to its end: what the master does in its child."""
+"""The processes that serve: how one is made, and its life from the fork to its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import sys
 from monoceros import _core, sock, util
 from monoceros.errors import AppImportError
 from monoceros.host import forked
+from monoceros.master.child import Child
 from monoceros.workers import leaving
+from monoceros.workers.place import Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,29 +19,32 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from monoceros.contracts import Master
-    from monoceros.workers.base import Worker
+    from monoceros.master.generation import Generation
 else:
     import _signal as signal  # signal itself imports enum and more
 
 
-def new_worker(arbiter: Master, slot: int, age: int) -> Worker:
-    """Before the fork, in the master."""
-    arbiter.scoreboard.clear(slot)
-    cfg = arbiter.cfg
-    worker: Worker = arbiter.worker_class(
-        age, arbiter.pid, arbiter.LISTENERS, arbiter.app, cfg.timeout / 2.0, cfg, arbiter.log
+def prepare(server: Master, generation: Generation, slot: int, age: int) -> Child:
+    """Before the fork: the object that will serve, and our record of its process."""
+    server.scoreboard.clear(slot)
+    cfg = generation.cfg
+    worker = generation.worker_class(
+        age, server.pid, generation.listeners, generation.app, cfg.timeout / 2.0, cfg, server.log
     )
-    worker.attach(arbiter.scoreboard, slot, arbiter.PIPE[1], arbiter.relay.ends())
-    worker.black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
+    black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
+    ends = generation.relay.ends()
+    worker.attach(Place(server.scoreboard, slot, server.PIPE[1], ends, black_box))
+    handover = None
     if cfg.uid != os.geteuid():
         from monoceros.logs.files import Handover
 
-        worker.handover = Handover()
-    return worker
+        handover = Handover()
+    return Child(worker, slot, black_box, handover)
 
 
-def live(arbiter: Master, worker: Worker, mask: Any) -> NoReturn:
-    """The worker's whole life; leaves by SystemExit, so that atexit functions run."""
+def live(server: Master, child: Child, mask: Any) -> NoReturn:
+    """The process's whole life; leaves by SystemExit, so that atexit functions run."""
+    worker, log = child.worker, server.log
     worker.pid = os.getpid()
     signal.set_wakeup_fd(-1)
 
@@ -49,22 +54,21 @@ def live(arbiter: Master, worker: Worker, mask: Any) -> NoReturn:
         sys.exit(0)
 
     def reopen(sig: int, frame: FrameType | None) -> None:
-        arbiter.log.reopen_files()
+        log.reopen_files()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, leave)
     signal.signal(signal.SIGUSR1, reopen)
-    handover = getattr(worker, "handover", None)
-    if handover is not None:
-        handover.keep_receiver()
-        arbiter.log.handover = handover
+    if child.handover is not None:
+        child.handover.keep_receiver()
+        log.handover = child.handover
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _core.set_parent_death_signal(signal.SIGKILL)
         if os.getppid() != worker.ppid:
             sys.exit(0)
-        arbiter.forget_being_master()
-        forked.within(_serve, arbiter, worker)
+        server.forget_being_master()
+        forked.within(_serve, server, worker)
     except SystemExit:
         raise
     except BaseException:
@@ -77,36 +81,32 @@ def live(arbiter: Master, worker: Worker, mask: Any) -> NoReturn:
         # when it ends, but leaves SIG_IGN.)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
-        arbiter.log.info("Worker exiting (pid: %s)", worker.pid)
+        log.info("Worker exiting (pid: %s)", worker.pid)
         try:
             worker.tmp.close()
-            arbiter.cfg.worker_exit(arbiter, worker)
+            server.cfg.worker_exit(server, worker)
         except Exception:
-            arbiter.log.warning("The hook worker_exit failed", exc_info=True)
+            log.warning("The hook worker_exit failed", exc_info=True)
         leaving.end_service(worker)
     sys.exit(0)
 
 
-def _serve(arbiter: Master, worker: Worker) -> None:
+def _serve(server: Master, worker: Any) -> None:
+    cfg, log = server.cfg, server.log
     try:
-        util._setproctitle(f"worker [{arbiter.proc_name}]")
-        arbiter.log.info("Booting worker with pid: %s", worker.pid)
-        if arbiter.cfg.reuse_port:
-            own = sock.create_own_sockets(arbiter.cfg, arbiter.log)
-            worker.sockets = [*worker.sockets, *own]
-        _keep_from_children(arbiter, worker)
-        forked.within(arbiter.cfg.post_fork, arbiter, worker)
+        util._setproctitle(f"worker [{server.proc_name}]")
+        log.info("Booting worker with pid: %s", worker.pid)
+        if cfg.reuse_port:
+            worker.sockets = [*worker.sockets, *sock.create_own_sockets(cfg, log)]
+        # What worker classes add to, as soon as they have more: Worker.keep_from_children.
+        place = worker.place
+        forked.keep(place.scoreboard, [*worker.sockets, *place.fds()], server.SIGNALS)
+        forked.within(cfg.post_fork, server, worker)
         worker.init_process()
     except Exception as error:
         if not worker.alive and (exit_ := _exit_behind(error)):
             raise exit_ from None
-        _boot_failed(arbiter, worker, error)
-
-
-def _keep_from_children(arbiter: Master, worker: Worker) -> None:
-    """What worker classes add to, as soon as they have more: Worker.keep_from_children."""
-    ends = [arbiter.PIPE[1], *arbiter.relay.ends(), worker.black_box]
-    forked.keep(arbiter.scoreboard, [*worker.sockets, *ends], arbiter.SIGNALS)
+        _boot_failed(server, worker, error)
 
 
 def _exit_behind(error: BaseException | None) -> SystemExit | None:
@@ -118,11 +118,11 @@ def _exit_behind(error: BaseException | None) -> SystemExit | None:
     return error
 
 
-def _boot_failed(arbiter: Master, worker: Worker, error: Exception) -> NoReturn:
+def _boot_failed(server: Master, worker: Any, error: Exception) -> NoReturn:
     if isinstance(error, AppImportError):
-        arbiter.log.debug("Exception while loading the application", exc_info=True)
+        server.log.debug("Exception while loading the application", exc_info=True)
         sys.stderr.write(f"{error}\n")
         sys.stderr.flush()
-        sys.exit(arbiter.APP_LOAD_ERROR)
-    arbiter.log.exception("Exception in worker process")
-    sys.exit(255 if worker.booted else arbiter.WORKER_BOOT_ERROR)
+        sys.exit(server.APP_LOAD_ERROR)
+    server.log.exception("Exception in worker process")
+    sys.exit(255 if worker.booted else server.WORKER_BOOT_ERROR)

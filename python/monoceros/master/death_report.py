@@ -10,7 +10,7 @@ from monoceros.workers import in_flight
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from monoceros import _core
-    from monoceros.workers.base import Worker
+    from monoceros.master.child import Child
 
 TRACE_BYTES_MAX = 32 * 1024
 KILLED = 9
@@ -18,19 +18,18 @@ MODULES = "Extension modules: "  # faulthandler's list of them, hundreds where n
 
 
 def details(
-    worker: Worker, scoreboard: _core.Scoreboard, status: int, oom: OomCount, by_master: bool
+    child: Child, scoreboard: _core.Scoreboard, status: int, oom: OomCount, by_master: bool
 ) -> str:
     """To be appended to the sentence that the supervisor has for this death. Call it before the
-    worker's slot is cleared."""
+    child's slot is cleared."""
     parts = []
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == KILLED and not by_master:
         parts.append(oom.sentence())
-    if worker.slot is not None:
-        sender = scoreboard.told_by(worker.slot)
-        if sender:
-            parts.append(f" It was sent a signal by process {sender}{_name_of(sender)}.")
-        parts.append(worker.held or in_flight.describe(scoreboard.flights(worker.slot)))
-    parts.append(read_traces(worker.black_box))
+    sender = scoreboard.told_by(child.slot)
+    if sender:
+        parts.append(f" It was sent a signal by process {sender}{_name_of(sender)}.")
+    parts.append(child.held or in_flight.describe(scoreboard.flights(child.slot)))
+    parts.append(read_traces(child.black_box))
     return "".join(parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from monoceros import config, systemd
+from monoceros import config, systemd, util
 from monoceros.host import forked
 from monoceros.master import release
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from monoceros.contracts import Master
+    from monoceros.master.loop import Loop
 else:
     import _signal as signal  # signal itself imports enum and more
 
@@ -111,25 +112,53 @@ def inherited_fds() -> list[int]:
     return [int(fd) for fd in text.split(",") if fd.strip()]
 
 
-def watch_older_master(pid: int) -> int:
-    """A descriptor that becomes readable when that process ends; -1: the kernel has none to give.
-
-    By then this process has another parent.
-    """
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):  # Python was built on, or runs on, a kernel before 5.3
-        return -1
-
-
-def identity_before() -> str:
-    """Of the master that started this one by USR2; consumed."""
-    return os.environ.pop(BEFORE, "")
-
-
 def older_master() -> int:
     """The process id of the master that started this one by USR2; 0: there is none."""
     try:
         return int(os.environ.get("GUNICORN_PID", "0"))
     except ValueError:
         return 0
+
+
+class OlderMaster:
+    """The master that started this one by USR2, as long as it lives. Owned by the arbiter."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._identity = os.environ.pop(BEFORE, "")
+        self._fd = -1  # readable once it has ended; by then this process has another parent
+
+    def follow(self, server: Master) -> None:
+        """This process is new beside it."""
+        log = server.log
+        log.info("After process %s: %s", server.master_pid, self._identity or "gunicorn")
+        log.info("This one is %s", release.identity())
+        try:
+            self._fd = os.pidfd_open(server.master_pid)
+        except (AttributeError, OSError):  # Python was built on, or runs on, a kernel before 5.3
+            return
+        self._loop.watch(self._fd, self._forget)
+
+    def _forget(self) -> None:
+        self._loop.forget(self._fd)
+        self.close()
+
+    def close(self) -> None:
+        """In a worker too, which has a copy."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def promote(self, server: Master) -> None:
+        """It has ended: its names are this master's now."""
+        if self._fd >= 0:
+            self._forget()
+        server.log.info("%s has been promoted", server.master_name)
+        server.master_name = "Master"
+        server.master_pid = 0
+        server.proc_name = server.cfg.proc_name
+        os.environ.pop("GUNICORN_PID", None)
+        if server.pidfile is not None:
+            server.pidfile.rename(server.cfg.pidfile)
+        util._setproctitle(f"master [{server.proc_name}]")
+        systemd.sd_notify(f"MAINPID={server.pid}", server.log)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from monoceros.workers.workertmp import WorkerTmp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monoceros import _core
+    from monoceros.workers.place import Place
 
 
 class AdoptedTmp(WorkerTmp):
@@ -25,7 +23,8 @@ class AdoptedTmp(WorkerTmp):
 
     def notify(self) -> None:
         if self._worker.booted and not self._worker.said_ready:
-            self._worker.set_ready()
+            self._worker.said_ready = True
+            self._worker.place.set_ready()
         else:
             super().notify()
 
@@ -41,47 +40,25 @@ class AdoptedTmp(WorkerTmp):
 class Adopted:
     """Mixed into a foreign worker class: what our master asks of a worker beyond gunicorn's."""
 
-    slot: int | None = None
-    scoreboard: _core.Scoreboard | None = None
+    place: Place
     said_ready = False
     booted = False
-    held = ""
-    black_box = -1
-    handover: Any = None
     tmp: Any = None
-    _master_fd = -1
 
-    def attach(
-        self, scoreboard: _core.Scoreboard, slot: int, master_fd: int, relay: tuple[int, int]
-    ) -> None:
-        self.scoreboard = scoreboard
-        self.slot = slot
-        self._master_fd = master_fd
+    def attach(self, place: Place) -> None:
+        self.place = place
         self.tmp = AdoptedTmp(self, self.tmp)
-        self.tmp.attach(scoreboard, slot)
+        self.tmp.attach(place.scoreboard, place.slot)
 
     def notify(self) -> None:
         self.tmp.notify()
-
-    def set_ready(self) -> None:
-        """As Worker.set_ready: older workers may go."""
-        self.said_ready = True
-        if self.scoreboard is None or self.slot is None:
-            return
-        self.scoreboard.set_ready(self.slot)
-        try:
-            os.write(self._master_fd, b"\0")
-        except OSError:
-            pass
 
 
 _adopted: dict[type, type] = {}
 
 
 def adopted(cls: type) -> Any:
-    """A class of the same name that our master can run; cls itself if it can already."""
-    if hasattr(cls, "attach"):
-        return cls
+    """A class of the same name that our master can run."""
     made = _adopted.get(cls)
     if made is None:
         body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}

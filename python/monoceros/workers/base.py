@@ -11,7 +11,7 @@ import sys
 import time
 
 from monoceros import _core, util
-from monoceros.host import daemon, forked
+from monoceros.host import forked
 from monoceros.workers.workertmp import WorkerTmp
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from monoceros.contracts import Application
     from monoceros.glogging import Logger
     from monoceros.sock import BaseSocket
+    from monoceros.workers.place import Place
 else:
     import _signal as signal  # signal itself imports enum and more
 
@@ -78,29 +79,17 @@ class Worker:
         self.max_requests = _threshold(cfg.max_requests, cfg.max_requests_jitter)
         self.tmp = WorkerTmp()
         self.wait_fds: list[Any] = []
-        self.slot: int | None = None
-        self.scoreboard: _core.Scoreboard | None = None
-        self._master_fd = -1
-        self.black_box = -1  # a file in memory that the master reads when this process has died
-        self.handover: Any = None  # of logs.files, where the master may open what this may not
-        self.held = ""  # the requests that it held when it was aborted
-        self.relay: tuple[int, int] = (-1, -1)
+        self.place: Place | None = None  # None: it was not started by a master
         self._said_ready = False
         self._waits_until = 0.0  # for the master's word, monotonic
 
     def __str__(self) -> str:
         return f"<Worker {self.pid}>"
 
-    def attach(
-        self, scoreboard: _core.Scoreboard, slot: int, master_fd: int, relay: tuple[int, int]
-    ) -> None:
-        """The master gives the worker its slot, the descriptor that wakes the master, and the ends
-        of the pair over which workers hand requests to each other."""
-        self.scoreboard = scoreboard
-        self.slot = slot
-        self._master_fd = master_fd
-        self.relay = relay
-        self.tmp.attach(scoreboard, slot)
+    def attach(self, place: Place) -> None:
+        """From the master, before the fork."""
+        self.place = place
+        self.tmp.attach(place.scoreboard, place.slot)
 
     # ---- heart
 
@@ -114,24 +103,8 @@ class Worker:
     def set_ready(self) -> None:
         """Tells the master that requests are answered from now on: older workers may go."""
         self._said_ready = True
-        daemon.let_go()
-        if self.scoreboard is None or self.slot is None:
-            return
-        self.scoreboard.set_ready(self.slot)
-        self.wake_master()
-
-    def wake_master(self) -> None:
-        """It looks at the scoreboard."""
-        try:
-            os.write(self._master_fd, b"\0")
-        except OSError:
-            pass  # a full pipe wakes the master as well
-
-    def withdraw(self) -> None:
-        """Tells the master that this worker takes no more requests: its successor may start."""
-        if self.scoreboard is not None and self.slot is not None:
-            self.scoreboard.withdraw(self.slot)
-            self.wake_master()
+        if self.place is not None:
+            self.place.set_ready()
 
     # ---- life
 
@@ -165,20 +138,21 @@ class Worker:
     def open_black_box(self) -> None:
         """Fatal signals, and the abort of a stuck worker, leave every thread's stack there, even
         while C code holds the GIL. After init_signals: Python's own handlers run after it."""
-        if self.black_box < 0:
+        if self.place is None or self.place.black_box < 0:
             return
         import faulthandler
 
         if faulthandler.is_enabled():
             faulthandler.disable()
-        faulthandler.enable(file=self.black_box, all_threads=True)
+        faulthandler.enable(file=self.place.black_box, all_threads=True)
 
     def keep_from_children(self) -> None:
         """Of this process's own; again when there is more."""
-        own = [*self.PIPE, self._master_fd, *self.relay, self.black_box]
+        place = self.place
+        own = [*self.PIPE, *(place.fds() if place is not None else [])]
         signals = (number for number in self.SIGNALS if number != signal.SIGCHLD)
         forked.keep(
-            self.scoreboard,
+            place.scoreboard if place is not None else None,
             [*self.sockets, *own],
             [*signals, OVERDUE],
             self.epolls(),
@@ -280,24 +254,20 @@ class Worker:
 
     def server_stops(self) -> bool:
         """Whether the master has said that nobody serves after us."""
-        return self.scoreboard is not None and self.scoreboard.stopping()
+        return self.place is not None and self.place.stopping()
 
     def told_to_leave(self) -> bool:
         """Whether the master has told us, whoever has heard the signal."""
-        return (
-            self.scoreboard is not None
-            and self.slot is not None
-            and self.scoreboard.leaving(self.slot)
-        )
+        return self.place is not None and self.place.leaving()
 
     def note_teller(self) -> None:
         """After a TERM. One that is not from the master may be meant for the whole server: systemd
         and others tell all its processes at once. Then the master's word follows, and this worker
         stays for it, a moment at most: if it left first, who stands in the kernel's queue would be
         lost."""
-        if self.scoreboard is None or self.slot is None or not self._said_ready:
+        if self.place is None or not self._said_ready:
             return
-        if not self.server_stops() and not self.scoreboard.leaving(self.slot):
+        if not self.place.stopping() and not self.place.leaving():
             self._waits_until = time.monotonic() + MASTER_SECONDS
 
     def waits_for_master(self) -> bool:
@@ -318,8 +288,8 @@ class Worker:
 
     def note_abort(self) -> None:
         """Adds to the black box what faulthandler cannot tell."""
-        if self.black_box >= 0:
-            os.write(self.black_box, self.waiting().encode("utf-8", "replace"))
+        if self.place is not None and self.place.black_box >= 0:
+            os.write(self.place.black_box, self.waiting().encode("utf-8", "replace"))
 
     def handle_winch(self, sig: int, frame: FrameType | None) -> None:
         self.log.debug("worker: SIGWINCH ignored.")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from monoceros import _core
     from monoceros.contracts import EngineWorker
+    from monoceros.workers.place import Place
     from monoceros.workers.stacks import Stack
 
 # In a copy of the process when nobody reacts to OVERDUE: every thread's stack into the black box.
@@ -34,9 +35,9 @@ RUNNING = 1  # Stage of the core
 ENDINGS = ("had not begun", "is interrupted", "ended before it could be interrupted")
 
 
-def numbers(worker: EngineWorker) -> tuple[int, int]:
+def numbers(black_box: int) -> tuple[int, int]:
     """The signals that the engine is to send and to have handled; 0: not this one."""
-    return OVERDUE, 0 if FREE_THREADED or worker.black_box < 0 else STUCK
+    return OVERDUE, 0 if FREE_THREADED or black_box < 0 else STUCK
 
 
 class Story:
@@ -78,8 +79,9 @@ class Elsewhere:
 class Deadlines:
     """The overdue requests of one worker."""
 
-    def __init__(self, worker: EngineWorker, engine: _core.Engine) -> None:
+    def __init__(self, worker: EngineWorker, place: Place, engine: _core.Engine) -> None:
         self._worker = worker
+        self._place = place
         self._engine = engine
         self._stories: deque[Story] = deque()  # to be told
         self._at_it = False
@@ -90,10 +92,10 @@ class Deadlines:
         import linecache  # noqa: F401 - not while a request is told of
         import threading  # noqa: F401
 
-        if numbers(self._worker)[1]:
+        if numbers(self._place.black_box)[1]:
             import faulthandler
 
-            box = self._worker.black_box
+            box = self._place.black_box
             faulthandler.register(STUCK, file=box, all_threads=True, chain=False)
         signal.signal(OVERDUE, self.handle)
 
@@ -150,9 +152,9 @@ class Deadlines:
 
     def _note(self, stories: list[Story]) -> None:
         """For the master, should the application not let us tell."""
-        if self._worker.black_box >= 0:
+        if self._place.black_box >= 0:
             text = "".join(f"{story.text(sources=False)}\n" for story in stories)
-            os.write(self._worker.black_box, text.encode("utf-8", "replace"))
+            os.write(self._place.black_box, text.encode("utf-8", "replace"))
 
     def _interrupt(self, frame: FrameType | None) -> bool:
         """Whether it is to be raised here."""
@@ -170,20 +172,20 @@ class Deadlines:
     def tell(self) -> None:
         """In the main thread. The master tells in our place when we cannot."""
         worker = self._worker
-        assert worker.scoreboard is not None and worker.slot is not None
+        place = self._place
         if self._failure is not None:
             failure, self._failure = self._failure, None
             worker.log.error("Requests that are late could not be looked at: %r", failure)
         told = bool(self._stories)
         while self._stories:
             story = self._stories.popleft()
-            if worker.scoreboard.tell(worker.slot, story.request_id):
+            if place.scoreboard.tell(place.slot, story.request_id):
                 worker.log.error("%s", story.text().rstrip())
         if told:
             self._empty_box()
 
     def _empty_box(self) -> None:
-        box = self._worker.black_box
+        box = self._place.black_box
         if box >= 0:
             os.ftruncate(box, 0)
             os.lseek(box, 0, os.SEEK_SET)

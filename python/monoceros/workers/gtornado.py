@@ -123,7 +123,8 @@ class TornadoWorker(Worker):
             # Nobody accepts after us: whoever the kernel has let in gets in.
             await asyncio.sleep(BACKLOG_SECONDS + self.cfg.drain_delay)
         self.server.stop()
-        self.withdraw()
+        if self.place is not None:
+            self.place.withdraw()
         began = time.monotonic()
         tell_at = began + leaving.PATIENCE_SECONDS
         while not await self.server.close_idle():

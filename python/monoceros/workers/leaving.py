@@ -28,19 +28,19 @@ def tell_requests(worker: Worker, connections: int) -> None:
         f"Worker (pid:{worker.pid}) takes no more requests; it waits for {connections} "
         f"connection{plural}."
     )
-    if worker.scoreboard is not None and worker.slot is not None:
-        text += in_flight.describe(worker.scoreboard.flights(worker.slot), "It holds")
+    if worker.place is not None:
+        text += in_flight.describe(worker.place.in_flight(), "It holds")
     worker.log.info("%s", text)
 
 
 def end_service(worker: Worker) -> None:
     """The worker is done. The interpreter ends only after the application's threads have."""
-    if worker.scoreboard is None or worker.slot is None:
+    if worker.place is None:
         return
-    worker.scoreboard.end_service(worker.slot)
+    worker.place.end_service()
     if not _names():
         return
-    worker.wake_master()
+    worker.place.wake_master()
     start_new_thread(_tell_threads, (worker.log, worker.pid))
 
 

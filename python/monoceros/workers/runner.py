@@ -143,7 +143,7 @@ class EngineWorker(Worker):
             access_fd=self.log.access_fd() if in_core else -1,
             nested=self.nested,
             stream_bodies=self.stream_bodies,
-            place=self._place(),
+            place=self._place_of_engine(),
             runner_fd=self.runner_fd(),
         )
 
@@ -158,33 +158,34 @@ class EngineWorker(Worker):
         -1: serve_wsgi returns, or the next beat finds it."""
         return -1
 
-    def _place(self) -> tuple[_core.Scoreboard, int, int, int, int, int, int] | None:
+    def _place_of_engine(self) -> tuple[_core.Scoreboard, int, int, int, int, int, int] | None:
         """Where the engine stands in its server; None without one."""
-        if self.scoreboard is None or self.slot is None:
+        place = self.place
+        if place is None:
             return None
-        sender, receiver = (-1, -1) if self.nested else self.relay
+        sender, receiver = (-1, -1) if self.nested else place.relay
         overdue = stuck = 0
         if self.cfg.request_timeout:
             from monoceros.workers import deadlines
 
-            overdue, stuck = deadlines.numbers(self)
-        return (self.scoreboard, self.slot, sender, receiver, self._master_fd, overdue, stuck)
+            overdue, stuck = deadlines.numbers(place.black_box)
+        return (place.scoreboard, place.slot, sender, receiver, place.master_fd, overdue, stuck)
 
     def start_engine(self) -> None:
         """The engine, and the signals that concern it; in the main thread."""
         self.engine = self.open_engine()
         self.reopen_access_log()  # USR1 may have come meanwhile
         self._has_deadlines = self.cfg.request_timeout != 0  # asked for each request
-        if self._has_deadlines and self.slot is not None:
+        if self._has_deadlines and self.place is not None:
             from monoceros.workers.deadlines import Deadlines
 
-            self.deadlines = Deadlines(self, self.engine)
+            self.deadlines = Deadlines(self, self.place, self.engine)
             self.deadlines.open()
         self._wake_on_signals()
         if self.cfg.warmup_path:
             self.engine.warm_up(self.cfg.warmup_path)
-        if self.scoreboard is not None and self.slot is not None:
-            self.scoreboard.note_senders(self.slot)
+        if self.place is not None:
+            self.place.scoreboard.note_senders(self.place.slot)
             self.engine.insure()
         self.notify()  # before the first request, which may hold the GIL for ever
 
