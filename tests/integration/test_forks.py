@@ -78,6 +78,7 @@ ANSWERS = {
     "/terminal": "parent",
     "/terminate": "-15",
     "/kill-each": "True",
+    "/strike-each": "True",
     "/pool": "14",
     "/spawn": "42 0 0",
     "/daemon": "0",

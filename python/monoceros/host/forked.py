@@ -69,11 +69,15 @@ def _in_child() -> None:
         return
     _keeps = False  # a grandchild has nothing of ours left
     signal.set_wakeup_fd(-1)
+    # faulthandler puts back what was there before it: for SIGABRT that is Python's C handler, which
+    # would note a signal for a handler that is gone when Python looks.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _signals)
     faulthandler = sys.modules.get("faulthandler")
     if faulthandler is not None:  # it writes to our black box
         faulthandler.disable()
     for number in _signals:
         _reset(number)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if _further is not None:
         _further()
 

@@ -108,7 +108,7 @@ def lodger(_):
 def terminate(_):
     child = process(time.sleep, 30)
     child.terminate()
-    child.join(4)
+    child.join(20)
     return f"{child.exitcode}"
 
 
@@ -117,20 +117,60 @@ def kill_each(_):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGABRT):
         child = process(time.sleep, 30)
         os.kill(child.pid, number)
-        child.join(4)
+        child.join(20)
         codes.append(child.exitcode == -number)
-    return f"{all(codes)}"
+    return f"{all(codes) or codes}"
+
+
+def strike(number, step):
+    """A child that meets the signal at this line of what the server does in it first: how it ended,
+    minus the signal; 0: there are not so many lines."""
+    parent, lines = os.getpid(), set()
+
+    def trace(frame, event, _):
+        line = frame.f_lineno
+        if os.getpid() != parent and frame.f_code.co_filename.endswith("monoceros/forked.py"):
+            if event == "line" and line not in lines:
+                lines.add(line)
+                if len(lines) == step:
+                    os.kill(os.getpid(), number)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if len(lines) < step else 1)
+    sys.settrace(before)
+    return reaped(pid)
+
+
+def strike_each(_):
+    """A signal is never lost, whenever it comes."""
+    for number in (signal.SIGTERM, signal.SIGABRT):
+        step, end = 1, -number
+        while end == -number:
+            end = strike(number, step)
+            step += 1
+        if end or step < 10:
+            return f"{number} at step {step - 1}: {end}"
+    return "True"
+
+
+def stand_ready():
+    note("ready")
+    time.sleep(30)
 
 
 def own_handler(_):
     """A handler of the application's own means as much in its child."""
     before = signal.getsignal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(42))
-    child = process(time.sleep, 30)
+    child = process(stand_ready)
     signal.signal(signal.SIGTERM, before)
-    time.sleep(0.2)
+    wait_for_file("ready")
     child.terminate()
-    child.join(4)
+    child.join(20)
     return f"{child.exitcode}"
 
 
@@ -259,8 +299,8 @@ WAYS = {
     f"/{way.__name__.replace('_', '-')}": way
     for way in (
         crash, exit_soon, return_soon, raise_soon, library_fork, library_abort, leave_looping,
-        lodger, terminate, kill_each, own_handler, pool, spawn, terminal, daemon, thread,
-        logging_child, beats, slow, late,
+        lodger, terminate, kill_each, strike_each, own_handler, pool, spawn, terminal, daemon,
+        thread, logging_child, beats, slow, late,
     )
 }  # fmt: skip
 
