@@ -28,9 +28,8 @@ LEDGER = re.compile(r"accepted (\d+) = answered (\d+) \+ refused (\d+) \+ aborte
 UNCOUNTED = re.compile(
     r"Using worker: (tornado|kinds.Tornado|own_uvicorn|aiohttp|geventwebsocket|green_socket)"
 )
-# What applications say when they raise. And a stop that comes while a worker imports may fall into
-# a callback of importlib, where Python reports the exit and goes on: run() then ends at once.
-BY_CONVENTION = ("on purpose", "boom in ", "<function _get_module_lock.<locals>.cb")
+# What applications say when they raise.
+BY_CONVENTION = ("on purpose", "boom in ")
 ALARMS = (
     "Traceback (most recent call last)", "[CRITICAL]",
     *(f"was killed by SIG{name}" for name in ("SEGV", "ABRT", "BUS", "ILL", "FPE")),

@@ -9,7 +9,7 @@ from monoceros import _core, sock, util
 from monoceros.errors import AppImportError
 from monoceros.host import forked
 from monoceros.master.child import Child
-from monoceros.workers import leaving
+from monoceros.workers import departure, leaving
 from monoceros.workers.place import Place
 
 TYPE_CHECKING = False
@@ -57,7 +57,7 @@ def live(server: Master, child: Child, mask: Any) -> NoReturn:
         log.reopen_files()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, leave)
+        signal.signal(number, departure.handler(leave))
     signal.signal(signal.SIGUSR1, reopen)
     if child.handover is not None:
         child.handover.keep_receiver()
@@ -79,6 +79,7 @@ def live(server: Master, child: Child, mask: Any) -> NoReturn:
         # It is on its way: a second TERM must not cut its last steps short, and a USR1 has
         # nothing to reopen. (The interpreter puts default actions in the place of handlers
         # when it ends, but leaves SIG_IGN.)
+        departure.arrive()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
         log.info("Worker exiting (pid: %s)", worker.pid)
@@ -104,18 +105,9 @@ def _serve(server: Master, worker: Any) -> None:
         forked.within(cfg.post_fork, server, worker)
         worker.init_process()
     except Exception as error:
-        if not worker.alive and (exit_ := _exit_behind(error)):
-            raise exit_ from None
+        if leave := departure.behind(error):
+            raise leave from None
         _boot_failed(server, worker, error)
-
-
-def _exit_behind(error: BaseException | None) -> SystemExit | None:
-    """The exit that a signal's handler asked for and that what it interrupted made an error of:
-    __set_name__ does so before Python 3.12, and so does an application that wraps whatever
-    happens while it loads."""
-    while error is not None and not isinstance(error, SystemExit):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _boot_failed(server: Master, worker: Any, error: Exception) -> NoReturn:

@@ -11,7 +11,7 @@ import sys
 import time
 
 from monoceros import _core, util
-from monoceros.host import forked
+from monoceros.host import departure, forked
 from monoceros.workers.workertmp import WorkerTmp
 
 TYPE_CHECKING = False
@@ -229,7 +229,7 @@ class Worker:
             if number not in self.HANDLERS:
                 signal.signal(number, signal.SIG_DFL)
         for number, name in self.HANDLERS.items():
-            signal.signal(number, self._handler(name))
+            signal.signal(number, departure.handler(self._handler(name)))
         signal.siginterrupt(signal.SIGTERM, False)
         signal.siginterrupt(signal.SIGUSR1, False)
         if self.PIPE:

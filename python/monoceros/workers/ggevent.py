@@ -8,6 +8,7 @@ is loaded, as gunicorn does it.
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from _thread import get_ident as get_thread_ident
 
@@ -25,7 +26,7 @@ except ImportError:
 from monoceros import _core
 from monoceros.errors import RequestTimeout
 from monoceros.host import forked
-from monoceros.workers import patching, stacks
+from monoceros.workers import departure, patching, stacks
 from monoceros.workers.overrides import Client
 from monoceros.workers.runner import EngineWorker
 
@@ -198,6 +199,8 @@ class GeventWorker(EngineWorker):
             exchange.task = gevent.getcurrent()
         try:
             exchange.run_wsgi(self.wsgi)
+        except departure.Exit:
+            raise  # of the worker
         except (SystemExit, KeyboardInterrupt, gevent.GreenletExit):
             self.log.debug("A request ended its greenlet")
         exchange.task = None
@@ -266,6 +269,10 @@ class GeventWorker(EngineWorker):
             gevent.spawn(self._awake.set)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.booted:  # an application that loads may give no greenlet its time
+            self.alive = False
+            self.cfg.worker_int(self)
+            sys.exit(0)
         if not self._quitting:  # a second greenlet would raise its SystemExit in the first's end
             self._quitting = True
             gevent.spawn(super().handle_quit, sig, frame)

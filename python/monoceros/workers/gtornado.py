@@ -26,7 +26,7 @@ except ImportError:
 
 from monoceros import compat
 from monoceros.host import forked
-from monoceros.workers import leaving
+from monoceros.workers import departure, leaving
 from monoceros.workers.base import Worker
 
 TYPE_CHECKING = False
@@ -169,6 +169,8 @@ class TornadoWorker(Worker):
                     result.close()
         except Exception as error:
             forked.leave_if_forked(self.pid, error)
+            if leave := departure.behind(error):
+                raise leave from None
             self.log.exception("Error handling request %s", environ["PATH_INFO"])
             start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
             return [b"Internal Server Error"]

@@ -9,7 +9,7 @@ import time
 
 from monoceros import _core, compat
 from monoceros.errors import RequestTimeout
-from monoceros.workers import choose, leaving
+from monoceros.workers import choose, departure, leaving
 from monoceros.workers.base import Worker
 from monoceros.workers.error_stream import ErrorStream
 from monoceros.workers.overrides import CALLED, Client, HandledRequest, own_names
@@ -323,6 +323,8 @@ class EngineWorker(Worker):
         """None: the request ended as if it had not been interrupted."""
         if error is None or isinstance(error, RequestTimeout):
             return self.tell_overdue()
+        if leave := departure.behind(error):
+            raise leave from None  # nobody catches it here: it comes again
         if self._hears_errors and environ is not None:
             request = HandledRequest(environ)
             trace = error.__traceback__

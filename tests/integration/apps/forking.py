@@ -129,11 +129,11 @@ def strike(number, step):
 
     def trace(frame, event, _):
         line = frame.f_lineno
-        if os.getpid() != parent and frame.f_code.co_filename.endswith("monoceros/forked.py"):
-            if event == "line" and line not in lines:
-                lines.add(line)
-                if len(lines) == step:
-                    os.kill(os.getpid(), number)
+        ours = os.getpid() != parent and frame.f_code.co_filename.endswith("host/forked.py")
+        if ours and event == "line" and line not in lines:
+            lines.add(line)
+            if len(lines) == step:
+                os.kill(os.getpid(), number)
         return trace
 
     before = sys.gettrace()
