@@ -153,6 +153,28 @@ def executed(directory: Path) -> dict[str, list[int]]:
     return found
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A request that the application was done with."""
+
+    id: str
+    pid: int
+    moment: float  # monotonic
+    size: int
+
+
+def ended(directory: Path) -> list[Ended]:
+    """In the order in which it happened, as far as the application notes it."""
+    path = directory / "ended"
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = []
+    for line in lines:
+        name, pid, moment, size = line.split()
+        if name != "probe":
+            found.append(Ended(name, int(pid), float(moment), int(size)))
+    return found
+
+
 def check_books(account: Account, done: Mapping[str, list[int]]) -> None:
     """Nothing was executed twice, and everything that was answered was executed, once."""
     times = Counter({name: len(pids) for name, pids in done.items()})

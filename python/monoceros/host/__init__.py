@@ -1,1 +1,1 @@
-"""host: what this process asks of the kernel: control groups, forks, a life as a daemon."""
+"""host: what this process asks of the kernel: control groups, forks, signals, life as a daemon."""

@@ -7,9 +7,9 @@ import sys
 
 from monoceros import _core, sock, util
 from monoceros.errors import AppImportError
-from monoceros.host import forked
+from monoceros.host import departure, forked
 from monoceros.master.child import Child
-from monoceros.workers import departure, leaving
+from monoceros.workers import leaving
 from monoceros.workers.place import Place
 
 TYPE_CHECKING = False

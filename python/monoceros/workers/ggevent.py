@@ -25,8 +25,8 @@ except ImportError:
 
 from monoceros import _core
 from monoceros.errors import RequestTimeout
-from monoceros.host import forked
-from monoceros.workers import departure, patching, stacks
+from monoceros.host import departure, forked
+from monoceros.workers import patching, stacks
 from monoceros.workers.overrides import Client
 from monoceros.workers.runner import EngineWorker
 

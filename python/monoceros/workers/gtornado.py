@@ -25,8 +25,8 @@ except ImportError:
     raise RuntimeError("The tornado worker needs tornado 6 or later: pip install tornado") from None
 
 from monoceros import compat
-from monoceros.host import forked
-from monoceros.workers import departure, leaving
+from monoceros.host import departure, forked
+from monoceros.workers import leaving
 from monoceros.workers.base import Worker
 
 TYPE_CHECKING = False

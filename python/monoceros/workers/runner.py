@@ -9,7 +9,8 @@ import time
 
 from monoceros import _core, compat
 from monoceros.errors import RequestTimeout
-from monoceros.workers import choose, departure, leaving
+from monoceros.host import departure
+from monoceros.workers import choose, leaving
 from monoceros.workers.base import Worker
 from monoceros.workers.error_stream import ErrorStream
 from monoceros.workers.overrides import CALLED, Client, HandledRequest, own_names

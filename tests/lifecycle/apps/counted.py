@@ -18,13 +18,17 @@ def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Itera
         time.sleep(asked.seconds)
     status = "200 OK" if len(got) == asked.post_bytes else "400 Bad Request"
     start_response(status, asked.fields())
-    return answer(asked) if asked.after_s else [asked.body()]
+    if asked.after_s:
+        return answer(asked)
+    asked.end()
+    return [asked.body()]
 
 
 def answer(asked: Asked) -> Iterator[bytes]:
     """The whole answer; the application goes on for a while when the client has it."""
     yield asked.body()
     time.sleep(asked.after_s)
+    asked.end()
 
 
 note_boot()

@@ -1,12 +1,14 @@
 """What the counted applications share: they note every request that they begin.
 
 `release` is the module that a deploy changes. PROBE_DIR receives the notes: `executed` has a line
-for each request, `booted` one for each worker that has loaded the application.
+for each request, `ended` one for each whose application has come to its end, `booted` one for each
+worker that has loaded the application.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -14,6 +16,7 @@ from release import VERSION
 
 _DIRECTORY = Path(os.environ["PROBE_DIR"])
 _EXECUTED = os.open(_DIRECTORY / "executed", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+_ENDED = os.open(_DIRECTORY / "ended", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 
 class Asked:
@@ -30,6 +33,11 @@ class Asked:
     def begin(self) -> None:
         """Notes that the application has begun; one write, so lines never mix."""
         os.write(_EXECUTED, f"{self.id} {os.getpid()}\n".encode())
+
+    def end(self) -> None:
+        """Notes that the application is done, before the server hears of it."""
+        line = f"{self.id} {os.getpid()} {time.monotonic()} {self.size}\n"
+        os.write(_ENDED, line.encode())
 
     def body(self) -> bytes:
         """The answer: whose it is, and padding."""
