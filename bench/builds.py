@@ -2,8 +2,9 @@
 
 For "within 2 % of the state before". Of each case: instructions and system calls a request, which a
 busy machine does not change (count.py); CPU time a request, the kernel's share too, from slices of
-both builds in turn (A B B A ...), with the 95 % interval of the median over the pairs; and memory.
-Instructions decide; CPU time does where its interval is narrow. Each round has fresh processes.
+both builds in turn (A B B A ...), with the 95 % interval of the median over the pairs; and memory,
+of one worker and of four ("memory" among CASES: those alone). Instructions decide; CPU time does
+where its interval is narrow. Each round has fresh processes.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from typing import Any
 import count
 import cpu
 import functions
+import memory
 import quiet
 from cases import CASES, HELLO, Case, pick_cases
 from report import text_table
@@ -35,6 +37,8 @@ RESULT = ROOT / "bench" / "results" / "latest-builds.json"
 LIMIT = 1.02  # the ratio above which a case is marked
 WARM_SLICES = 5
 PAIRS = 20  # of slices, in each round
+MEMORY = "memory"  # in place of a case's name
+MEMORY_WORKERS = (1, 4)
 _COLUMNS = (
     *("case", "instr A", "instr B", "B/A", "rounds", "calls A", "calls B"),
     *("us A", "us B", "B/A", "95 %", "MiB A", "MiB B"),
@@ -99,8 +103,9 @@ def build(which: str) -> Path:
     shutil.rmtree(place / "site", ignore_errors=True)
     place.mkdir(parents=True, exist_ok=True)
     command = [str(BIN / "python"), "-m", "pip", "install", "-q", "--no-deps"]
-    command += ["-Cinstall.strip=false"]  # profiles name functions
-    command += ["--target", str(place / "site"), f"-Cbuild-dir={place / 'cmake'}", str(source)]
+    command += ["--config-settings=install.strip=false"]  # profiles name functions
+    command += [f"--config-settings=build-dir={place / 'cmake'}"]
+    command += ["--target", str(place / "site"), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"bench: {which} does not build:\n{(done.stdout + done.stderr)[-2000:]}")
@@ -114,7 +119,8 @@ def server(name: str, site: Path, options: tuple[str, ...]) -> Server:
     def argv(launch: Launch) -> list[str]:
         # The same hashes in both: dictionaries that collide by luck cost instructions.
         path = [f"PYTHONPATH={site}:{APPS}", "PYTHONHASHSEED=0", "PYTHONDONTWRITEBYTECODE=1"]
-        ours = [str(BIN / "python"), "-m", "monoceros", "--workers", "1", "--timeout", "0"]
+        ours = [str(BIN / "python"), "-m", "monoceros", "--timeout", "0"]
+        ours += ["--workers", str(launch.workers)]
         listen = ["--bind", launch.address, "--keep-alive", "60", "--log-level", "warning"]
         return ["env", *path, *launch.under, *ours, *listen, *options, launch.app]
 
@@ -167,6 +173,32 @@ def measure(case: Case, sites: dict[str, Path], rounds: int) -> dict[str, Any]:
     }
 
 
+def memory_pairs(sites: dict[str, Path], rounds: int) -> list[dict[str, Any]]:
+    """PSS in MiB of fresh servers in turn, after requests for all of their workers."""
+    (case,) = pick_cases(["hello"])
+    servers = [server(name, site, ()) for name, site in sites.items()]
+    rows = []
+    for workers in MEMORY_WORKERS:
+        found: dict[str, list[float]] = {one.name: [] for one in servers}
+        for turn in range(2 * rounds):
+            for one in servers if turn % 2 == 0 else servers[::-1]:
+                found[one.name].append(memory.measure_one(one, case, workers))
+        rows.append({"workers": workers, "pss_mib": found})
+    return rows
+
+
+def memory_table(rows: list[dict[str, Any]]) -> str:
+    """For the terminal."""
+    lines = []
+    for row in rows:
+        ratios = [b / a for a, b in zip(row["pss_mib"]["A"], row["pss_mib"]["B"], strict=True)]
+        line = [str(row["workers"])]
+        line += [f"{statistics.median(row['pss_mib'][name]):.2f}" for name in "AB"]
+        line += [f"{statistics.median(ratios):.3f}", f"{min(ratios):.3f} to {max(ratios):.3f}"]
+        lines.append(line)
+    return text_table(["workers", "MiB A", "MiB B", "B/A", "pairs"], lines)
+
+
 def _line(row: dict[str, Any]) -> list[str]:
     def middle(figure: str, name: str) -> float:
         return float(statistics.median(row[figure][name]))
@@ -215,7 +247,8 @@ def main() -> None:
     rounds = int(os.environ.get("BENCH_ROUNDS") or 2)
     wanted = os.environ.get("CASES", "").replace(",", " ").split()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so the servers are killed
-    cases = pick_cases(wanted, BUILD_CASES)
+    only_memory = wanted == [MEMORY]
+    cases = [] if only_memory else pick_cases([w for w in wanted if w != MEMORY], BUILD_CASES)
     sites = {"A": build(settings.a), "B": build(settings.b)}
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {0} or {0})
     print(f"bench: A is {settings.a}, B is {settings.b}; {count.how()}", flush=True)
@@ -227,13 +260,18 @@ def main() -> None:
             rows.append({"case": case.name, "failed": str(error)})
         print(table(rows[-1:]), flush=True)
         _say_where(rows[-1])
-    print("\n" + table(rows))
+    if cases:
+        print("\n" + table(rows))
+    memory_rows = memory_pairs(sites, rounds) if not wanted or MEMORY in wanted else []
+    if memory_rows:
+        print("\n" + memory_table(memory_rows))
     RESULT.parent.mkdir(exist_ok=True)
     result = {
         "date": datetime.datetime.now().isoformat(timespec="seconds"),
         "machine": cpu.machine(),
         "builds": {"A": settings.a, "B": settings.b},
         "rows": rows,
+        "memory": memory_rows,
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -28,7 +28,7 @@ def _ask_many(port: int, count: int) -> None:
         connection.close()
 
 
-def _one(server: Server, case: Case, workers: int) -> float:
+def measure_one(server: Server, case: Case, workers: int) -> float:
     """PSS in MiB of one fresh server after the requests; not pinned, memory does not care."""
     port = free_port()
     with Running(server, Launch(case.app, port, workers), core=None) as running:
@@ -59,7 +59,7 @@ def measure(names: list[str], absence: Callable[[Server], str]) -> list[dict[str
                 if row["failed"]:
                     continue
                 try:
-                    row["pss_mib"].append(_one(server, case, workers))
+                    row["pss_mib"].append(measure_one(server, case, workers))
                 except (load.WrongAnswer, OSError, http.client.HTTPException) as error:
                     row["failed"] = f"failed ({error})"
         rows.extend(group)

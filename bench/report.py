@@ -42,7 +42,8 @@ and one hash seed.
 - **calls**: system calls a request (callgrind only). What they cost is in the CPU time.
 - **us**: CPU time a request, of slices of 0.1 s of both builds in turn (A B B A ...), and the 95 %
   interval of the median ratio. A busy machine makes it wide: more rounds make it narrow again.
-- **MiB**: PSS of master and worker after the slices.
+- **MiB**: PSS of master and worker after the slices. Behind the cases, and alone with
+  `CASES=memory`: of fresh servers with one and with four workers, in turn.
 
 To see where instructions went, compare the profiles that callgrind leaves; for a case that is
 marked, the functions that differ most are printed anyway:
