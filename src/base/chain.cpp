@@ -8,8 +8,9 @@ namespace mono::base {
 
 void Chain::append_copy(std::string_view bytes) {
     if (bytes.empty()) return;
+    const bool alone = empty();
     memory_bytes_ += bytes.size();
-    if (!pieces_.empty()) {
+    if (!alone) {
         Piece& last = pieces_.back();
         bool copies = last.fd < 0 && last.shared == nullptr && !last.sealed;
         if (copies && last.copied.size() + bytes.size() <= kCoalesceBytes) {
@@ -41,7 +42,8 @@ void Chain::append_file(int fd, uint64_t offset, uint64_t length) {
 
 int Chain::gather(iovec* vectors, int count) const {
     int filled = 0;
-    for (const Piece& piece : pieces_) {
+    for (size_t i = first_; i != pieces_.size(); ++i) {
+        const Piece& piece = pieces_[i];
         if (filled == count || piece.fd >= 0) break;
         vectors[filled].iov_base = const_cast<char*>(bytes_of(piece));
         vectors[filled].iov_len = piece.length;
@@ -51,8 +53,8 @@ int Chain::gather(iovec* vectors, int count) const {
 }
 
 Chain::FileRange Chain::front_file() const {
-    if (pieces_.empty() || pieces_.front().fd < 0) return {};
-    const Piece& piece = pieces_.front();
+    if (empty() || pieces_[first_].fd < 0) return {};
+    const Piece& piece = pieces_[first_];
     return {piece.fd, piece.offset, piece.length};
 }
 
@@ -64,11 +66,11 @@ void Chain::release(const Piece& piece, std::vector<Released>& released) {
 Chain::Tail Chain::copy_tail(std::span<char> into) {
     auto piece = pieces_.end();
     uint64_t end = consumed_ + bytes();
-    while (piece != pieces_.begin() && (piece - 1)->fd >= 0) end -= (--piece)->length;
-    if (piece == pieces_.begin()) return {};
+    while (piece != begin() && (piece - 1)->fd >= 0) end -= (--piece)->length;
+    if (piece == begin()) return {};
     (piece - 1)->sealed = true;
     uint64_t left = into.size();
-    while (left != 0 && piece != pieces_.begin() && (piece - 1)->fd < 0) {
+    while (left != 0 && piece != begin() && (piece - 1)->fd < 0) {
         --piece;
         uint64_t length = std::min(left, piece->length);
         left -= length;
@@ -83,10 +85,10 @@ void Chain::store(const Tail& tail, int fd, uint64_t offset, std::shared_ptr<con
                   std::vector<Released>& released) {
     auto piece = pieces_.end();
     for (uint64_t end = consumed_ + bytes(); end != tail.end; end -= (--piece)->length)
-        if (end < tail.end || piece == pieces_.begin()) return;  // consumed
+        if (end < tail.end || piece == begin()) return;  // consumed
     auto last = piece;
     uint64_t left = tail.length;
-    while (left != 0 && piece != pieces_.begin()) {
+    while (left != 0 && piece != begin()) {
         uint64_t length = std::min(left, (piece - 1)->length);
         left -= length;
         if (length != (piece - 1)->length) {
@@ -120,8 +122,8 @@ void Chain::own_rest(Piece& piece, std::vector<Released>& released) {
 }
 
 void Chain::consume(uint64_t bytes, std::vector<Released>& released) {
-    while (!pieces_.empty()) {
-        Piece& front = pieces_.front();
+    while (!empty()) {
+        Piece& front = pieces_[first_];
         uint64_t taken = bytes < front.length ? bytes : front.length;
         (front.fd >= 0 ? file_bytes_ : memory_bytes_) -= taken;
         consumed_ += taken;
@@ -130,13 +132,29 @@ void Chain::consume(uint64_t bytes, std::vector<Released>& released) {
         bytes -= taken;
         if (front.length != 0) return;
         release(front, released);
-        pieces_.pop_front();
+        pop_front();
     }
 }
 
-void Chain::clear(std::vector<Released>& released) {
-    for (const Piece& piece : pieces_) release(piece, released);
+// Its memory is given back at once, its place with the others' before it.
+void Chain::pop_front() {
+    pieces_[first_++] = {};
+    if (empty()) return forget();
+    if (first_ < kPlacesKept || first_ < pieces_.size() / 2) return;
+    pieces_.erase(pieces_.begin(), begin());
+    first_ = 0;
+}
+
+// An idle connection keeps few places.
+void Chain::forget() {
     pieces_.clear();
+    if (pieces_.capacity() > kPlacesKept) pieces_.shrink_to_fit();
+    first_ = 0;
+}
+
+void Chain::clear(std::vector<Released>& released) {
+    for (size_t i = first_; i != pieces_.size(); ++i) release(pieces_[i], released);
+    forget();
     consumed_ += bytes();
     memory_bytes_ = file_bytes_ = 0;
 }

@@ -8,7 +8,6 @@
 #include <sys/uio.h>
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -26,12 +25,12 @@ struct Released {
 class Chain {
   public:
     void append_copy(std::string_view bytes);
-    // `owner` keeps bytes alive until it appears in released.
+    // `owner` keeps bytes, of which there are some, alive until it appears in released.
     void append_shared(std::string_view bytes, void* owner);
-    // fd appears in released when the piece is done.
+    // Not empty either; fd appears in released when the piece is done.
     void append_file(int fd, uint64_t offset, uint64_t length);
 
-    bool empty() const { return pieces_.empty(); }
+    bool empty() const { return bytes() == 0; }  // no piece is
     uint64_t bytes() const { return memory_bytes_ + file_bytes_; }
     uint64_t memory_bytes() const { return memory_bytes_; }
 
@@ -71,6 +70,10 @@ class Chain {
         uint64_t offset = 0;  // into copied, shared or the file
         uint64_t length = 0;
     };
+    using Place = std::vector<Piece>::iterator;
+    Place begin() { return pieces_.begin() + static_cast<std::ptrdiff_t>(first_); }
+    void pop_front();
+    void forget();
     static const char* bytes_of(const Piece& piece) {
         return (piece.shared != nullptr ? piece.shared : piece.copied.data()) + piece.offset;
     }
@@ -79,7 +82,9 @@ class Chain {
 
     static constexpr size_t kCoalesceBytes = 16384;
     static constexpr uint64_t kOwnedRestBytes = 256 * 1024;
-    std::deque<Piece> pieces_;
+    static constexpr size_t kPlacesKept = 16;
+    std::vector<Piece> pieces_;
+    size_t first_ = 0;  // in pieces_: those before it have left
     uint64_t memory_bytes_ = 0;
     uint64_t file_bytes_ = 0;
     uint64_t consumed_ = 0;  // ever

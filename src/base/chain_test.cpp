@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 namespace mono::base {
@@ -116,6 +117,30 @@ TEST(Chain, WhatWasConsumedBeforeItWasStored) {
         EXPECT_EQ(front(chain), consumed < 12 ? "more" : "re");
         EXPECT_EQ(released.size(), 1u);
     }
+}
+
+// However many pieces pass through a chain that is never empty, what is in it comes out in order.
+TEST(Chain, ManyPiecesPassThrough) {
+    Chain chain;
+    std::vector<Released> released;
+    const std::string piece(10, 'x');
+    std::string expected;
+    for (uint64_t i = 0; i < 1'000; ++i) {
+        std::string number = std::to_string(i);
+        chain.append_copy(number);
+        chain.append_shared(piece, &expected);
+        expected += number + piece;
+        const size_t taken = std::min<size_t>(i * 7 % 29, expected.size());
+        chain.consume(taken, released);
+        expected.erase(0, taken);
+        ASSERT_EQ(front(chain), expected.substr(0, front(chain).size()));
+        ASSERT_EQ(chain.bytes(), expected.size());
+    }
+    chain.consume(expected.size(), released);
+    EXPECT_TRUE(chain.empty());
+    EXPECT_EQ(released.size(), 1'000u);
+    chain.append_copy("again");
+    EXPECT_EQ(front(chain), "again");
 }
 
 TEST(Chain, ClearHandsEveryOwnerBack) {

@@ -17,6 +17,7 @@ void TimerWheel::link(TimerNode& node, int64_t tick) {
     slot.previous->next = &node;
     slot.previous = &node;
     occupied_[index / 64] |= uint64_t{1} << (index % 64);
+    ++queued_;
 }
 
 void TimerWheel::arm(TimerNode& node, int64_t deadline_ms) {
@@ -34,6 +35,7 @@ void TimerWheel::cancel(TimerNode& node) {
     node.previous->next = node.next;
     node.next->previous = node.previous;
     node.next = node.previous = nullptr;
+    --queued_;
 }
 
 TimerNode* TimerWheel::expire(int64_t now_ms) {
@@ -54,8 +56,10 @@ TimerNode* TimerWheel::expire(int64_t now_ms) {
 }
 
 int64_t TimerWheel::sleep_ms(int64_t now_ms) const {
+    if (queued_ == 0) return -1;
+    const auto current = static_cast<size_t>(current_tick_);
     for (int64_t ahead = 0; ahead < kSlots;) {
-        auto index = static_cast<size_t>((current_tick_ + ahead) % kSlots);
+        const size_t index = (current + static_cast<size_t>(ahead)) % kSlots;
         uint64_t word = occupied_[index / 64] >> (index % 64);
         if (word == 0) {
             ahead += 64 - static_cast<int64_t>(index % 64);

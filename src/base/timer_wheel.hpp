@@ -45,6 +45,7 @@ class TimerWheel {
     std::array<Slot, kSlots> slots_;
     std::array<uint64_t, kSlots / 64> occupied_{};  // may be set for a slot that is empty by now
     int64_t current_tick_;
+    uint32_t queued_ = 0;
 };
 
 }  // namespace mono::base
