@@ -136,6 +136,7 @@ class AccessFormatCompiler {
     }
 
     void literal(std::string_view text) {
+        if (text.empty()) return;
         std::vector<AccessStep>& steps = format_.steps_;
         if (steps.empty() || steps.back().atom != Atom::kLiteral) steps.emplace_back();
         steps.back().text.append(text);
@@ -201,7 +202,12 @@ class AccessFormatCompiler {
         // In Python the zero flag means nothing to %s, and a precision of %d is a digit count.
         step.zero_padded = step.zero_padded && decimal;
         if (decimal) step.precision = -1;
-        format_.steps_.push_back(std::move(step));
+        const bool bare = step.width == 0 && step.precision < 0;
+        if (step.atom == Atom::kAbsent && bare) {
+            literal("-");  // known now, for every line
+        } else {
+            format_.steps_.push_back(std::move(step));
+        }
         return std::nullopt;
     }
 
