@@ -184,7 +184,7 @@ class Engine final : private os::ForkParty {
     // Every byte of it has been given, whatever the application still does.
     bool is_answered(Handle handle);
     // The head as it was sent, and the bytes of body. False: the request is over.
-    bool copy_answer(Handle handle, http::ResponseHead& head, uint64_t& body_bytes);
+    bool copy_answer(Handle handle, std::string& line, std::string& fields, uint64_t& body_bytes);
     // For who writes nothing and so hears nothing of its client. Never waits for the lock.
     Presence presence(Handle handle);
     // The client has left, or the request is over.
@@ -444,7 +444,6 @@ class Engine final : private os::ForkParty {
     WriteStatus transmit(Link& link, const Wire& wire, void* owner);
     WriteStatus write_piece(session::Exchange& exchange, const Piece& piece, int64_t known_length,
                             bool last);
-    bool boxes() const;
     bool may_box(const session::Exchange& exchange) const;
     WriteStatus box(Link& link, const Wire& wire);
     WriteStatus keep(Link& link, const Wire& wire, size_t sent, void* owner);
@@ -469,6 +468,7 @@ class Engine final : private os::ForkParty {
     bool store_crowded(Lock& lock);
     void store_slice(Lock& lock);
     void say_unstored();
+    void note_room();
     session::Exchange* wait_for_room(Lock& lock, Handle handle);
 
     // engine_body.cpp

@@ -312,7 +312,7 @@ void Engine::close_link(Link& link) {
     if (link.boxed) outbox_.drop(link);
     link.connection.out.clear(released_);
     forget_link(link);
-    waits_->room.notify_all();
+    note_room();
     if (resume_at_ms_ != 0) resume_listeners();
 }
 

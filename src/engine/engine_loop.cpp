@@ -36,10 +36,12 @@ bool Engine::drive(Link& link, Next next) {
 }
 
 Engine::Work Engine::work_of(const Link& link) const {
-    const bool out = !link.connection.out.empty();
     if (link.socket && link.socket->over()) return Work::kClose;
-    if (out && !link.blocked && !link.held) return Work::kSend;
-    if (link.connection.phase() == Phase::kFlush && !out && !link.boxed) return Work::kAdvance;
+    if (!link.connection.out.empty()) {
+        if (!link.blocked && !link.held) return Work::kSend;
+    } else if (link.connection.phase() == Phase::kFlush && !link.boxed) {
+        return Work::kAdvance;
+    }
     return link.readable && link.wants_bytes() ? Work::kReceive : Work::kNone;
 }
 
@@ -107,7 +109,8 @@ bool Engine::rest(Link& link) {
         os::shutdown_write(link.fd.get());
     }
     rearm(link);
-    return link.blocked || link.socket || link.wants_bytes() ? poll_link(link) : true;
+    const bool waits = link.blocked || link.socket || link.wants_bytes();
+    return link.polled || !waits || poll_link(link);
 }
 
 // The rest of a turn that was cut short: the poller reports the stream again, to whoever waits for
@@ -171,7 +174,7 @@ void Engine::progressed(Link& link) {
         exchange->wants_room = false;
         note_event(exchange, EventKind::kRoom);
     }
-    waits_->room.notify_all();
+    note_room();
 }
 
 // A whole response has left: the next request, or the end.

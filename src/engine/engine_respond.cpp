@@ -136,7 +136,7 @@ std::optional<WriteStatus> Engine::try_write(Handle handle, Piece piece, int64_t
                                              bool last) {
     Lock lock(mutex_, std::try_to_lock);
     bool small = piece.bytes.size() <= http::kCopiedBytesMax;
-    if (!lock || !small || !boxes()) return std::nullopt;
+    if (!lock || !small) return std::nullopt;
     Exchange* exchange = find(handle);
     if (exchange == nullptr) return WriteStatus::kOver;
     if (!may_box(*exchange)) return std::nullopt;
@@ -160,13 +160,10 @@ WriteStatus Engine::write_piece(Exchange& exchange, const Piece& piece, int64_t 
 
 // Not when nobody waits for the application, and not behind a slow one: the standby flies beside
 // it.
-bool Engine::boxes() const {
-    uint32_t enough = outbox_.empty() ? kBoxedFrom : 1;
-    return ready_count_ >= enough && standby_.joinable() && !standby_flying_ && !draining_;
-}
-
 bool Engine::may_box(const Exchange& exchange) const {
-    return boxes() && exchange.link != nullptr && exchange.link->connection.out.empty();
+    uint32_t enough = outbox_.empty() ? kBoxedFrom : 1;
+    return ready_count_ >= enough && standby_.joinable() && !standby_flying_ && !draining_ &&
+           exchange.link != nullptr && exchange.link->connection.out.empty();
 }
 
 WriteStatus Engine::box(Link& link, const Wire& wire) {
@@ -226,7 +223,7 @@ WriteStatus Engine::keep(Link& link, const Wire& wire, size_t sent, void* owner)
         out.append_copy(body);
     }
     out.append_copy(rest(wire.suffix));
-    crowd(link);
+    if (out.memory_bytes() > session::kOutputMemoryBytesMax) crowd(link);
     return shared ? WriteStatus::kKept : WriteStatus::kDone;
 }
 
@@ -323,11 +320,13 @@ void Engine::note_status(Handle handle, std::string_view line) {
     [[maybe_unused]] http::HeadFault fault = exchange->response.head.set_status(line);
 }
 
-bool Engine::copy_answer(Handle handle, http::ResponseHead& head, uint64_t& body_bytes) {
+bool Engine::copy_answer(Handle handle, std::string& line, std::string& fields,
+                         uint64_t& body_bytes) {
     Lock lock(mutex_);
     const Exchange* exchange = find(handle);
     if (exchange == nullptr) return false;
-    head = exchange->response.head;
+    line = exchange->response.head.status_line();
+    fields = exchange->response.head.fields();
     body_bytes = exchange->response.body_bytes();
     return true;
 }
@@ -416,7 +415,7 @@ void Engine::give_back(Exchange& exchange, bool whole) {
     if (standby_flying_) standby_kick_.ring();
     exchange.handed_out = false;
     if (exchange.streamed) note_body();
-    if (waiting_writers_ != 0) waits_->room.notify_all();  // other threads that write to it
+    note_room();  // other threads may write to it
     requests_.cancel(exchange.timer);
     if (exchange.lateness != Exchange::Lateness::kNone) {
         if (std::erase(overdue_, &exchange) != 0) tell_untold(exchange);

@@ -88,7 +88,7 @@ void Engine::store_slice(Lock& lock) {
     } else if (*offset == 0 && link->output_spill == spill) {
         link->output_spill.reset();
     }
-    waits_->room.notify_all();
+    note_room();
     forget_released();
 }
 
@@ -98,6 +98,10 @@ void Engine::say_unstored() {
     say(Severity::kError,
         "Cannot store what slow readers have not taken: no disk space or file descriptor is left "
         "in tmp_upload_dir. Applications wait for their readers meanwhile");
+}
+
+void Engine::note_room() {
+    if (waiting_writers_ != 0) waits_->room.notify_all();
 }
 
 // The reader, and the disk, are slower than any bound allows: only now does the application wait.

@@ -144,7 +144,9 @@ WebSocket::Sent Engine::send_packed(Lock& lock, Handle handle, std::string_view 
         bool there = exchange != nullptr && exchange->link != nullptr;
         return there ? exchange->link->socket.get() : nullptr;
     };
+    ++waiting_writers_;
     waits_->room.wait(lock, [&] { return socket() == nullptr || !socket()->deflater_is_lent(); });
+    --waiting_writers_;
     if (socket() == nullptr) return WebSocket::Sent::kRefused;
     std::unique_ptr<websocket::Deflater> deflater = socket()->lend_deflater();
     base::Buffer packed;
@@ -156,7 +158,7 @@ WebSocket::Sent Engine::send_packed(Lock& lock, Handle handle, std::string_view 
     if (socket() == nullptr) return WebSocket::Sent::kRefused;
     const WebSocket::Sent sent =
         socket()->send_packed(std::move(deflater), packed.view(), text, now_ms_);
-    waits_->room.notify_all();
+    note_room();
     return sent;
 }
 

@@ -49,9 +49,10 @@ void expect_over(Engine& engine, Handle late) {
     websocket::WebSocketEnd end;
     EXPECT_FALSE(engine.take_message(late, message));
     EXPECT_TRUE(engine.socket_ended(late, end));
-    http::ResponseHead head;
+    std::string line;
+    std::string fields;
     uint64_t body_bytes = 0;
-    EXPECT_FALSE(engine.copy_answer(late, head, body_bytes));
+    EXPECT_FALSE(engine.copy_answer(late, line, fields, body_bytes));
 }
 
 TEST(Handles, OfAFinishedRequestReachNobody) {

@@ -68,7 +68,7 @@ bool WsgiCall::end_body(session::Exchange& exchange) {
 
 bool WsgiCall::send(PyObject* piece, bool last) {
     send_piece(engine_, objects_.write(), piece, last);
-    return last || wait_for_room(engine_object_, objects_.write());
+    return last || callbacks_.wait == nullptr || wait_for_room(engine_object_, objects_.write());
 }
 
 void WsgiCall::stream_input(session::Exchange& exchange) {
@@ -318,12 +318,12 @@ bool WsgiCall::fail(session::Exchange& exchange) {
 }
 
 void WsgiCall::call_after(const session::Exchange& exchange) {
-    http::ResponseHead head;
+    std::string line;
+    std::string fields;
     uint64_t body_bytes = 0;
-    if (!engine_.copy_answer(exchange, head, body_bytes)) return;
+    if (!engine_.copy_answer(exchange, line, fields, body_bytes)) return;
     int64_t duration_us = base::monotonic_us() - exchange.started_us;
-    std::string_view fields = head.fields();
-    Ref text = latin1_text(head.status_line());
+    Ref text = latin1_text(line);
     Ref called(PyObject_CallFunction(callbacks_.after, "OOy#KL", environ_.get(), text.get(),
                                      fields.data(), static_cast<Py_ssize_t>(fields.size()),
                                      static_cast<unsigned long long>(body_bytes),

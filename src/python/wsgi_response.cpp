@@ -45,10 +45,11 @@ PyObject* raise_over(const char* what) {
 
 engine::WriteStatus send_piece(engine::Engine& engine, WriteObject* write, PyObject* piece,
                                bool last) {
+    bool first;
     {
         Locked lock(reinterpret_cast<PyObject*>(write));
         write->mute_ms = 0;
-        write->begun = true;
+        first = !std::exchange(write->begun, true);
     }
     engine::Piece wire;
     if (piece != nullptr)
@@ -60,7 +61,9 @@ engine::WriteStatus send_piece(engine::Engine& engine, WriteObject* write, PyObj
     // Where this is the first piece and the last.
     const int64_t known_length = last ? static_cast<int64_t>(wire.bytes.size()) : -1;
     const engine::Handle handle = write->handle;
-    std::optional<engine::WriteStatus> status = engine.try_write(handle, wire, known_length, last);
+    std::optional<engine::WriteStatus> status;
+    // Behind others a piece cannot wait in the outbox.
+    if (first) status = engine.try_write(handle, wire, known_length, last);
     if (!status) {
         WithoutGil without;
         status = engine.write(handle, wire, known_length, last);

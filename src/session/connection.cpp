@@ -223,11 +223,14 @@ Next Connection::begin_body(std::string_view& bytes, int64_t now_ms) {
 void Connection::keep_in_place(std::string_view& bytes, uint64_t count) {
     base::Buffer& buffer = exchange_->bytes;
     uint32_t head_length = exchange_->head.length;
-    if (buffer.size() == head_length) buffer.append(bytes.substr(0, count));
-    buffer.truncate(head_length + count);
+    if (buffer.size() != head_length + count) {
+        if (buffer.size() == head_length) buffer.append(bytes.substr(0, count));
+        buffer.truncate(head_length + count);
+        // Others' requests do not stay in this one's memory.
+        bool large = buffer.capacity() > kReceiveBytes / 4;
+        if (large && buffer.size() < kReceiveBytes / 8) buffer.shrink();
+    }
     bytes.remove_prefix(count);
-    // Others' requests do not stay in this one's memory.
-    if (buffer.capacity() > kReceiveBytes / 4 && buffer.size() < kReceiveBytes / 8) buffer.shrink();
 }
 
 // A client that only announces a body costs nothing: no memory, and no descriptor.
