@@ -1,6 +1,6 @@
 #include "http/response_head.hpp"
 
-#include <cstring>
+#include <algorithm>
 
 #include "http/decimal.hpp"
 #include "http/names.hpp"
@@ -60,10 +60,7 @@ Kind kind_of(std::string_view name) {
 class Writer {
   public:
     explicit Writer(char* out) : begin_(out), at_(out) {}
-    void text(std::string_view piece) {
-        std::memcpy(at_, piece.data(), piece.size());
-        at_ += piece.size();
-    }
+    void text(std::string_view piece) { at_ = std::copy_n(piece.data(), piece.size(), at_); }
     void field(std::string_view name_and_colon, std::string_view value) {
         text(name_and_colon);
         text(value);
@@ -244,18 +241,17 @@ HeadFault ResponseHead::add(std::string_view name, std::string_view value) {
             break;
         }
     }
-    const size_t at = fields_.size();
-    fields_.resize(at + name.size() + value.size() + 4);
-    Writer writer(fields_.data() + at);
+    Writer writer(fields_.reserve(name.size() + value.size() + 4));
     writer.text(name);
     writer.text(": ");
     writer.text(value);
     writer.text("\r\n");
+    fields_.commit(writer.written());
     return HeadFault::kNone;
 }
 
 std::optional<std::string_view> ResponseHead::find(std::string_view name) const {
-    std::string_view rest = fields_;
+    std::string_view rest = fields_.view();
     while (!rest.empty()) {
         const size_t end = rest.find("\r\n");
         if (rest.size() > name.size() && rest[name.size()] == ':' &&
@@ -288,7 +284,7 @@ size_t ResponseHead::write(const Context& context, char* out) const {
     if (!context.date.empty()) writer.field("Date: ", context.date);
     if (!context.connection.empty()) writer.field("Connection: ", context.connection);
     if (context.chunked) writer.text("Transfer-Encoding: chunked\r\n");
-    const std::string_view fields = fields_;
+    const std::string_view fields = fields_.view();
     if (context.drop_content_length && has_content_length_) {
         writer.text(fields.substr(0, content_length_at_));
         writer.text(fields.substr(content_length_at_ + content_length_size_));

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/buffer.hpp"
+
 namespace mono::http {
 
 enum class HeadFault : uint8_t {
@@ -39,7 +41,7 @@ class ResponseHead {
     bool has(std::string_view name) const { return find(name).has_value(); }
     // The value of the first such field.
     std::optional<std::string_view> find(std::string_view name) const;
-    std::string_view fields() const { return fields_; }  // serialised, for %({x}o)s
+    std::string_view fields() const { return fields_.view(); }  // serialised, for %({x}o)s
 
     // 1xx, 204 and 304 never have a body (RFC 9110 section 6.4.1).
     bool status_forbids_body() const { return status_ < 200 || status_ == 204 || status_ == 304; }
@@ -61,7 +63,7 @@ class ResponseHead {
 
   private:
     std::string status_line_;
-    std::string fields_;
+    base::Buffer fields_;
     uint64_t content_length_ = 0;
     uint32_t content_length_at_ = 0;  // where its line begins in fields_
     uint32_t content_length_size_ = 0;
