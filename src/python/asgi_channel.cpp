@@ -181,7 +181,10 @@ Answer AsgiChannel::start(PyObject* message) {
         PyErr_SetString(PyExc_RuntimeError, "http.response.start was sent already");
         return failed();
     }
-    http::ResponseHead head;
+    if (exchange_ == nullptr) return raise_over();
+    // Filled apart, for that may run Python: but in the memory that it has.
+    http::ResponseHead head = std::move(exchange_->response.head);
+    head.clear();
     if (!fill_head_from_message(*parts_.asgi, message, head)) return failed();
     if (exchange_ == nullptr) return raise_over();
     if (!started_) exchange_->response.head = std::move(head);
@@ -258,10 +261,11 @@ Answer AsgiChannel::wait_for_room() {
 }
 
 bool AsgiChannel::close(bool failed) {
-    bool whole = finish(failed);
+    const bool lost = exchange_ != nullptr && gone();
+    const bool done = finish(failed) || lost;
     // Tasks that the application left behind.
     if (!receiving_.wake() || !sending_.wake()) PyErr_WriteUnraisable(nullptr);
-    return whole;
+    return done;
 }
 
 bool AsgiChannel::finish(bool failed) {

@@ -54,7 +54,7 @@ class AsgiChannel {
     // Something happened to the exchange: whoever waits is told. False with an exception set.
     virtual bool on_event(engine::EventKind kind);
     // The application has returned or raised. Answers 500 or cuts the connection where it left the
-    // response unfinished. True: it had answered completely.
+    // response unfinished. True: it had answered completely, or its client had left.
     bool close(bool failed);
 
     bool started() const { return started_; }

@@ -188,7 +188,7 @@ PyMethodDef methods[] = {
     {"receive", receive, METH_NOARGS, "ASGI's receive: an awaitable."},
     {"send", send, METH_O, "ASGI's send: an awaitable."},
     {"close", close_channel, METH_O,
-     "close(failed) -> whether the response was complete: the application has ended."},
+     "close(failed) -> whether it had answered completely, or its client had left."},
     {"run_wsgi", run_wsgi, METH_O, "run_wsgi(application): answers the request."},
     {"enter", enter, METH_NOARGS, "enter() -> whether the application may begin; False: too late."},
     {"leave", leave, METH_NOARGS,

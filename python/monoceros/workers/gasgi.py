@@ -294,14 +294,13 @@ class ASGIWorker(EngineWorker):
         if error is not None:
             self._explain(exchange, about, error)
         failed = error is not None
-        gone = exchange.gone
-        if not self._count(exchange, failed, about[0] == "http") and not failed and not gone:
+        if not self._count(exchange, failed, about[0] == "http") and not failed:
             self.log.error("The application left %s %s without a complete response.", *about[1:])
         if hearing is not None and self.heard[1]:
             self._after_request(*hearing.outcome())
 
     def _count(self, exchange: _core.Exchange, failed: bool, http: bool = True) -> bool:
-        """The exchange is done. Whether its response was complete."""
+        """The exchange is done. Whether its response was complete, or its client has left."""
         self._forget(exchange.task)
         exchange.task = None
         complete = exchange.close(failed)
