@@ -27,7 +27,6 @@ from monoceros import _core
 from monoceros.errors import RequestTimeout
 from monoceros.host import departure, forked
 from monoceros.workers import patching, stacks
-from monoceros.workers.overrides import Client
 from monoceros.workers.runner import EngineWorker
 
 TYPE_CHECKING = False
@@ -220,6 +219,8 @@ class GeventWorker(EngineWorker):
             exchange.waiter = None
 
     def bracket(self, listener: BaseSocket, request: HandledRequest) -> None:
+        from monoceros.workers.overrides import Client
+
         client = Client(request)
         client.name = listener.getsockname()  # which gunicorn gives handle_request alone
         self.handle(listener, client, request.address)

@@ -11,7 +11,6 @@ import select
 import threading
 
 from monoceros.workers.base import Worker
-from monoceros.workers.overrides import Connection
 from monoceros.workers.runner import EngineWorker
 
 TYPE_CHECKING = False
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from monoceros.sock import BaseSocket
-    from monoceros.workers.overrides import HandledRequest
+    from monoceros.workers.overrides import Connection, HandledRequest
 
 BEAT_SECONDS_MAX = 1.0
 
@@ -93,6 +92,8 @@ class ThreadWorker(EngineWorker):
             self._wake_main()
 
     def bracket(self, listener: BaseSocket, request: HandledRequest) -> None:
+        from monoceros.workers.overrides import Connection
+
         self.handle(Connection(self, listener, request))
 
     def handle(self, conn: Connection) -> None:  # type: ignore[override]

@@ -13,7 +13,6 @@ from monoceros.host import departure
 from monoceros.workers import choose, leaving
 from monoceros.workers.base import Worker
 from monoceros.workers.error_stream import ErrorStream
-from monoceros.workers.overrides import CALLED, Client, HandledRequest, own_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from monoceros.config import Config
     from monoceros.sock import BaseSocket
     from monoceros.workers.deadlines import Deadlines
+    from monoceros.workers.overrides import HandledRequest
     from monoceros.workers.stacks import Stack
 
 DEBUG = 10  # logging.DEBUG, without importing logging
@@ -47,7 +47,8 @@ class EngineWorker(Worker):
     _for_good = False
     _tell_waits_at = 0.0  # monotonic, with _end_at
     _told_waits = False
-    CALLED: tuple[str, ...] = CALLED  # what may be overridden of gunicorn's
+    # What may be overridden of gunicorn's.
+    CALLED: tuple[str, ...] = ("handle", "handle_request", "handle_error")
     _hears_errors = False
     heard = (False, False)  # whether anybody in Python listens to requests: before, after
 
@@ -124,7 +125,11 @@ class EngineWorker(Worker):
         before = debug or not self.cfg.is_default("pre_request")
         after = logs_here or self._has_statsd() or not self.cfg.is_default("post_request")
         self.heard = (before, after)
-        names = set(own_names(type(self))) & set(self.CALLED)
+        names: set[str] = set()
+        if not type(self).__module__.startswith("monoceros."):
+            from monoceros.workers.overrides import own_names
+
+            names = set(own_names(type(self))) & set(self.CALLED)
         self._hears_errors = "handle_error" in names
         return _core.Engine(
             self.cfg.freeze(),
@@ -327,6 +332,8 @@ class EngineWorker(Worker):
         if leave := departure.behind(error):
             raise leave from None  # nobody catches it here: it comes again
         if self._hears_errors and environ is not None:
+            from monoceros.workers.overrides import Client, HandledRequest
+
             request = HandledRequest(environ)
             trace = error.__traceback__
             try:
@@ -341,16 +348,20 @@ class EngineWorker(Worker):
         words = "Error handling request %s %s (request id %s)"
         self.log.exception(words, method, uri, request_id, exc_info=info)
 
-    # ---- what subclasses override of gunicorn's (overrides.py)
+    # ---- what subclasses override of gunicorn's (overrides.py, which the others do not load)
 
     def _around_request(
         self, answer: Callable[[], None], environ: dict[str, Any], listener: int
     ) -> None:
         """In the thread or greenlet that runs the request: answer() does."""
+        from monoceros.workers.overrides import HandledRequest
+
         self.bracket(self.sockets[listener], HandledRequest(environ, answer))
 
     def bracket(self, listener: BaseSocket, request: HandledRequest) -> None:
         """Calls what a subclass may have overridden, in gunicorn's way."""
+        from monoceros.workers.overrides import Client
+
         self.handle(listener, Client(request), request.address)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
