@@ -151,7 +151,7 @@ class FileWrapper:
 
 # ---- supervisor_type.cpp, scoreboard_type.cpp, process_fns.cpp: the master process
 
-# ("fork", slot, age, generation), ("kill", pid, signal), ("reload",), ("commit",),
+# ("fork", kind, slot, age, generation), ("kill", pid, signal), ("reload",), ("commit",),
 # ("roll_back", why), ("reopen_logs",), ("reexec",), ("log", level, text),
 # ("death", pid, status, level, text), ("workers_changed", new, old), ("child_exit", pid),
 # ("ready",), ("close_listeners",), ("halt", exit_code, reason)

@@ -104,7 +104,8 @@ PyObject* to_tuple(const Action& action) {
     const char* text = action.text.c_str();
     switch (action.kind) {
         case ActionKind::kFork:
-            return Py_BuildValue("(sIII)", "fork", action.slot, action.age, action.generation);
+            return Py_BuildValue("(ssIII)", "fork", supervisor::name(action.pool).data(),
+                                 action.slot, action.age, action.generation);
         case ActionKind::kKill:
             return Py_BuildValue("(sii)", "kill", action.pid, action.number);
         case ActionKind::kReload:
@@ -148,6 +149,18 @@ PyObject* to_list(const supervisor::Actions& actions) {
     return list.release();
 }
 
+supervisor::Sample sample_of(uint32_t number, const board::Slot& slot) {
+    constexpr auto kRelaxed = std::memory_order_relaxed;
+    const board::Service service = slot.service.load(std::memory_order_acquire);
+    return {.slot = number,
+            .beat_ms = slot.beat_ms.load(kRelaxed),
+            .ready = slot.ready.load(std::memory_order_acquire) != 0,
+            .in_flight = slot.in_flight.load(kRelaxed),
+            .stuck = slot.stuck.load(kRelaxed),
+            .withdrawn = service != board::Service::kOpen,
+            .over = service == board::Service::kOver};
+}
+
 PyObject* step(PyObject* self, Event event) {
     SupervisorObject* object = self_of(self);
     const board::Scoreboard* board = scoreboard_of(object->scoreboard);
@@ -156,20 +169,13 @@ PyObject* step(PyObject* self, Event event) {
     const bool measure = object->policy->memory_due(event.now_ms);
     const os::MemoryKind kind =
         object->policy->options().private_memory ? os::MemoryKind::kPrivate : os::MemoryKind::kPss;
-    for (const supervisor::Worker& worker : object->policy->workers().all()) {
-        const bool measured = measure && worker.state == supervisor::State::kServing;
-        const board::Slot& slot = board->slot(worker.slot);
-        constexpr auto kRelaxed = std::memory_order_relaxed;
-        const board::Service service = slot.service.load(std::memory_order_acquire);
-        event.samples.push_back(
-            {.slot = worker.slot,
-             .beat_ms = slot.beat_ms.load(kRelaxed),
-             .ready = slot.ready.load(std::memory_order_acquire) != 0,
-             .memory_bytes = measured ? os::process_memory(worker.pid, kind) : 0,
-             .in_flight = slot.in_flight.load(kRelaxed),
-             .stuck = slot.stuck.load(kRelaxed),
-             .withdrawn = service != board::Service::kOpen,
-             .over = service == board::Service::kOver});
+    for (const supervisor::Pool& pool : object->policy->pools()) {
+        for (const supervisor::Worker& worker : pool.table().all()) {
+            const bool measured = measure && worker.state == supervisor::State::kServing;
+            supervisor::Sample sample = sample_of(worker.slot, board->slot(worker.slot));
+            if (measured) sample.memory_bytes = os::process_memory(worker.pid, kind);
+            event.samples.push_back(sample);
+        }
     }
     supervisor::Actions actions;
     object->policy->step(event, actions);

@@ -6,11 +6,22 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mono::supervisor {
 
-// The part of the configuration that policy depends on. Re-given after each reload.
+// What the processes of a pool are for.
+enum class Kind : uint8_t {
+    kWorker,  // serves requests
+    kHelper,  // serves the application beside them
+};
+
+// A literal: "worker", "helper".
+constexpr std::string_view name(Kind kind) { return kind == Kind::kWorker ? "worker" : "helper"; }
+
+// The part of the configuration that policy depends on. Re-given after each reload. Of the first
+// pool and the server; `helpers` has the other pools, of which only their part is looked at.
 struct Options {
     uint32_t workers = 1;
     int64_t timeout_ms = 30'000;  // 0: heartbeats are not watched
@@ -21,9 +32,10 @@ struct Options {
     int64_t memory_limit_bytes = 0;  // of one worker; 0: none
     bool private_memory = false;     // measured without what it shares; the shell's business
     int64_t lifetime_min_ms = 60'000;
-    bool watch_requests = false;  // request_kill_timeout is set: look for stuck ones
-    bool daemon = false;          // WINCH acts only then
-    bool unpromoted = false;      // started by the USR2 of a master that still lives
+    bool watch_requests = false;        // request_kill_timeout is set: look for stuck ones
+    bool daemon = false;                // WINCH acts only then
+    bool unpromoted = false;            // started by the USR2 of a master that still lives
+    std::vector<Options> helpers = {};  // at most as many as at the start, in the same order
 };
 
 // One slot of the scoreboard, as read just before the event.
@@ -65,7 +77,7 @@ struct Event {
 };
 
 enum class ActionKind : uint8_t {
-    kFork,            // slot, age, generation: answer with kForked or kForkFailed
+    kFork,            // pool, slot, age, generation: answer with kForked or kForkFailed
     kKill,            // pid, number: signal
     kReload,          // answer with kReloaded or kReloadFailed
     kReopenLogs,      // the master's own log files
@@ -83,6 +95,7 @@ enum class ActionKind : uint8_t {
 
 struct Action {
     ActionKind kind;
+    Kind pool = Kind::kWorker;  // of which the process is to be
     int number = 0;
     int pid = 0;
     int status = 0;

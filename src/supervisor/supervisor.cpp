@@ -1,52 +1,69 @@
-// The steps of the supervisor. Signals are in signals.cpp, watching in watch.cpp, how many workers
-// there are and of which generation in rollout.cpp.
+// The steps of the supervisor. Signals are in signals.cpp; what is done to the workers of a pool is
+// in pool.cpp and watch.cpp.
 #include "supervisor/supervisor.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <utility>
 
 #include "supervisor/death.hpp"
 
 namespace mono::supervisor {
+namespace {
 
-Supervisor::Supervisor(const Options& options, uint32_t slots)
-    : options_(options),
-      wanted_(std::min(options.workers, slots / 2)),
-      target_(wanted_),
-      peak_target_(target_),
-      target_max_(slots / 2),
-      table_(slots) {}
+// The pool that has a worker in this slot, or with this pid; nullptr: none has.
+Pool* pool_of_slot(Pools& pools, uint32_t slot) {
+    const auto found = std::ranges::find_if(
+        pools, [slot](Pool& pool) { return pool.table().by_slot(slot) != nullptr; });
+    return found == pools.end() ? nullptr : &*found;
+}
+
+Pool* pool_of_pid(Pools& pools, int pid) {
+    const auto found = std::ranges::find_if(
+        pools, [pid](Pool& pool) { return pool.table().by_pid(pid) != nullptr; });
+    return found == pools.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+Supervisor::Supervisor(const Options& options, uint32_t slots) : upgrade_(options.unpromoted) {
+    const auto helpers = static_cast<uint32_t>(options.helpers.size());
+    uint32_t first_slot = slots - std::min(slots, helpers * kHelperSlots);
+    pools_.emplace_back(Kind::kWorker, options, first_slot, 0);
+    for (const Options& helper : options.helpers) {
+        pools_.emplace_back(Kind::kHelper, helper, std::min(kHelperSlots, slots - first_slot),
+                            first_slot);
+        first_slot = std::min(slots, first_slot + kHelperSlots);
+    }
+}
 
 void Supervisor::step(const Event& event, Actions& out) {
-    if (phase_ == Phase::kHalted) return;
-    out_ = &out;
-    const int64_t last_ms = std::exchange(now_ms_, std::max(now_ms_, event.now_ms));
+    if (step_.phase == Phase::kHalted) return;
+    step_.out = &out;
+    const int64_t last_ms = std::exchange(step_.now_ms, std::max(step_.now_ms, event.now_ms));
     notice_stall(last_ms);
     take_samples(event);
-    judge_trial();
+    rollout_.judge(pools_, step_);
     dispatch(event);
-    if (phase_ == Phase::kRunning || phase_ == Phase::kReloading) {
-        if (event.kind == EventKind::kTick) check_heartbeats();
-        abort_stuck();
-        kill_overdue();
-        backoff_.calm(now_ms_, table_.serving() > 0);
-        manage();
-        report_progress();
-        announce_ready();
-    } else if (stopping(phase_)) {
-        abort_stuck();
-        kill_overdue();
-        drain();
+    if (step_.running()) {
+        for (Pool& pool : pools_) pool.look_after(event.kind == EventKind::kTick, step_);
+        for (Pool& pool : pools_) pool.note_calm();
+        rollout_.judge(pools_, step_);
+        for (Pool& pool : pools_) pool.manage(step_);
+        rollout_.report_progress(pools_, step_);
+        rollout_.announce_ready(pools_, step_);
+    } else if (stopping(step_.phase)) {
+        for (Pool& pool : pools_) pool.look_after(false, step_);
+        stop_.go_on(pools_, step_);
     }
     wake_at_ms_ = compute_wake();
-    out_ = nullptr;
+    step_.out = nullptr;
 }
 
 void Supervisor::dispatch(const Event& event) {
     switch (event.kind) {
         case EventKind::kStart:
-            if (next(phase_, PhaseInput::kStart) != Phase::kRefused) phase_ = Phase::kRunning;
+            if (next(step_.phase, PhaseInput::kStart) != Phase::kRefused)
+                step_.phase = Phase::kRunning;
             break;
         case EventKind::kTick:
             break;
@@ -54,7 +71,10 @@ void Supervisor::dispatch(const Event& event) {
             on_signal(event.number);
             break;
         case EventKind::kForked:
-            on_forked(event);
+            if (Pool* pool = pool_of_slot(pools_, event.slot)) {
+                Worker* worker = pool->table().by_slot(event.slot);
+                if (worker->state == State::kForking) pool->forked(*worker, event.pid, step_);
+            }
             break;
         case EventKind::kForkFailed:
             on_fork_failed(event);
@@ -63,23 +83,20 @@ void Supervisor::dispatch(const Event& event) {
             on_exited(event.pid, event.number);
             break;
         case EventKind::kReloaded:
-            on_reloaded(event.options);
-            break;
         case EventKind::kReloadFailed:
-            on_reload_failed();
+            on_reloaded(event);
             break;
         case EventKind::kReexecForked:
-            reexec_asked_ = false;
-            reexec_pid_ = event.pid;
+            upgrade_.answered(event.pid);
             break;
         case EventKind::kReexecFailed:
-            reexec_asked_ = false;
+            upgrade_.answered(0);
             break;
         case EventKind::kPromoted:
-            options_.unpromoted = false;
+            upgrade_.promoted();
             break;
         case EventKind::kSetWorkers:
-            if (!stopping(phase_)) {
+            if (!stopping(step_.phase)) {
                 const auto wanted = static_cast<uint32_t>(std::max(event.number, 0));
                 change_target(wanted, wanted);
             }
@@ -87,195 +104,130 @@ void Supervisor::dispatch(const Event& event) {
     }
 }
 
-void Supervisor::on_forked(const Event& event) {
-    Worker* worker = table_.by_slot(event.slot);
-    if (worker == nullptr || worker->state != State::kForking) return;
-    worker->pid = event.pid;
-    worker->forked_ms = now_ms_;
-    worker->state = next(worker->state, StateInput::kForked);
-    if (worker->doomed) {
-        worker->doomed = false;
-        stop_worker(*worker, phase_ == Phase::kQuitting ? SIGQUIT : SIGTERM);
+// --- What every step looks at ----------------------------------------------------------------
+
+// A master that did not run (a paused machine, SIGSTOP, a hook that took minutes) cannot judge
+// its workers: they may have been paused with it. Everybody gets the lost time back.
+void Supervisor::notice_stall(int64_t last_ms) {
+    if (wake_at_ms_ == kNever || step_.now_ms - wake_at_ms_ <= kStallMs) return;
+    const int64_t lost_ms = step_.now_ms - last_ms;
+    step_.grace_ms = step_.now_ms;
+    for (Pool& pool : pools_) pool.watch().give_back(pool.table(), lost_ms);
+    if (step_.stop_deadline_ms != kNever) step_.stop_deadline_ms += lost_ms;
+    step_.log(kWarning, "The master did not run for " + std::to_string(lost_ms / 1'000) +
+                            " s; workers get that time back");
+}
+
+bool Supervisor::memory_due(int64_t now_ms) const {
+    return std::ranges::any_of(pools_, [this, now_ms](const Pool& pool) {
+        return pool.watch().memory_due(pool.options(), step_.phase, now_ms);
+    });
+}
+
+void Supervisor::take_samples(const Event& event) {
+    for (Pool& pool : pools_) {
+        Watch& watch = pool.watch();
+        const bool measured = watch.memory_due(pool.options(), step_.phase, step_.now_ms);
+        if (measured) watch.measured(step_);
+        for (const Sample& sample : event.samples) {
+            Worker* worker = pool.table().by_slot(sample.slot);
+            if (worker != nullptr) watch.take(sample, measured, *worker, pool.options(), step_);
+        }
     }
 }
 
+bool Supervisor::rolling() const {
+    return !on_trial() && std::ranges::any_of(pools_, [this](const Pool& pool) {
+        return pool.table().outdated(step_.generation) > 0;
+    });
+}
+
+int64_t Supervisor::compute_wake() const {
+    if (step_.phase == Phase::kIdle || step_.phase == Phase::kHalted) return kNever;
+    const bool stops = stopping(step_.phase);
+    int64_t wake = stops ? std::min(step_.stop_deadline_ms, step_.now_ms + kPollMs) : kNever;
+    for (const Pool& pool : pools_) wake = std::min(wake, pool.wake_ms(step_));
+    return wake;
+}
+
+// --- Answers to actions ----------------------------------------------------------------------
+
 void Supervisor::on_fork_failed(const Event& event) {
-    const Worker* found = table_.by_slot(event.slot);
-    if (found == nullptr || found->state != State::kForking) return;
-    const bool fails = fails_trial(*found);
-    table_.remove(event.slot);
-    backoff_.fork_failed(now_ms_);
-    if (!fails) return log(kError, "Cannot start a worker: " + event.text);
-    log(kError, reload_failure("cannot start a worker: " + event.text));
-    give_up("cannot start a worker: " + event.text);
+    Pool* pool = pool_of_slot(pools_, event.slot);
+    if (pool == nullptr) return;
+    const Worker& worker = *pool->table().by_slot(event.slot);
+    if (worker.state != State::kForking) return;
+    const bool fails = Rollout::fails(worker, step_);
+    pool->fork_failed(event.slot, step_);
+    if (!fails) return step_.log(kError, "Cannot start a worker: " + event.text);
+    const std::string why = "cannot start a worker: " + event.text;
+    step_.log(kError, Rollout::failure(why, pools_));
+    give_up(why);
 }
 
 void Supervisor::on_exited(int pid, int status) {
-    if (pid == reexec_pid_ && pid > 0) return on_reexec_exited(status);
-    const Worker* found = table_.by_pid(pid);
-    if (found == nullptr) {
+    if (upgrade_.is(pid)) return upgrade_.exited(ended_well(status), step_);
+    Pool* pool = pool_of_pid(pools_, pid);
+    if (pool == nullptr) {
         // As PID 1 of a container the master inherits whatever the application left behind.
-        return log(kDebug, "Reaped process " + std::to_string(pid) + ", which is no worker");
+        return step_.log(kDebug, "Reaped process " + std::to_string(pid) + ", which is no worker");
     }
-    const Worker worker = *found;
-    table_.remove(worker.slot);
-    const bool fails = fails_trial(worker);
+    const Worker worker = *pool->table().by_pid(pid);
+    pool->table().remove(worker.slot);
+    const bool fails = Rollout::fails(worker, step_);
     report_death(worker, status, fails);
-    const bool running = phase_ == Phase::kRunning || phase_ == Phase::kReloading;
-    if (running && !worker.asked() && !ever_ready_ && exited_with(status, kWorkerBootError)) {
-        return stop_all(PhaseInput::kStop, kWorkerBootError, "Worker failed to boot.");
+    const bool running = step_.running();
+    const bool hopeless = running && !worker.asked() && !step_.ever_ready;
+    if (hopeless && exited_with(status, kWorkerBootError)) {
+        return stop_.begin(PhaseInput::kStop, kWorkerBootError, "Worker failed to boot.", pools_,
+                           step_);
     }
-    if (running && !worker.asked() && !ever_ready_ && exited_with(status, kAppLoadError)) {
-        return stop_all(PhaseInput::kStop, kAppLoadError, "App failed to load.");
+    if (hopeless && exited_with(status, kAppLoadError)) {
+        return stop_.begin(PhaseInput::kStop, kAppLoadError, "App failed to load.", pools_, step_);
     }
     if (fails) give_up(cause(worker, status));
-    act(ActionKind::kChildExit).pid = pid;
-    if (running) count_failure(worker, status);
+    step_.act(ActionKind::kChildExit).pid = pid;
+    if (running) pool->count_failure(worker, status, step_);
 }
 
 void Supervisor::report_death(const Worker& worker, int status, bool fails_reload) {
     Death death = explain(worker, status);
     if (fails_reload) {
         const std::string who = "the new worker (pid:" + std::to_string(worker.pid) + ") ";
-        death = {kError, reload_failure(who + cause(worker, status))};
+        death = {kError, Rollout::failure(who + cause(worker, status), pools_)};
     }
     if (death.level == 0) return;
-    Action& action = act(ActionKind::kDeath);
+    Action& action = step_.act(ActionKind::kDeath);
     action.pid = worker.pid;
     action.status = status;
     action.number = death.level;
     action.text = std::move(death.text);
 }
 
-void Supervisor::count_failure(const Worker& worker, int status) {
-    // Once it served, only its own faults count: whoever kills workers gets them back at once.
-    const bool killed = worker.reason == Reason::kNone && ended_by_others(status);
-    const bool failed = worker.ready_ms == 0 || !(ended_well(status) || killed);
-    if (worker.asked() || !failed) return;
-    const int64_t served_ms = worker.ready_ms == 0 ? 0 : now_ms_ - worker.ready_ms;
-    if (backoff_.fail(worker.round, served_ms, now_ms_) && !backoff_.open(now_ms_)) {
-        log(kWarning, "Workers keep failing: the next one starts in " +
-                          std::to_string(backoff_.open_at_ms() - now_ms_) + " ms");
+void Supervisor::on_reloaded(const Event& event) {
+    if (next(step_.phase, PhaseInput::kAnswer) == Phase::kRefused) return;  // a stop came first
+    step_.phase = Phase::kRunning;
+    if (event.kind == EventKind::kReloaded)
+        rollout_.begin(event.options, pools_, step_);
+    else
+        rollout_.refuse();
+    if (std::exchange(reload_again_, false)) request_reload();
+}
+
+void Supervisor::give_up(const std::string& why) {
+    rollout_.give_up(why, pools_, step_);
+    for (Pool& pool : pools_) {
+        if (&pool != &pools_.front()) pool.change_target(pool.target(), pool.target(), step_);
     }
+    change_target(target(), target());
 }
 
-void Supervisor::on_reexec_exited(int status) {
-    reexec_pid_ = 0;
-    if (stopping(phase_) || ended_well(status)) return;
-    log(kWarning, "The new master is gone; this one goes on");
-}
-
-void Supervisor::on_reloaded(const Options& options) {
-    if (next(phase_, PhaseInput::kAnswer) == Phase::kRefused) return;  // a stop came first
-    phase_ = Phase::kRunning;
-    begin_trial(options);
-    if (std::exchange(reload_again_, false)) request_reload();
-}
-
-void Supervisor::on_reload_failed() {
-    if (next(phase_, PhaseInput::kAnswer) == Phase::kRefused) return;
-    phase_ = Phase::kRunning;
-    reload_failed_ = true;
-    announced_ = 0;  // whoever waits for the reload is told that the old workers serve
-    if (std::exchange(reload_again_, false)) request_reload();
-}
-
-// --- The number of workers -------------------------------------------------------------------
-
-uint32_t Supervisor::allowed_target(uint32_t wanted) {
-    if (wanted <= target_max_) return wanted;
-    log(kWarning, "More than " + std::to_string(target_max_) + " workers are not supported");
-    return target_max_;
-}
-
-// Silent: after a reload the shell has called the hook already, before the others.
-void Supervisor::set_target(uint32_t target) {
-    target_ = target;
-    peak_target_ = std::max(peak_target_, target_);
-}
-
-// meanwhile: the number to keep as long as a new generation is on trial.
 void Supervisor::change_target(uint32_t wanted, uint32_t meanwhile) {
-    const uint32_t previous = std::exchange(wanted_, allowed_target(wanted));
-    set_target(on_trial() ? std::min(meanwhile, target_max_) : wanted_);
-    if (wanted_ == previous) return;
-    Action& action = act(ActionKind::kWorkersChanged);
-    action.count = wanted_;
+    const uint32_t previous = first().wanted();
+    if (!pools_.front().change_target(wanted, meanwhile, step_)) return;
+    Action& action = step_.act(ActionKind::kWorkersChanged);
+    action.count = first().wanted();
     action.previous = previous;
 }
-
-void Supervisor::drain() {
-    if (now_ms_ >= stop_deadline_ms_ && killed_all_) {
-        log(kError, std::to_string(table_.size()) + " workers could not be killed");
-    } else if (now_ms_ >= stop_deadline_ms_) {
-        killed_all_ = true;
-        stop_deadline_ms_ = now_ms_ + kGiveUpMs;
-        for (Worker& worker : table_.all()) kill_worker(worker, "did not stop in time");
-        if (table_.size() > 0) return;
-    } else if (table_.size() > 0) {
-        return;
-    }
-    phase_ = next(phase_, PhaseInput::kEmptied);
-    Action& action = act(ActionKind::kHalt);
-    action.number = exit_code_;
-    action.text = exit_reason_;
-}
-
-// --- Small parts ----------------------------------------------------------------------------
-
-void Supervisor::retire(Worker& worker, Reason reason) {
-    worker.reason = reason;
-    if (worker.state == State::kForking) {
-        worker.doomed = true;
-        return;
-    }
-    stop_worker(worker, SIGTERM);
-}
-
-// Who has never served has nothing to finish, and its process may be in the way of the next one:
-// C code in an import can hear no TERM. (In a stop nobody waits for its place.)
-int64_t Supervisor::grace_ms(const Worker& worker) const {
-    const int64_t grace_ms = options_.graceful_timeout_ms;
-    const bool unserved = worker.ready_ms == 0 && worker.reason != Reason::kStop;
-    return unserved ? std::min(grace_ms, kUnservedGraceMs) : grace_ms;
-}
-
-void Supervisor::stop_worker(Worker& worker, int number) {
-    const State state = next(worker.state, StateInput::kTerm);
-    if (state == State::kRefused) return;
-    const bool already = worker.state == State::kRetiring;
-    worker.state = state;
-    if (!already) worker.deadline_ms = now_ms_ + grace_ms(worker);
-    send_signal(worker.pid, number);
-}
-
-void Supervisor::kill_worker(Worker& worker, const std::string& why) {
-    const State state = next(worker.state, StateInput::kKill);
-    if (state == State::kRefused) return;
-    worker.state = state;
-    worker.overdue = true;
-    log(kWarning, "Worker (pid:" + std::to_string(worker.pid) + ") " + why + " and is killed");
-    send_signal(worker.pid, SIGKILL);
-}
-
-void Supervisor::send_signal(int pid, int number) {
-    Action& action = act(ActionKind::kKill);
-    action.pid = pid;
-    action.number = number;
-}
-
-void Supervisor::signal_all(int number) {
-    for (const Worker& worker : table_.all()) {
-        if (worker.pid > 0) send_signal(worker.pid, number);
-    }
-}
-
-void Supervisor::log(int level, std::string text) {
-    Action& action = act(ActionKind::kLog);
-    action.number = level;
-    action.text = std::move(text);
-}
-
-Action& Supervisor::act(ActionKind kind) { return out_->emplace_back(Action{.kind = kind}); }
 
 }  // namespace mono::supervisor

@@ -18,7 +18,7 @@ Worker* WorkerTable::add(uint32_t generation) {
     if (free_slot == used_.end()) return nullptr;
     *free_slot = 1;
     Worker worker;
-    worker.slot = static_cast<uint32_t>(free_slot - used_.begin());
+    worker.slot = first_ + static_cast<uint32_t>(free_slot - used_.begin());
     worker.age = ++last_age_;
     worker.generation = generation;
     workers_.push_back(worker);
@@ -27,7 +27,7 @@ Worker* WorkerTable::add(uint32_t generation) {
 
 void WorkerTable::remove(uint32_t slot) {
     std::erase_if(workers_, [slot](const Worker& worker) { return worker.slot == slot; });
-    used_[slot] = 0;
+    used_[slot - first_] = 0;
 }
 
 Worker* WorkerTable::by_pid(int pid) {
@@ -61,6 +61,12 @@ bool WorkerTable::any(uint32_t generation) const {
 
 uint32_t WorkerTable::serving() const {
     return count(workers_, [](const Worker& worker) { return worker.state == State::kServing; });
+}
+
+uint32_t WorkerTable::serving(uint32_t generation) const {
+    return count(workers_, [generation](const Worker& worker) {
+        return worker.state == State::kServing && worker.generation == generation;
+    });
 }
 
 uint32_t WorkerTable::ending() const {

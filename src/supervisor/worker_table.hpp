@@ -1,4 +1,4 @@
-// The workers that exist, in order of age, and the slots that they hold. Owned by the supervisor.
+// The workers of a pool, in order of age, and the slots that they hold. Owned by the pool.
 // Invariants: ages rise along the table; a slot belongs to at most one worker, from the request
 // to fork until its exit (or failed fork); a pid is known exactly while its exit is awaited.
 #pragma once
@@ -23,6 +23,12 @@ enum class Reason : uint8_t {
     kStop,         // the server stops
 };
 
+// What it takes, as far as it was measured.
+struct Memory {
+    int64_t bytes = 0;
+    uint32_t over_limit = 0;  // looks above the limit, running
+};
+
 struct Worker {
     uint32_t slot = 0;
     uint32_t age = 0;         // 1, 2, 3 ... never reused
@@ -43,8 +49,7 @@ struct Worker {
     // not.
     int64_t left_ms = 0;
     int64_t deadline_ms = 0;  // Retiring, Aborting: when KILL follows
-    int64_t memory_bytes = 0;
-    uint32_t over_limit = 0;  // samples of memory_bytes above the limit, running
+    Memory memory;
     uint32_t in_flight = 0;
     uint32_t stuck = 0;
 
@@ -73,8 +78,8 @@ struct Worker {
 
 class WorkerTable {
   public:
-    // At most as many processes at once as the scoreboard has slots.
-    explicit WorkerTable(uint32_t slots) : used_(slots, 0) {}
+    // At most as many processes at once as it has slots of the scoreboard, from `first` on.
+    explicit WorkerTable(uint32_t slots, uint32_t first = 0) : first_(first), used_(slots, 0) {}
 
     // nullptr when every slot is taken. The pointer is valid until the next add or remove.
     Worker* add(uint32_t generation);
@@ -94,12 +99,14 @@ class WorkerTable {
     uint32_t outdated(uint32_t generation) const { return active() - fresh(generation); }
     // Whether a worker of this generation exists, in whatever state.
     bool any(uint32_t generation) const;
-    // Serving workers of any generation.
+    // Serving workers of any generation, and of one.
     uint32_t serving() const;
+    uint32_t serving(uint32_t generation) const;
     // Workers killed or aborted by the master, not yet reaped: their memory is still held.
     uint32_t ending() const;
 
   private:
+    uint32_t first_;
     std::vector<Worker> workers_;
     std::vector<uint8_t> used_;
     uint32_t last_age_ = 0;

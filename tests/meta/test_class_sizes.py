@@ -32,8 +32,6 @@ DEBTS = {
     ("src/session/connection.hpp", "Connection"): (54, 20),
     ("src/session/exchange.hpp", "Exchange"): (9, 38),
     ("src/websocket/websocket.hpp", "WebSocket"): (33, 28),
-    ("src/supervisor/supervisor.hpp", "Supervisor"): (74, 31),
-    ("src/supervisor/worker_table.hpp", "Worker"): (6, 21),
     ("tests/sim/world.hpp", "World"): (26, 26),
     ("tests/compat/pair.py", "Side"): (31, 9),
     ("python/monoceros/workers/gasgi.py", "ASGIWorker"): (41, 11),

@@ -42,6 +42,10 @@ def prepare(server: Master, generation: Generation, slot: int, age: int) -> Chil
     return Child(worker, slot, black_box, handover)
 
 
+# By the kind of the pool (supervisor/event.hpp): who makes its processes.
+PREPARE = {"worker": prepare}
+
+
 def live(server: Master, child: Child, mask: Any) -> NoReturn:
     """The process's whole life; leaves by SystemExit, so that atexit functions run."""
     worker, log = child.worker, server.log

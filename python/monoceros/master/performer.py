@@ -71,10 +71,10 @@ class Performer:
 
     # ---- children
 
-    def _do_fork(self, slot: int, age: int, generation: int) -> None:
+    def _do_fork(self, kind: str, slot: int, age: int, generation: int) -> None:
         server = self.server
         try:
-            child = children.prepare(server, server.generation, slot, age)
+            child = children.PREPARE[kind](server, server.generation, slot, age)
         except Exception as error:
             server.log.exception("The worker class failed")
             self.do(server.supervisor.fork_failed(slot, f"{type(error).__name__}: {error}"))
