@@ -34,6 +34,13 @@ def options(request: pytest.FixtureRequest, loop: str) -> list[str]:
     return ["-k", request.param, "--asgi-loop", loop, *grace, "--graceful-timeout", "2"]
 
 
+def left(server: Server, target: str, headers: dict[str, str] | None = None) -> None:
+    """A client is gone as soon as the application has noted that it is there."""
+    with Client(server.address) as client:
+        client.send(request(target, headers=headers or {}))
+        noted(server, "present")
+
+
 def raised(server: Server) -> list[str]:
     return noted(server, "raised").split()
 
@@ -68,18 +75,14 @@ def test_each_message_after_the_departure(
     serve: StartServer, options: list[str], what: str
 ) -> None:
     server = serve(APP, *options)
-    with Client(server.address) as client:
-        client.send(request(f"/once-left?what={what}"))
-        noted(server, "present")
+    left(server, f"/once-left?what={what}")
     assert "OSError" in raised(server)
     assert "Traceback" not in server.log()
 
 
 def test_websocket_send_after_the_departure(serve: StartServer, options: list[str]) -> None:
     server = serve(APP, *options)
-    with Client(server.address) as client:
-        client.send(request("/socket", headers=UPGRADE))
-        noted(server, "present")
+    left(server, "/socket", UPGRADE)
     assert "OSError" in raised(server)
     assert "Traceback" not in server.log()
 
@@ -96,9 +99,7 @@ def test_starlette_ends_its_stream_quietly(serve: StartServer, options: list[str
 
 def test_starlette_ends_its_websocket(serve: StartServer, options: list[str]) -> None:
     server = serve(STARLETTE, *options)
-    with Client(server.address) as client:
-        client.send(request("/talk", headers=UPGRADE))
-        noted(server, "present")
+    left(server, "/talk", UPGRADE)
     noted(server, "finally")
     assert server.stop() == 0
     assert "Traceback" not in server.log()
@@ -109,17 +110,13 @@ def test_a_fault_of_the_application_is_told_all_the_same(
 ) -> None:
     """Starlette answers 500 for it, which fails too: the client has gone."""
     server = serve(STARLETTE, *options)
-    with Client(server.address) as client:
-        client.send(request("/broken"))
-        noted(server, "present")
+    left(server, "/broken")
     server.wait_log("RuntimeError: broken on purpose")
 
 
 def test_an_answer_to_nobody_is_no_fault(serve: StartServer, options: list[str]) -> None:
     server = serve(STARLETTE, *options, "--access-logfile", "-")
-    with Client(server.address) as client:
-        client.send(request("/late"))
-        noted(server, "present")
+    left(server, "/late")
     wait_for(lambda: [line for line in server.access_lines() if "/late" in line], "a line")
     assert '"GET /late HTTP/1.1" 200 ' in server.output()
     assert "Traceback" not in server.log()

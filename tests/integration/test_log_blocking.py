@@ -250,28 +250,20 @@ def test_a_full_disk(way: str, configs: Path) -> None:
         assert server.stop() == 0
 
 
-def test_a_disk_that_has_room_again(tmp_path: Path) -> None:
-    """A file system of 64 KiB: full, then emptied."""
-    mount = tmp_path / "small"
-    mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(mount)]
-    if os.getuid() or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("needs to mount a small file system")
-    try:
-        log = mount / "log"
-        (mount / "filler").write_bytes(b"x" * 40000)
-        with Logged("--error-logfile", str(log), stderr=subprocess.DEVNULL) as server:
-            for _ in range(100):
-                assert server.get("/raise").startswith(b"HTTP/1.1 500")
-            (mount / "filler").unlink()
-            server.get("/raise")
-            found = wait_for(
-                lambda: re.findall(r"^.*\[WARNING\] (\d+) log lines were lost", log.read_text(),
-                                   re.MULTILINE), "the report",
-            )  # fmt: skip
-            assert int(found[0]) > 50
-    finally:
-        subprocess.run(["umount", "-l", str(mount)], check=True)
+def test_a_disk_that_has_room_again(small_disk: Path) -> None:
+    """Full, then emptied."""
+    log = small_disk / "log"
+    (small_disk / "filler").write_bytes(b"x" * 40000)
+    with Logged("--error-logfile", str(log), stderr=subprocess.DEVNULL) as server:
+        for _ in range(100):
+            assert server.get("/raise").startswith(b"HTTP/1.1 500")
+        (small_disk / "filler").unlink()
+        server.get("/raise")
+        found = wait_for(
+            lambda: re.findall(r"^.*\[WARNING\] (\d+) log lines were lost", log.read_text(),
+                               re.MULTILINE), "the report",
+        )  # fmt: skip
+        assert int(found[0]) > 50
 
 
 def test_a_socket_that_nobody_reads() -> None:

@@ -117,11 +117,16 @@ def malformed_and_gone(address: Address) -> int:
     return len(MALFORMED)
 
 
-@kind
-def silent(address: Address) -> int:
-    with crowd(address, b""):
+def held(address: Address, head: bytes) -> int:
+    """A crowd that says this much and waits."""
+    with crowd(address, head):
         time.sleep(HELD_S)
     return AT_ONCE
+
+
+@kind
+def silent(address: Address) -> int:
+    return held(address, b"")
 
 
 @kind
@@ -134,17 +139,13 @@ def half_heads(address: Address) -> int:
 @kind
 def announced_bodies(address: Address) -> int:
     head = b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000\r\n\r\n"
-    with crowd(address, head):
-        time.sleep(HELD_S)
-    return AT_ONCE
+    return held(address, head)
 
 
 @kind
 def awaited_bodies(address: Address) -> int:
     head = b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n"
-    with crowd(address, head):
-        time.sleep(HELD_S)
-    return AT_ONCE
+    return held(address, head)
 
 
 @kind

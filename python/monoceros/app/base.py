@@ -233,7 +233,7 @@ class Application(BaseApplication):
                 error, SyntaxError | NameError
             ):
                 raise RuntimeError(_no_python(filename, error)) from None
-            raise ConfigFileError(f"Failed to read config file: {filename}") from error
+            raise ConfigFileError(filename) from error
         return vars(module)
 
     def get_config_from_module_name(self, module_name: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class ConfigModules:
                 raise RuntimeError(
                     f"The configuration python:{name} cannot be read: {error}."
                 ) from None
-            raise ConfigFileError(f"Failed to read config file: python:{name}") from error
+            raise ConfigFileError(f"python:{name}") from error
         finally:
             if former is not None:
                 sys.meta_path.remove(finder)
