@@ -28,7 +28,7 @@ struct AsgiShared {
         response_body, response_informational, trailers;
     Ref websocket, subprotocols, subprotocol, text, bytes, code, reason, extensions, ws_connect,
         ws_receive, ws_disconnect, ws_accept, ws_send, ws_close, denial_start, denial_body;
-    Ref denial_extension, monoceros_extension, request_id, trace_id, times;
+    Ref denial_extension, monoceros_extension, request_id, trace_id, times, asgi;
     PyTypeObject* times_type = nullptr;  // the module's
     // With their keys already: a copy need not grow.
     Ref extensions_base;  // {"monoceros": None}

@@ -152,7 +152,8 @@ bool AsgiShared::init_texts() {
                     {monoceros_extension, "monoceros"},
                     {request_id, "request_id"},
                     {trace_id, "trace_id"},
-                    {times, "times"}};
+                    {times, "times"},
+                    {asgi, "asgi"}};
     for (Text& entry : texts) {
         entry.target.reset(PyUnicode_InternFromString(entry.text));
         if (!entry.target) return false;
@@ -190,6 +191,11 @@ Ref make_extensions(const AsgiShared& shared, const session::Exchange& exchange)
     return made ? std::move(extensions) : Ref();
 }
 
+Ref own_versions(const AsgiShared& shared, PyObject* base) {
+    PyObject* versions = PyDict_GetItemWithError(base, shared.asgi.get());
+    return versions == nullptr ? Ref(PyDict_New()) : Ref(PyDict_Copy(versions));
+}
+
 }  // namespace
 
 Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange) {
@@ -202,7 +208,8 @@ Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange)
     bool https = exchange.scheme == http::Scheme::kHttps;
     Ref app_state(shared.app_state.get() == Py_None ? nullptr
                                                     : PyDict_Copy(shared.app_state.get()));
-    bool made = set(scope, shared.http_version,
+    bool made = set(scope, shared.asgi, own_versions(shared, base)) &&
+                set(scope, shared.http_version,
                     Ref::borrow((old ? shared.version_1_0 : shared.version_1_1).get())) &&
                 set(scope, shared.method, latin1_text(exchange.text(head.method))) &&
                 set(scope, shared.path, path_text(exchange)) &&

@@ -54,6 +54,12 @@ def forget(server: Server, *names: str) -> None:
 # Scope
 
 
+def test_a_scope_is_of_its_request_alone(asgi: Server) -> None:
+    with Client(asgi.address) as client:
+        for _ in range(2):
+            assert b"meddled" not in client.ask("/meddle").body.replace(b'"/meddle"', b"")
+
+
 def test_the_loop_is_the_one_asked_for(asgi: Server) -> None:
     found = fetch(asgi.address, "/loop").body.decode()
     wanted = "uvloop" if asgi.loop_name == "uvloop" else "asyncio"  # type: ignore[attr-defined]

@@ -32,6 +32,16 @@ def query(scope):
     return dict(parse_qsl(scope["query_string"].decode()))
 
 
+@route
+async def meddle(scope, receive, send):
+    """Changes whatever it has been given, after having told what that was."""
+    await plain(send, json.dumps(described(scope)).encode())
+    for part in (scope, scope["asgi"], scope["extensions"], *scope["extensions"].values()):
+        part["meddled"] = True
+    scope["state"]["meddled"] = True
+    scope["headers"].append((b"meddled", b"yes"))
+
+
 async def start(send, status=200, *headers):
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
 
