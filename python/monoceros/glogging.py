@@ -495,6 +495,7 @@ class Logger:
             return {"gunicorn.error"}
         from monoceros.logs import keeper
 
+        keeper.keep_lent(loggers(), [self.error_log, self.access_log])
         return {log.name for log in (self.error_log, self.access_log) if keeper.heard(log)}
 
     def tell_unheard(self, before: set[str]) -> None:

@@ -73,6 +73,15 @@ def test_what_disables_in_bulk_disables_nothing_of_ours(
 
 
 @pytest.mark.parametrize("way", GO_ON)
+def test_tornado(serve: StartServer, way: str) -> None:
+    """Its access log is its own."""
+    server = serve("log_taker:app", "-k", "tornado", env={"TAKES": GO_ON[way]})
+    assert ask(server, "/raise") == 500
+    server.wait_log("ValueError: on purpose")
+    assert "[WARNING]" not in server.log()
+
+
+@pytest.mark.parametrize("way", GO_ON)
 def test_loggers_of_python_go_on_too(serve: StartServer, tmp_path: Path, way: str) -> None:
     """Where Python writes the access lines; and when it happens amid the service, or preloaded."""
     access = tmp_path / "access.log"

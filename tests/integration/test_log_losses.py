@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -198,28 +197,65 @@ def test_an_error_log_on_a_full_disk_leaves_a_line_on_standard_error(launch: Sta
     assert server.log().count("cannot be written") == 1
 
 
-def test_the_return_of_a_full_disk(serve: StartServer, tmp_path: Path) -> None:
-    mount = tmp_path / "small"
-    mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(mount)]
-    if os.getuid() or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("needs to mount a small file system")
-    try:
-        filler = mount / "filler"
-        filler.write_bytes(b"x" * 61440)
-        line = "x" * 1000
-        server = serve(
-            "log_app:app", "--access-logfile", str(mount / "log"), "--access-logformat", line
-        )
-        server.announce(descriptors=1)  # the thread that a slow disk gets
-        for _ in range(REQUESTS):
-            get(server)
-        server.wait_log("The access log cannot be written: No space left on device")
-        filler.unlink()
-        wait_for(
-            lambda: get(server) or "The access log is written again" in server.log(), "the return"
-        )
-        assert server.log().count("cannot be written") == 1
-        assert server.stop(signal.SIGTERM) == 0
-    finally:
-        subprocess.run(["umount", "-l", str(mount)], check=True)
+OWN_CONFIG = """
+logconfig_dict = {{
+    "handlers": {{
+        "theirs": {{"class": "logging.handlers.SysLogHandler", "address": {address!r},
+                    "formatter": "generic"}},
+        "error_console": {{"class": "logging.StreamHandler", "formatter": "generic",
+                           "stream": "ext://sys.stderr"}},
+        "console": {{"class": "logging.StreamHandler", "formatter": "generic",
+                     "stream": "ext://sys.stdout"}},
+    }},
+    "loggers": {{
+        "gunicorn.error": {{"level": "INFO", "handlers": ["theirs", "error_console"],
+                            "propagate": False}},
+        "gunicorn.access": {{"level": "INFO", "handlers": ["theirs"], "propagate": False}},
+    }},
+}}
+"""
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+def test_a_syslog_of_the_users_own_configuration(
+    serve: StartServer, tmp_path: Path, kind: str
+) -> None:
+    path = str(tmp_path / "log.sock")
+    conf = tmp_path / "own_conf.py"
+    conf.write_text(OWN_CONFIG.format(address=path))
+    first = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    first.bind(path)
+    server = serve("log_app:app", "-k", kind, "-c", str(conf))
+    get(server)
+    os.unlink(path)
+    first.close()
+    for _ in range(REQUESTS):
+        get(server)
+    told = told_once(server, f"SysLogHandler at {path} cannot be reached")
+    assert "lost, and counted" in told
+    heard = listener("unix", path)
+    wait_for(lambda: get(server) or b"GET /" in heard(), "a line")
+    found = re.search(
+        r"SysLogHandler at \S+ is reached again: (\d+) lines", server.wait_log("again")
+    )
+    assert found is not None
+    assert int(found.group(1)) >= REQUESTS
+    assert "Logging error" not in server.log()
+    assert server.stop() == 0
+
+
+def test_the_return_of_a_full_disk(serve: StartServer, small_disk: Path) -> None:
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * 61440)
+    line = "x" * 1000
+    server = serve(
+        "log_app:app", "--access-logfile", str(small_disk / "log"), "--access-logformat", line
+    )
+    server.announce(descriptors=1)  # the thread that a slow disk gets
+    for _ in range(REQUESTS):
+        get(server)
+    server.wait_log("The access log cannot be written: No space left on device")
+    filler.unlink()
+    wait_for(lambda: get(server) or "The access log is written again" in server.log(), "the return")
+    assert server.log().count("cannot be written") == 1
+    assert server.stop(signal.SIGTERM) == 0

@@ -120,6 +120,35 @@ def test_a_configuration_of_logging_has_the_last_word(serve: StartServer, tmp_pa
     assert "uvicorn.error speaks" not in server.log()
 
 
+IN_BULK = "logging.config.dictConfig({'version': 1})"
+BY_NAME = "logging.config.dictConfig({'version': 1, 'loggers': {'uvicorn': {'level': 'INFO'}}})"
+
+
+@pytest.mark.parametrize("compat", ["", "shadow"])
+@pytest.mark.parametrize("name", [ALIAS, SUBCLASS])
+@pytest.mark.parametrize("how", [IN_BULK, BY_NAME])
+def test_what_disables_in_bulk_disables_nothing_of_theirs(
+    serve: StartServer, tmp_path: Path, name: str, how: str, compat: str
+) -> None:
+    (tmp_path / "bulk.py").write_text(
+        f"import logging.config\n{how}\nfrom uvicorn_facts import app\n"
+    )
+    apps = Path(__file__).parent / "apps"
+    env = path_with(apps, third_party()) if name == SUBCLASS else path_with(apps)
+    env["MONOCEROS_COMPAT"] = compat
+    server = serve("bulk:app", "-k", name, "--access-logfile", "-", cwd=tmp_path, env=env)
+    fetch(server.address, "/")
+    if how == IN_BULK:
+        server.wait_log("uvicorn.error speaks")
+        wait_for(lambda: "uvicorn.access speaks" in server.output(), "the access log")
+        if name == ALIAS:
+            server.wait_log("uvicorn speaks")
+    assert server.stop() == 0
+    assert "Handling signal: term" in server.log(), "our own log goes on"
+    if name == ALIAS:
+        assert '"GET / HTTP/1.1" 200' in server.output()
+
+
 def test_subclass_sees_the_client(serve: StartServer) -> None:
     """CONFIG_KWARGS are uvicorn's, and it is uvicorn that runs."""
     server = serve(APPS[0], "-k", SUBCLASS, env=path_with(third_party()))

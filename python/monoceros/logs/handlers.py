@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 from monoceros.logs import files
 from monoceros.logs.sink import Sink, std_sink
@@ -110,7 +111,13 @@ def reopen(handler: logging.FileHandler, handed: int = -1) -> None:
 
 
 def adopt(handlers: list[logging.Handler]) -> None:
-    """Lets the plain handlers of a user's logging configuration never wait either."""
+    """Lets the plain handlers of a user's logging configuration never wait either; of those with a
+    server behind them, the loss is said."""
+    if "logging.handlers" in sys.modules:
+        from monoceros.logs import destinations
+
+        for handler in handlers:
+            destinations.watch(handler)
     for handler in handlers:
         if type(handler) is logging.StreamHandler:
             handler.__class__ = StreamHandler

@@ -48,6 +48,16 @@ def keep(log: logging.Logger) -> None:
         log.__dict__["_disabled"] = off
 
 
+def keep_lent(loggers: list[logging.Logger], ours: list[logging.Logger]) -> None:
+    """Loggers that have been given the handlers of one of ours (uvicorn's have, by its worker class
+    and by ours) go on with it. What is done to their list of handlers concerns ours no more."""
+    for log in loggers:
+        lenders = [one for one in ours if one.handlers and one.handlers == log.handlers]
+        if lenders and log not in ours:
+            log.handlers = list(log.handlers)
+            keep(log)
+
+
 def _is_logging(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "logging"
 
