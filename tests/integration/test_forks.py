@@ -91,7 +91,6 @@ ANSWERS = {
 
 UNFIT = {
     ("gthread", "/own-handler"),  # handlers are the main thread's to set
-    ("gevent", "/thread"),  # a greenlet: it should end its child with os._exit
 }
 
 
@@ -119,6 +118,28 @@ def test_every_way_to_fork(name: str, serve: StartServer) -> None:
     assert "Error handling request" not in server.log()
     assert "asked worker" not in server.log()
     check_end(server, name)
+
+
+GREENLETS = {
+    "/thread-returns": "0",
+    "/greenlet-returns": "0",
+    "/greenlet-raises": "1",
+    "/greenlet-exits": "5",
+}
+
+
+@pytest.mark.parametrize("hub", ["libev-cext", "libuv-cffi"])
+def test_a_greenlet_that_forks_is_its_childs_last(serve: StartServer, hub: str) -> None:
+    server = start(serve, "gevent", env={"GEVENT_LOOP": hub})
+    server.announce("the child's own fault")
+    (worker,) = server.worker_pids()
+    with Client(server.address) as client:
+        for path, said in GREENLETS.items():
+            assert ask(client, path) == (said, worker), path
+            assert ask(client, "/") == ("plain", worker), f"after {path}"
+    assert server.log().count("Traceback") == 1
+    assert "worker process" not in server.log()
+    check_end(server, "gevent")
 
 
 @pytest.mark.parametrize("name", CROWDS)

@@ -42,6 +42,17 @@ if TYPE_CHECKING:
 BEAT_SECONDS = 1.0
 
 
+def _leave_after(greenlet: Any) -> None:
+    """Of a forked child: comes into being at once, and ends the process when the one greenlet that
+    goes on in it has ended."""
+    error: BaseException | None = None
+    try:
+        greenlet.switch()
+    except BaseException as raised:  # gevent's own: there is no hub to report to
+        error = getattr(greenlet, "exception", None) or raised
+    forked.leave(error)
+
+
 class GeventWorker(EngineWorker):
     """`worker_connections` greenlets at once; blocking calls of patched modules cooperate."""
 
@@ -113,7 +124,11 @@ class GeventWorker(EngineWorker):
             return
         gc.freeze()  # nobody's greenlet is collected, which would run it to its end
         if hub.parent is not current:
-            current.parent = RawGreenlet(lambda *_: forked.leave(), hub.parent)
+            if isinstance(current, gevent.Greenlet):
+                current.unlink_all()  # who waits for it is not here
+            last = RawGreenlet(_leave_after, hub.parent)
+            last.switch(current)
+            current.parent = last
             hub.parent = current
         hub._threadpool = hub._resolver = None
         # libuv can neither be forked nor left from inside its callbacks: there the hub stays, over
@@ -144,24 +159,14 @@ class GeventWorker(EngineWorker):
         self.warn_of_open_connections()
         watcher.stop()
 
-    def _handle_error(
-        self,
-        error: BaseException | None,
-        method: str,
-        uri: str,
-        request_id: str,
-        environ: dict[str, Any] | None = None,
-    ) -> None:
-        assert self.engine is not None
-        if not (isinstance(error, gevent.GreenletExit) and self.engine.out_of_time):
-            super()._handle_error(error, method, uri, request_id, environ)
-
     def _end_requests(self) -> None:
         """Of a drain: the master is about to kill; iterables are closed before."""
         if not self._running:
             return
-        words = "%d requests are ended: graceful_timeout is over."
-        self.log.warning(words, len(self._running))
+        self.ending.signs = (gevent.GreenletExit,)
+        for greenlet in self._running:
+            self.ending.note(greenlet)
+        self.ending.tell()
         gevent.killall(list(self._running), timeout=max(0.05, self._end_at - time.monotonic()))
         self._turn()
 

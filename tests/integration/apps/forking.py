@@ -230,6 +230,52 @@ def thread(_):
     return f"{codes[0]}"
 
 
+def forks_in(start):
+    """What the child does is all that it does; the parent has its exit code."""
+    codes = []
+
+    def fork(in_child):
+        pid = os.fork()
+        if pid == 0:
+            return in_child()
+        codes.append(reaped(pid))
+        return None
+
+    start(fork)
+    return f"{codes[0]}"
+
+
+def fault():
+    raise RuntimeError("the child's own fault")
+
+
+def thread_returns(_):
+    def start(fork):
+        runner = threading.Thread(target=fork, args=(lambda: None,))
+        runner.start()
+        runner.join()
+
+    return forks_in(start)
+
+
+def greenlet_returns(_):
+    import gevent
+
+    return forks_in(lambda fork: gevent.spawn(fork, lambda: None).join())
+
+
+def greenlet_raises(_):
+    import gevent
+
+    return forks_in(lambda fork: gevent.spawn(fork, fault).join())
+
+
+def greenlet_exits(_):
+    import gevent
+
+    return forks_in(lambda fork: gevent.spawn(fork, lambda: sys.exit(5)).join())
+
+
 def log_a_line(errors):
     import logging
 
@@ -300,7 +346,8 @@ WAYS = {
     for way in (
         crash, exit_soon, return_soon, raise_soon, library_fork, library_abort, leave_looping,
         lodger, terminate, kill_each, strike_each, own_handler, pool, spawn, terminal, daemon,
-        thread, logging_child, beats, slow, late,
+        thread, logging_child, beats, slow, late, thread_returns, greenlet_returns,
+        greenlet_raises, greenlet_exits,
     )
 }  # fmt: skip
 
