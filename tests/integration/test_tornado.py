@@ -122,7 +122,7 @@ def test_graceful_timeout(serve: StartServer) -> None:
         time.sleep(0.3)
         began = time.monotonic()
         assert server.stop() == 0
-        assert 0.8 < time.monotonic() - began < 4
+        assert 0.7 < time.monotonic() - began < 4  # it leaves a quarter before the kill
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGQUIT])

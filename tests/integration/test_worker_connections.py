@@ -16,6 +16,7 @@ CLASSES = {
     "gthread": ("probe:app", "--threads", "4"),
     "gevent": ("probe:app", "-k", "gevent"),
     "asgi": ("asgi_hello:app", "-k", "asgi"),
+    "tornado": ("probe:app", "-k", "tornado"),
 }
 
 

@@ -7,6 +7,7 @@ that turns into one need not know its module, which builds on the worker's own.
 from __future__ import annotations
 
 from monoceros import util
+from monoceros.errors import AppImportError
 from monoceros.workers import SUPPORTED_WORKERS
 
 TYPE_CHECKING = False
@@ -46,6 +47,17 @@ def is_asynchronous(app: Any) -> bool:
 def turns_asgi(streams: bool, cfg: Config, app: Any) -> bool:
     """Whether an asgi worker is to take the place of a worker; streams: it is one already."""
     return not streams and "worker_class" not in cfg.sources and is_asynchronous(app)
+
+
+def refuse_asgi(worker: Any) -> None:
+    """AppImportError where the application is an ASGI 3 one, of which each request would fail."""
+    if is_asynchronous(worker.wsgi):
+        name = getattr(worker.app, "app_uri", None) or "The application"
+        kind = worker.cfg.worker_class_str
+        raise AppImportError(
+            f"{name} is asynchronous (ASGI), which -k {kind} cannot run: use -k asgi, or leave the "
+            "worker class out."
+        )
 
 
 def asgi_worker() -> Any:

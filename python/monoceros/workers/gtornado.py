@@ -26,7 +26,7 @@ except ImportError:
 
 from monoceros import compat
 from monoceros.host import departure, forked
-from monoceros.workers import leaving
+from monoceros.workers import choose, leaving
 from monoceros.workers.base import Worker
 
 TYPE_CHECKING = False
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 BEAT_MS = 1000
 DRAIN_STEP_S = 0.05
 BACKLOG_SECONDS = 0.1
+LAST_SECONDS = 1.0  # of graceful_timeout, or a quarter of it: to leave before the master kills
+ACCEPTED_AT_ONCE = 64
 
 
 class TornadoWorker(Worker):
@@ -103,6 +105,7 @@ class TornadoWorker(Worker):
             app = WSGIContainer(self._guarded)
         self.server = Server(app, no_keep_alive=self.cfg.keepalive <= 0)
         self.server.worker = self
+        self.server.limit = self.connections_max()
         for listener in self.sockets:
             listener.sock.setblocking(False)
             self.server.add_socket(listener.sock)
@@ -117,30 +120,42 @@ class TornadoWorker(Worker):
         self._told = asyncio.Event()
         if self.alive:
             await self._told.wait()
+        grace = self.cfg.graceful_timeout
+        began = time.monotonic()
+        ends = began + grace - min(LAST_SECONDS, grace / 4)  # the master counts from here, too
         while self.waits_for_master():
             await asyncio.sleep(DRAIN_STEP_S)
         if self.server_stops():
+            ends += self.cfg.drain_delay
             # Nobody accepts after us: whoever the kernel has let in gets in.
             await asyncio.sleep(BACKLOG_SECONDS + self.cfg.drain_delay)
         self.server.stop()
         if self.place is not None:
             self.place.withdraw()
-        began = time.monotonic()
-        tell_at = began + leaving.PATIENCE_SECONDS
+        tell_at = time.monotonic() + leaving.PATIENCE_SECONDS
         while not await self.server.close_idle():
             now = time.monotonic()
-            if now >= began + self.cfg.graceful_timeout:
+            if now >= ends:
                 break
             if now >= tell_at:
-                tell_at = began + self.cfg.graceful_timeout  # once
+                tell_at = ends  # once
                 leaving.tell_requests(self, len(self.server.busy))
             await asyncio.sleep(DRAIN_STEP_S)
         left = len(self.server.busy)
         if left:
             self.log.warning("%d connections were still open after graceful_timeout.", left)
 
+    def connections_max(self) -> int:
+        """What this worker holds at most; 0: nobody has asked for a limit."""
+        return int(self.cfg.worker_connections) if "worker_connections" in self.cfg.sources else 0
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        choose.refuse_asgi(self)
+
     def _beat(self) -> None:
         self.notify()
+        self.watch_signals()
         if self.alive and os.getppid() != self.ppid:
             self.log.info("The master has gone: worker %s leaves", self.pid)
             self.leave()
@@ -202,26 +217,76 @@ class Server(HTTPServer):
     """tornado's, which knows besides which of its connections are at a request."""
 
     worker: TornadoWorker
+    limit = 0  # of connections; 0: none
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         super().initialize(*args, **kwargs)
+        self.open = 0
+        self.paused: list[Any] = []  # listeners that are not watched: it is full
+        self.resting: dict[Any, None] = {}  # idle since an answer, the longest first
         self.streams: weakref.WeakSet[Any] = weakref.WeakSet()
         self.idle: set[Any] = set()
         self.busy: set[Any] = set()
 
     def handle_stream(self, stream: Any, address: Any) -> None:
         self.streams.add(stream)
-        stream.close_fd = Closer(stream)
+        self.open += 1
+        stream.close_fd = Closer(stream, self)
         super().handle_stream(stream, address)
 
     def start_request(self, server_conn: Any, request_conn: Any) -> HTTPMessageDelegate:
         """The connection waits for a request: the first, or the one after an answer."""
-        self.busy.discard(server_conn)
+        if server_conn in self.busy:
+            self.busy.discard(server_conn)
+            self.resting[server_conn] = None
+            self.watch_again()
         self.idle.add(server_conn)
         inner = super().start_request(server_conn, request_conn)
         return Watched(inner, self, server_conn)
 
+    # ---- worker_connections
+
+    def add_socket(self, sock: socket.socket) -> None:
+        if not self.limit:
+            return super().add_socket(sock)
+        ioloop = self.worker.ioloop
+        self._sockets[sock.fileno()] = sock
+        self._handlers[sock.fileno()] = lambda: ioloop.remove_handler(sock)
+        ioloop.add_handler(sock, self._accept, IOLoop.READ)
+
+    def _accept(self, sock: Any, events: int) -> None:
+        """Somebody waits in the kernel's queue. When it is full here, who has rested longest makes
+        room; else another worker may have him, or he waits."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            if self.open >= self.limit and not self._make_room():
+                self.worker.ioloop.remove_handler(sock)
+                self.paused.append(sock)
+                return
+            try:
+                connection, address = sock.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            self._handle_connection(connection, address)
+
+    def _make_room(self) -> bool:
+        for connection in list(self.resting):
+            if not connection.stream._read_buffer:  # else its next request is on its way
+                del self.resting[connection]
+                connection.stream.close()
+                return True
+        return False
+
+    def watch_again(self) -> None:
+        """There may be room."""
+        for sock in self.paused:
+            if not self._stopped:
+                self.worker.ioloop.add_handler(sock, self._accept, IOLoop.READ)
+        self.paused.clear()
+
     def on_close(self, server_conn: object) -> None:
+        self.resting.pop(server_conn, None)
         self.busy.discard(server_conn)
         self.idle.discard(server_conn)
         super().on_close(server_conn)
@@ -236,8 +301,9 @@ class Server(HTTPServer):
 class Closer:
     """IOStream.close_fd: the FIN goes out even where a child holds the connection too."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, server: Server) -> None:
         self.stream = stream
+        self.server = server
 
     def __call__(self) -> None:
         sock = self.stream.socket
@@ -248,6 +314,8 @@ class Closer:
                 pass  # the peer has closed it, or it was reset
             sock.close()
             self.stream.socket = None
+            self.server.open -= 1
+            self.server.watch_again()
 
 
 class Watched(HTTPMessageDelegate):
@@ -259,6 +327,7 @@ class Watched(HTTPMessageDelegate):
         self.connection = connection
 
     def headers_received(self, start_line: Any, headers: Any) -> Awaitable[None] | None:
+        self.server.resting.pop(self.connection, None)
         self.server.idle.discard(self.connection)
         self.server.busy.add(self.connection)
         self.server.worker.handle_request()
