@@ -23,12 +23,22 @@ class RequestTimeout(BaseException):
         return "the application did not answer within request_timeout"
 
 
+class StopTimeout(RequestTimeout):
+    """Raised in an application that still runs when a worker's graceful_timeout is nearly over."""
+
+    def __str__(self) -> str:
+        return "graceful_timeout is over"
+
+
 class ConfigError(Exception):
     """A setting is wrong; the text is one sentence for the person who wrote it."""
 
 
 class ConfigFileError(Exception):
-    """A configuration file raised; __cause__ is what."""
+    """A configuration file, or python:MODULE, raised; __cause__ is what."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"Failed to read config file: {location}")
 
 
 class AppImportError(Exception):

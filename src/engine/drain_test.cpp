@@ -1,4 +1,6 @@
 // The end of a worker: nothing that was accepted is lost, and the end comes.
+#include <signal.h>
+
 #include "engine/support_test.hpp"
 
 namespace mono::engine {
@@ -218,6 +220,30 @@ TEST(Drain, AStreamIsCutAtTheEnd) {
     EXPECT_EQ(slow.response(), "slow");
     EXPECT_FALSE(stream.read_all().ends_with("0\r\n\r\n"));
     EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
+}
+
+std::atomic<int> end_rings{0};
+
+// Neither writes nor has begun: whoever runs it is rung for, again and again until it has ended.
+TEST(Drain, WhoRunsAnApplicationHearsThatTheTimeIsOver) {
+    struct sigaction action {};
+    action.sa_handler = [](int) { ++end_rings; };
+    ASSERT_EQ(sigaction(SIGRTMIN + 5, &action, nullptr), 0);
+    Options options;
+    options.limits.hurry_ms = 300;
+    options.overdue_signal = SIGRTMIN + 5;
+    Server server(std::move(options));
+    Client client = server.client();
+    client.get("/");
+    session::Exchange* exchange = server.take();
+    ASSERT_NE(exchange, nullptr);
+    end_rings = 0;
+    server->drain(true);
+    EXPECT_TRUE(eventually([] { return end_rings >= 2; }));
+    EXPECT_TRUE(server->out_of_time());
+    respond(server.engine(), *exchange, "late");
+    EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
+    end_rings = 0;
 }
 
 // The client of the last busy request has left: threads that wait must neither spin nor stay.

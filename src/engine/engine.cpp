@@ -282,14 +282,14 @@ void Engine::note_attention() {
     heard_ = false;
 }
 
-void Engine::log(Severity severity, std::string text) {
+void Engine::log(Severity severity, std::string text, Place where) {
     Lock lock(mutex_);
-    say(severity, std::move(text));
+    say(severity, std::move(text), where);
 }
 
-void Engine::say(Severity severity, std::string text) {
+void Engine::say(Severity severity, std::string text, Place where) {
     bool first = journal_.empty();
-    journal_.add(severity, std::move(text));
+    journal_.add(severity, std::move(text), where);
     call_runner(first);
 }
 

@@ -59,13 +59,12 @@ struct Options {
     const board::Scoreboard* board = nullptr;  // outlives the engine; nullptr: nobody looks
     uint32_t board_slot = 0;
     RelayEnds relay;         // to and from siblings; only with a board
-    int overdue_signal = 0;  // to the thread that made the engine: collect_overdue(); 0: none
+    int overdue_signal = 0;  // to the maker's thread: collect_overdue(), or out_of_time(); 0: none
     int stuck_signal = 0;    // handled in a copy of this process when nobody does; 0: none
     int master_fd = -1;      // a byte wakes the master
     // A byte wakes whoever calls take_journal() and warmup_status(); -1: who comes out of take().
     int runner_fd = -1;
-    // The runner logs what its application has run: keep for it what never came so far.
-    bool keep_unrun = false;
+    bool keep_unrun = false;     // what never comes to its application, for a runner that asks
     std::string server;          // value of the Server field
     bool server_timing = false;  // answers tell how long they took
     log::AccessLog* access_log = nullptr;
@@ -286,7 +285,7 @@ class Engine final : private os::ForkParty {
     bool needs_attention() const { return attention_.load(std::memory_order_relaxed); }
     std::vector<JournalEntry> take_journal();
     std::vector<void*> take_released();
-    void log(Severity severity, std::string text);
+    void log(Severity severity, std::string text, Place where = Place::here());
     board::Totals totals();
     uint64_t connections_accepted();
     uint32_t connections();
@@ -321,7 +320,7 @@ class Engine final : private os::ForkParty {
     void look_at_clock();
     bool hear_attention();
     void note_attention();
-    void say(Severity severity, std::string text);
+    void say(Severity severity, std::string text, Place where = Place::here());
     void flush_access_log();
     void call_runner(bool first);
     void watch_access_log();
@@ -452,7 +451,8 @@ class Engine final : private os::ForkParty {
     static void guard_end(const session::Exchange& exchange);
     void note_refusal(Link& link);
     void note_finished(Link& link, bool whole);
-    void log_access(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes);
+    void log_access(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes,
+                    http::Error error = http::Error::kNone);
     void give_back(session::Exchange& exchange, bool whole);
 
     void note_event(session::Exchange* exchange, EventKind kind);

@@ -7,11 +7,13 @@
 //     ├─▶ hurry: near the end of graceful_timeout what has not reached the application gets 503
 //     ├─▶ farewell, after stream_grace: WebSockets (1012) and event streams are told to go
 //     └─▶ cut: just before the master kills, answers under way end, so that applications clean up
+//          (and, where they are threads, are interrupted)
 #include <algorithm>
 
 #include "engine/engine.hpp"
 #include "http/names.hpp"
 #include "os/files.hpp"
+#include "os/process.hpp"
 
 namespace mono::engine {
 
@@ -22,6 +24,7 @@ namespace {
 constexpr int64_t kDrainIdleMs = 500;    // for requests that cross our decision to stop
 constexpr int64_t kDrainLingerMs = 500;  // for those that cross our FIN: no RST for them
 constexpr int64_t kBacklogMs = 100;      // for connections that stand and have not spoken yet
+constexpr int64_t kRingAgainMs = 250;
 
 constexpr std::string_view kEndless[] = {"text/event-stream", "multipart/x-mixed-replace"};
 
@@ -151,12 +154,16 @@ void Engine::hurry() {
     });
 }
 
-// For a WSGI application it is as if these clients had left: close() of its iterables is called.
-// What runs in an event loop is ended there.
+// For a WSGI application it is as if these clients had left: close() of its iterables is called. It
+// may wait for something else than its client: whoever runs it interrupts it, and is rung for again
+// and again, as for overdue requests. What runs in an event loop is ended there.
 void Engine::cut() {
-    cut_at_ms_ = 0;
-    out_of_time_ = true;
+    cut_at_ms_ = options_.nested ? 0 : now_ms_ + kRingAgainMs;
+    const bool first = !std::exchange(out_of_time_, true);
     if (options_.nested) return;
+    if (busy_ != 0 && options_.overdue_signal != 0)
+        os::signal_thread(owner_thread_, options_.overdue_signal);
+    if (!first) return;
     std::vector<Link*> cut;
     links_.for_each([&](Link& link) {
         const session::Exchange* exchange = link.connection.exchange();

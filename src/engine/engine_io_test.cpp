@@ -281,6 +281,9 @@ TEST(EngineIo, AnotherProtocolIsSaidSeldom) {
     server.turn(0);
     ASSERT_EQ(server.journal.size(), 1u);
     EXPECT_NE(server.journal[0].text.find("These bytes are TLS"), std::string::npos);
+    EXPECT_STREQ(server.journal[0].where.function, "note_refusal");
+    EXPECT_TRUE(std::string_view(server.journal[0].where.file).ends_with("engine_respond.cpp"));
+    EXPECT_GT(server.journal[0].where.line, 0);
 }
 
 Options room_for(uint32_t clients) {

@@ -453,11 +453,12 @@ void Engine::put_away(Exchange& exchange, Ending ending) {
     exchanges_.put(&exchange);
 }
 
-void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body_bytes) {
+void Engine::log_access(const Exchange& exchange, uint16_t status, uint64_t body_bytes,
+                        http::Error error) {
     if (options_.keep_unrun && exchange.dispatched_us == 0) {
         const bool first = unrun_.empty();
-        unrun_.add(exchange, status, body_bytes);
-        return call_runner(first);
+        unrun_.add(exchange, status, body_bytes, error);
+        call_runner(first);
     }
     if (options_.access_log == nullptr) return;
     log::AccessRecord record;
@@ -498,7 +499,7 @@ void Engine::note_refusal(Link& link) {
     } else {
         recorder_.refuse_unread();
     }
-    log_access(exchange, info.status, 0);
+    log_access(exchange, info.status, 0, refusal.error);
     if (exchange.handed_out && refusal.error == http::Error::kRequestTimeout) return;
     std::string more;
     if (http1::is_other_protocol(refusal.error)) {

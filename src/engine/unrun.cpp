@@ -5,7 +5,8 @@
 
 namespace mono::engine {
 
-Unrun unrun_of(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes) {
+Unrun unrun_of(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes,
+               http::Error error) {
     const http::RequestHead& head = exchange.head;
     Unrun made;
     made.peer = exchange.peer;
@@ -23,6 +24,7 @@ Unrun unrun_of(const session::Exchange& exchange, uint16_t status, uint64_t body
     made.version_major = head.version_major;
     made.version_minor = head.version_minor;
     made.status = status;
+    made.error = error;
     made.body_bytes = body_bytes;
     if (exchange.started_us != 0) made.duration_us = base::monotonic_us() - exchange.started_us;
     return made;

@@ -24,18 +24,22 @@ struct Unrun {
     uint8_t version_major = 0;
     uint8_t version_minor = 0;
     uint16_t status = 0;
+    http::Error error = http::Error::kNone;
     uint64_t body_bytes = 0;
     int64_t duration_us = 0;
 };
 
-Unrun unrun_of(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes);
+// error: why it was refused; kNone: it was not.
+Unrun unrun_of(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes,
+               http::Error error);
 
 class UnrunList {
   public:
     bool empty() const { return entries_.empty(); }
-    void add(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes) {
+    void add(const session::Exchange& exchange, uint16_t status, uint64_t body_bytes,
+             http::Error error) {
         if (entries_.size() < kEntriesMax) {
-            entries_.push_back(unrun_of(exchange, status, body_bytes));
+            entries_.push_back(unrun_of(exchange, status, body_bytes, error));
         } else {
             ++dropped_;
         }

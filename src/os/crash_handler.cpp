@@ -16,7 +16,12 @@ std::atomic<LastWords> last_words{nullptr};
 std::atomic<void*> words_context{nullptr};
 std::array<struct sigaction, kDeadly.size()> before_deadly;
 std::atomic<std::atomic<uint32_t>*> noted_sender{nullptr};
+// A handler that was set since the first call may call ours, as who was there before: while one is
+// called, such a call goes on to whom we met first.
 std::array<struct sigaction, kNoted.size()> before_noted;
+std::array<struct sigaction, kNoted.size()> first_noted;
+std::array<std::atomic<bool>, kNoted.size()> chaining{};
+std::atomic<bool> term_came{false};
 
 void note_sender(const siginfo_t* info) {
     std::atomic<uint32_t>* sender = noted_sender.load();
@@ -36,19 +41,26 @@ void on_deadly(int number, siginfo_t* info, void*) {
     raise(number);
 }
 
+void call(const struct sigaction& handler, int number, siginfo_t* info, void* machine) {
+    if (handler.sa_handler == SIG_IGN) return;
+    if ((handler.sa_flags & SA_SIGINFO) != 0) {
+        handler.sa_sigaction(number, info, machine);
+    } else if (handler.sa_handler != SIG_DFL) {
+        handler.sa_handler(number);
+    } else {
+        sigaction(number, &handler, nullptr);
+        raise(number);
+    }
+}
+
 void on_noted(int number, siginfo_t* info, void* machine) {
     note_sender(info);
+    if (number == SIGTERM) term_came.store(true);
     for (size_t i = 0; i < kNoted.size(); ++i) {
-        const struct sigaction& before = before_noted[i];
-        if (kNoted[i] != number || before.sa_handler == SIG_IGN) continue;
-        if ((before.sa_flags & SA_SIGINFO) != 0) {
-            before.sa_sigaction(number, info, machine);
-        } else if (before.sa_handler != SIG_DFL) {
-            before.sa_handler(number);
-        } else {
-            sigaction(number, &before, nullptr);
-            raise(number);
-        }
+        if (kNoted[i] != number) continue;
+        const bool first = !chaining[i].exchange(true);
+        call(first ? before_noted[i] : first_noted[i], number, info, machine);
+        if (first) chaining[i].store(false);
     }
 }
 
@@ -83,11 +95,13 @@ void forget_crash_handler() {
         before_deadly[i] = plain;
         sigaction(kDeadly[i], &plain, nullptr);
     }
-    for (struct sigaction& before : before_noted) before = plain;
+    term_came.store(false);
+    before_noted.fill(plain);
+    first_noted.fill(plain);
 }
 
 void note_signal_senders(std::atomic<uint32_t>* sender) {
-    noted_sender.store(sender);
+    const bool again = noted_sender.exchange(sender) != nullptr;
     struct sigaction action {};
     action.sa_sigaction = on_noted;
     sigemptyset(&action.sa_mask);
@@ -95,10 +109,14 @@ void note_signal_senders(std::atomic<uint32_t>* sender) {
         struct sigaction present {};
         sigaction(kNoted[i], nullptr, &present);
         if (present.sa_sigaction == on_noted) continue;
+        if (again && present.sa_handler == SIG_IGN) continue;
         before_noted[i] = present;
+        if (!again) first_noted[i] = present;
         action.sa_flags = SA_SIGINFO | (present.sa_flags & (SA_RESTART | SA_ONSTACK));
         sigaction(kNoted[i], &action, nullptr);
     }
 }
+
+bool take_term() { return term_came.exchange(false); }
 
 }  // namespace mono::os

@@ -23,7 +23,10 @@ void forget_crash_handler();
 
 // Notes in `sender` which process sent TERM, INT or QUIT (and, with a crash handler, ABRT), unless
 // it was the parent; the handlers that are installed are called as before. `sender` lives as long
-// as the process.
+// as the process. Again, from the same thread, to come before handlers that were set since; signals
+// that are ignored stay so, because programs that are started would inherit it.
 void note_signal_senders(std::atomic<uint32_t>* sender);
+// Whether TERM has come since the last call, whoever sent it and whatever its handler made of it.
+bool take_term();
 
 }  // namespace mono::os

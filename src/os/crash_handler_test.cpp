@@ -105,5 +105,59 @@ TEST(SignalSenders, AreNotedUnlessTheyAreTheParent) {
     EXPECT_EQ(sender.load(), 0u) << "that was the child's copy";
 }
 
+void mark(char what) { [[maybe_unused]] ssize_t written = write(other_out, &what, 1); }
+
+TEST(SignalSenders, TermIsHeardWhateverItsHandlerIs) {
+    static std::atomic<uint32_t> sender{0};
+    End end = child([](int out) {
+        other_out = out;
+        signal(SIGTERM, [](int) { mark('1'); });
+        note_signal_senders(&sender);
+        signal(SIGTERM, [](int) { mark('2'); });  // an application that swallows it
+        raise(SIGTERM);
+        mark(take_term() ? 'y' : 'n');
+        note_signal_senders(&sender);
+        note_signal_senders(&sender);
+        raise(SIGTERM);
+        mark(take_term() ? 'y' : 'n');
+        mark(take_term() ? 'y' : 'n');
+    });
+    EXPECT_EQ(end.words, "2n2yn");
+}
+
+struct sigaction saved;
+
+TEST(SignalSenders, WhoCallsWhomItHasFoundDoesNotCallItself) {
+    static std::atomic<uint32_t> sender{0};
+    End end = child([](int out) {
+        other_out = out;
+        signal(SIGTERM, [](int) { mark('1'); });
+        note_signal_senders(&sender);
+        struct sigaction chained {};
+        chained.sa_sigaction = [](int number, siginfo_t* info, void* machine) {
+            mark('c');
+            saved.sa_sigaction(number, info, machine);
+        };
+        chained.sa_flags = SA_SIGINFO;
+        sigaction(SIGTERM, &chained, &saved);
+        note_signal_senders(&sender);
+        raise(SIGTERM);
+    });
+    EXPECT_EQ(end.words, "c1");
+}
+
+TEST(SignalSenders, WhatIsIgnoredLaterStaysIgnored) {
+    static std::atomic<uint32_t> sender{0};
+    End end = child([](int) {
+        note_signal_senders(&sender);
+        signal(SIGTERM, SIG_IGN);
+        note_signal_senders(&sender);
+        struct sigaction present {};
+        sigaction(SIGTERM, nullptr, &present);
+        _exit(present.sa_handler == SIG_IGN ? 7 : 8);
+    });
+    EXPECT_EQ(WEXITSTATUS(end.status), 7);
+}
+
 }  // namespace
 }  // namespace mono::os

@@ -271,8 +271,10 @@ PyObject* take_journal(PyObject* self, PyObject*) {
     Ref entries(PyList_New(0));
     if (!entries) return nullptr;
     for (const engine::JournalEntry& entry : parts_of(self)->engine->take_journal()) {
-        Ref item(Py_BuildValue("(iN)", static_cast<int>(entry.severity),
-                               latin1_text(entry.text).release()));
+        const std::string_view file = entry.where.file;
+        Ref item(Py_BuildValue(
+            "(iNsis)", static_cast<int>(entry.severity), latin1_text(entry.text).release(),
+            file.substr(file.rfind('/') + 1).data(), entry.where.line, entry.where.function));
         if (!item || PyList_Append(entries.get(), item.get()) < 0) return nullptr;
     }
     return entries.release();
@@ -295,15 +297,17 @@ PyObject* take_unrun(PyObject* self, PyObject*) {
         if (!fields) return nullptr;
         const std::string status =
             std::to_string(entry.status) + ' ' + std::string(http::reason_phrase(entry.status));
+        const http::ErrorInfo& error = http::describe(entry.error);
         Ref item(Py_BuildValue(
-            "(HsHNNNN(BB)Nsy#NKL)", entry.peer.listener, entry.peer.host.c_str(), entry.peer.port,
+            "(HsHNNNN(BB)Nsy#NKLNN)", entry.peer.listener, entry.peer.host.c_str(), entry.peer.port,
             latin1_text(entry.method).release(), latin1_text(entry.target).release(),
             latin1_text(entry.path).release(), latin1_text(entry.query).release(),
             entry.version_major, entry.version_minor, fields.release(), status.c_str(),
             entry.response_fields.data(), static_cast<Py_ssize_t>(entry.response_fields.size()),
             latin1_text(entry.request_id).release(),
             static_cast<unsigned long long>(entry.body_bytes),
-            static_cast<long long>(entry.duration_us)));
+            static_cast<long long>(entry.duration_us), latin1_text(error.rule).release(),
+            latin1_text(error.detail).release()));
         if (!item || PyList_Append(entries.get(), item.get()) < 0) return nullptr;
     }
     return entries.release();
@@ -403,7 +407,8 @@ PyMethodDef methods[] = {
     {"interrupt_overdue", engine_interrupt_overdue, METH_O,
      "interrupt_overdue(exception) -> (here, [Exchange]): raises in the threads of collected "
      "requests, but for this one. The others are the runner's to interrupt."},
-    {"take_journal", take_journal, METH_NOARGS, "[(level, text)]: what the error log must say."},
+    {"take_journal", take_journal, METH_NOARGS,
+     "[(level, text, file, line, function)]: what the error log must say, and where that is said."},
     {"counters", counters, METH_NOARGS, "(accepted, answered, refused, aborted)"},
     {"take_unrun", take_unrun, METH_NOARGS,
      "[(listener, host, port, method, target, path, query, version, fields, status, response "

@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "engine/accept_policy.hpp"
+#include "os/crash_handler.hpp"
 #include "os/fork_hook.hpp"
 #include "os/process.hpp"
 #include "python/scoreboard_type.hpp"
@@ -102,6 +103,16 @@ PyObject* connections_bound(PyObject*, PyObject*) {
         engine::descriptors_of(os::open_files_max(), os::open_files()).links_max);
 }
 
+PyObject* take_term(PyObject*, PyObject*) { return PyBool_FromLong(os::take_term()); }
+
+PyObject* raise_in_thread(PyObject*, PyObject* args) {
+    unsigned long thread;
+    PyObject* exception;
+    if (!PyArg_ParseTuple(args, "kO", &thread, &exception)) return nullptr;
+    PyThreadState_SetAsyncExc(thread, exception);
+    Py_RETURN_NONE;
+}
+
 PyObject* monotonic_ms(PyObject*, PyObject*) { return PyLong_FromLongLong(base::monotonic_ms()); }
 
 PyMethodDef functions[] = {
@@ -125,6 +136,11 @@ PyMethodDef functions[] = {
     {"open_files_max", open_files_max, METH_NOARGS, "The limit of open files."},
     {"connections_bound", connections_bound, METH_NOARGS,
      "How many connections a worker could hold that has open what is open here now."},
+    {"take_term", take_term, METH_NOARGS,
+     "Whether TERM has come since the last call, whatever its handler made of it. Only once "
+     "Scoreboard.note_senders was called."},
+    {"raise_in_thread", raise_in_thread, METH_VARARGS,
+     "raise_in_thread(ident, exception class): as soon as that thread runs Python code."},
     {"monotonic_ms", monotonic_ms, METH_NOARGS, "The clock of heartbeats and deadlines."},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -57,7 +57,13 @@ def test_detected_without_a_class(serve: StartServer, app: str) -> None:
 
 
 @pytest.mark.parametrize("app", ["asgi3", "instance", "method", "partial"])
-@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
-def test_told_where_another_class_was_asked_for(serve: StartServer, app: str, kind: str) -> None:
-    server = serve(f"asgi_kinds:{app}", "-k", kind)
-    assert "use -k asgi" in server.log()
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent", "tornado"])
+@pytest.mark.parametrize("more", [(), ("--preload",)])
+def test_refused_where_another_class_was_asked_for(
+    launch: StartServer, app: str, kind: str, more: tuple[str, ...]
+) -> None:
+    server = launch(f"asgi_kinds:{app}", "-k", kind, *more)
+    assert server.wait() == 4
+    assert "is asynchronous (ASGI)" in server.log()
+    assert f"-k {kind} cannot run" in server.log()
+    assert "Traceback" not in server.log()

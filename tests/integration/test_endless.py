@@ -141,8 +141,34 @@ def test_wsgi_streams_are_closed(serve: StartServer, kind: str, target: str, sig
     assert not client.rest().endswith(b"0\r\n\r\n"), "it must not look whole"
 
 
-def test_a_greenlet_that_waits_is_ended(serve: StartServer) -> None:
-    server = serve("endless:wsgi", "-k", "gevent", "--graceful-timeout", "4")
+@pytest.mark.parametrize("kind", ["sync", "gevent"])
+def test_one_that_waits_is_ended(serve: StartServer, kind: str) -> None:
+    server = serve("endless:wsgi", "-k", kind, "--graceful-timeout", "4")
     _client = streaming(server, "/waiting")
     assert server.stop() == 0
     finished(server, "waiting")
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+@pytest.mark.parametrize("grace", ["1", "4"])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_one_that_yields_nothing_is_ended(
+    serve: StartServer, kind: str, grace: str, signum: int
+) -> None:
+    server = serve("endless:wsgi", "-k", kind, "--graceful-timeout", grace)
+    (client,) = streaming(server, "/begun")
+    end(server, signum)
+    finished(server, "begun")
+    assert "1 request is ended: graceful_timeout is over." in server.log()
+    assert not client.rest().endswith(b"0\r\n\r\n"), "it must not look whole"
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+def test_one_that_has_not_begun_is_ended_and_answered(serve: StartServer, kind: str) -> None:
+    server = serve("endless:wsgi", "-k", kind, "--graceful-timeout", "4")
+    with Client(server.address) as client:
+        client.send(request("/quiet"))
+        noted(server, "running")
+        assert server.stop() == 0
+        assert client.response().status == 500
+    finished(server, "quiet")

@@ -68,7 +68,8 @@ def test_graceful_timeout_is_the_limit(serve: StartServer) -> None:
     with in_flight(server, "/spin", "spinning"):
         started = time.monotonic()
         assert server.stop() == 0
-        assert 0.8 < time.monotonic() - started < 5
+        # A quarter before, what still runs is interrupted.
+        assert 0.7 < time.monotonic() - started < 5
     assert not any(is_running(pid) for pid in workers)
 
 

@@ -63,6 +63,29 @@ def test_handle_error_hears_of_failures_and_may_answer(serve: StartServer, name:
     assert log.count("Error handling request GET /fails (request id ") == 1
 
 
+REFUSED = {
+    "InvalidRequestLine": (b"GET /\r\n\r\n", 400),
+    "InvalidRequestMethod": (b"g@t / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "InvalidHeaderName": (b"GET / HTTP/1.1\r\nHost: a\r\na b: c\r\n\r\n", 400),
+    "LimitRequestLine": (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+}
+
+
+@pytest.mark.parametrize("name", ["RefusalsSync", "RefusalsThread", "RefusalsGevent"])
+def test_handle_error_hears_of_what_cannot_be_read(serve: StartServer, name: str) -> None:
+    server = serve_with(serve, name)
+    for kind, (sent, status) in REFUSED.items():
+        with Client(server.address) as client:
+            client.send(sent)
+            assert client.response().status == status
+        server.wait_log(f"refused {kind} None of 127.0.0.1")
+    assert server.stop() == 0
+    assert "Error handling request" not in server.log()
+    assert [int(line.split('"')[2].split()[0]) for line in server.access_lines()] == [
+        status for _, status in REFUSED.values()
+    ]
+
+
 def test_one_that_does_not_answer(serve: StartServer) -> None:
     server = serve_with(serve, "Swallows")
     server.announce("came back without an answer")

@@ -21,7 +21,7 @@ UNKNOWN = "-"
 
 def log(worker: EngineWorker, entry: tuple[Any, ...]) -> None:
     """What goes wrong in a logger class of the user's is an entry of the error log."""
-    *_, status, response_fields, _, sent, microseconds = entry
+    *_, status, response_fields, _, sent, microseconds, _, _ = entry
     environ = _environ(worker, entry)
     request = Request(environ)
     response = Response(request, status, response_fields, sent)

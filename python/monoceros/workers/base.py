@@ -260,6 +260,12 @@ class Worker:
         """Whether the master has told us, whoever has heard the signal."""
         return self.place is not None and self.place.leaving()
 
+    def watch_signals(self) -> None:
+        """Between two beats: comes before whatever handlers the application has set meanwhile. A
+        TERM that these have swallowed is heard here."""
+        if self.place is not None and self.place.take_term() and self.alive:
+            self.handle_exit(signal.SIGTERM, None)
+
     def note_teller(self) -> None:
         """After a TERM. One that is not from the master may be meant for the whole server: systemd
         and others tell all its processes at once. Then the master's word follows, and this worker

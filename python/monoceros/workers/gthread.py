@@ -10,6 +10,7 @@ import os
 import select
 import threading
 
+from monoceros.errors import StopTimeout
 from monoceros.workers.base import Worker
 from monoceros.workers.runner import EngineWorker
 
@@ -30,8 +31,8 @@ class ThreadWorker(EngineWorker):
         self.slots = self.cfg.threads
         self._counting = threading.Lock()
         self.start_engine()
-        pool = [
-            threading.Thread(target=self._serve, name=f"request-{number}", daemon=True)
+        pool = self.ending.pool = [
+            threading.Thread(target=self._run_thread, name=f"request-{number}", daemon=True)
             for number in range(self.slots)
         ]
         for thread in pool:
@@ -65,7 +66,7 @@ class ThreadWorker(EngineWorker):
         self.say_journal()
         self.warn_of_open_connections()
 
-    def _serve(self) -> None:
+    def _run_thread(self) -> None:
         """A pool thread: serves until the worker's end and until the last connection is gone."""
         assert self.engine is not None
         # This thread was started as one that is not waited for. What the application starts in it
@@ -73,23 +74,29 @@ class ThreadWorker(EngineWorker):
         me: Any = threading.current_thread()
         me._daemonic = False
         me.serves_requests = True
-        milliseconds = int(BEAT_SECONDS_MAX * 1000)
         try:
             while not self.engine.drained:
-                if not self.alive:
-                    self.begin_drain()  # until then, serve_wsgi would return at once
-                left = self.requests_left() if self.alive else 0
-                if left:  # a share: all threads together shall not answer many more than allowed
-                    left = max(1, left // self.slots)
-                answered = self.engine.serve_wsgi(self.wsgi, milliseconds, left)
-                with self._counting:
-                    self.nr += answered
-                    self.check_max_requests()
+                try:
+                    self._serve()
+                except StopTimeout:
+                    pass  # it came too late for the request that it was for
         except (SystemExit, KeyboardInterrupt):
             self.log.info("The application asked worker %s to leave", self.pid)
             self.alive = False
         finally:
             self._wake_main()
+
+    def _serve(self) -> None:
+        assert self.engine is not None
+        if not self.alive:
+            self.begin_drain()  # until then, serve_wsgi would return at once
+        left = self.requests_left() if self.alive else 0
+        if left:  # a share: all threads together shall not answer many more than allowed
+            left = max(1, left // self.slots)
+        answered = self.engine.serve_wsgi(self.wsgi, int(BEAT_SECONDS_MAX * 1000), left)
+        with self._counting:
+            self.nr += answered
+            self.check_max_requests()
 
     def bracket(self, listener: BaseSocket, request: HandledRequest) -> None:
         from monoceros.workers.overrides import Connection

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 
+from monoceros import _core
 from monoceros.host import daemon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from monoceros import _core
 
 
 class Place:
@@ -67,6 +66,12 @@ class Place:
     def leaving(self) -> bool:
         """Whether the master has told this worker to leave, whoever has heard the signal."""
         return self.scoreboard.leaving(self.slot)
+
+    def take_term(self) -> bool:
+        """Whether TERM has come since the last call. From the first call on, handlers are called
+        behind one that notes it; from any later one, those too that were set since."""
+        self.scoreboard.note_senders(self.slot)
+        return _core.take_term()
 
     def in_flight(self) -> list[tuple[Any, ...]]:
         """The requests that it holds."""

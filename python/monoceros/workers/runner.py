@@ -11,7 +11,8 @@ from monoceros import _core, compat
 from monoceros.errors import RequestTimeout
 from monoceros.host import departure
 from monoceros.workers import choose, leaving
-from monoceros.workers.base import Worker
+from monoceros.workers.base import OVERDUE, Worker
+from monoceros.workers.ending import Ending
 from monoceros.workers.error_stream import ErrorStream
 
 TYPE_CHECKING = False
@@ -32,6 +33,15 @@ JOURNAL_METHODS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "cri
 SERVE_MS_MAX = 1000  # how long one call into the core may last: the heart beats in between
 
 
+_speak: Any = lambda say, text: say(text)  # noqa: E731 - in one line, as its copies are
+
+
+def relay(say: Callable[[str], None], text: str, file: str, line: int, function: str) -> None:
+    """Calls a logger's method from the place in the core that speaks: log records name that."""
+    code = _speak.__code__.replace(co_filename=file, co_name=function, co_firstlineno=line)
+    type(_speak)(code, {})(say, text)
+
+
 class EngineWorker(Worker):
     """Runs a WSGI application over the C++ engine with `slots` requests at once."""
 
@@ -42,11 +52,10 @@ class EngineWorker(Worker):
     engine: _core.Engine | None = None
     deadlines: Deadlines | None = None  # with request_timeout
     _access_in_core = False
-    _keeps_unrun = False  # answers that no application gave, for access lines of Python's
+    _logs_unrun = False  # answers that no application gave, in access lines of Python's
     _end_at = 0.0  # of the drain, monotonic; 0: it has not begun
     _for_good = False
-    _tell_waits_at = 0.0  # monotonic, with _end_at
-    _told_waits = False
+    _tell_waits_at = 0.0  # monotonic, with _end_at; once
     # What may be overridden of gunicorn's.
     CALLED: tuple[str, ...] = ("handle", "handle_request", "handle_error")
     _hears_errors = False
@@ -62,11 +71,8 @@ class EngineWorker(Worker):
         class was asked for."""
         super().load_wsgi()
         if not self.turns_asgi(self.cfg, self.wsgi):
-            if not self.stream_bodies and choose.is_asynchronous(self.wsgi):
-                self.log.warning(
-                    "The application is asynchronous (ASGI), which this worker cannot run: use "
-                    "-k asgi."
-                )
+            if not self.stream_bodies:
+                choose.refuse_asgi(self)
             return
         if not self.cfg.preload_app:  # else the master has known it
             self.log.info("Using worker: asgi (the application is asynchronous; see -k asgi)")
@@ -119,7 +125,7 @@ class EngineWorker(Worker):
         )
         self._access_in_core = in_core
         logs_here = self.log.access_log_enabled and not in_core
-        self._keeps_unrun = logs_here or self._has_statsd()
+        self._logs_unrun = logs_here or self._has_statsd()
         # Without listeners to hear them, hooks and loggers cost nothing.
         debug = self.log.loglevel <= DEBUG
         before = debug or not self.cfg.is_default("pre_request")
@@ -145,7 +151,7 @@ class EngineWorker(Worker):
             shared=self.cfg.workers > 1,
             connections_max=self.connections_max(),
             access_log=in_core and self.log.access_log_enabled,
-            keep_unrun=self._keeps_unrun,
+            keep_unrun=self._logs_unrun or self._hears_errors,
             access_fd=self.log.access_fd() if in_core else -1,
             nested=self.nested,
             stream_bodies=self.stream_bodies,
@@ -175,10 +181,13 @@ class EngineWorker(Worker):
             from monoceros.workers import deadlines
 
             overdue, stuck = deadlines.numbers(place.black_box)
+        elif not self.nested:
+            overdue = OVERDUE
         return (place.scoreboard, place.slot, sender, receiver, place.master_fd, overdue, stuck)
 
     def start_engine(self) -> None:
         """The engine, and the signals that concern it; in the main thread."""
+        self.ending = Ending(self)
         self.engine = self.open_engine()
         self.reopen_access_log()  # USR1 may have come meanwhile
         self._has_deadlines = self.cfg.request_timeout != 0  # asked for each request
@@ -187,6 +196,8 @@ class EngineWorker(Worker):
 
             self.deadlines = Deadlines(self, self.place, self.engine)
             self.deadlines.open()
+        if not self.nested and self.place is not None:
+            signal.signal(OVERDUE, self.ending.handle)
         self._wake_on_signals()
         if self.cfg.warmup_path:
             self.engine.warm_up(self.cfg.warmup_path)
@@ -252,13 +263,17 @@ class EngineWorker(Worker):
         """What the engine has to say goes to the error log."""
         assert self.engine is not None
         self.tell_overdue()
-        for level, text in self.engine.take_journal():
-            getattr(self.log, JOURNAL_METHODS[level])(text)
-        if self._keeps_unrun:
-            from monoceros.workers import access_lines
+        self.ending.tell()
+        for level, text, file, line, function in self.engine.take_journal():
+            relay(getattr(self.log, JOURNAL_METHODS[level]), text, file, line, function)
+        if self._logs_unrun or self._hears_errors:
+            from monoceros.workers import access_lines, refusals
 
             for entry in self.engine.take_unrun():
-                access_lines.log(self, entry)
+                if self._logs_unrun:
+                    access_lines.log(self, entry)
+                if self._hears_errors:
+                    refusals.tell(self, entry)
 
     def check_max_requests(self) -> None:
         if self.alive and self.nr >= self.max_requests:
@@ -267,6 +282,7 @@ class EngineWorker(Worker):
 
     def check_master(self) -> None:
         """Whether it is there, and what it wants: its signals may be the application's by now."""
+        self.watch_signals()
         if not self.alive:
             return
         if os.getppid() != self.ppid:
@@ -305,8 +321,8 @@ class EngineWorker(Worker):
         self.begin_drain()
         if time.monotonic() >= self._end_at or self.engine.drained:
             return False
-        if not self._told_waits and time.monotonic() >= self._tell_waits_at:
-            self._told_waits = True
+        if time.monotonic() >= self._tell_waits_at:
+            self._tell_waits_at = self._end_at
             leaving.tell_requests(self, self.engine.connections)
         return True
 
@@ -331,6 +347,8 @@ class EngineWorker(Worker):
             return self.tell_overdue()
         if leave := departure.behind(error):
             raise leave from None  # nobody catches it here: it comes again
+        if self.ending.ended(error):
+            return None
         if self._hears_errors and environ is not None:
             from monoceros.workers.overrides import Client, HandledRequest
 
@@ -374,7 +392,10 @@ class EngineWorker(Worker):
         return True
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """The application has failed: says so. The core answers 500 where it still can."""
+        """The application has failed: says so. The core answers 500 where it still can. Without
+        `req`, which could not be read, it has answered and said so."""
+        if req is None:
+            return
         request_id = req.environ.get("monoceros.request_id", "-")
         self.log_failure(exc, req.method, req.uri, request_id)
 

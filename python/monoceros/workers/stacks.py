@@ -31,12 +31,37 @@ AROUND = (
 )
 CALLS_MAX = 100  # of a stack
 TASKS_MAX = 1000  # looked at for one event
+RUNNERS = ("turn", "_serve", "handle", "handle_request")  # of sync and gthread
 NAMES_MAX = 4  # of those with the same stack
+
+
+def current_frames() -> dict[int, FrameType]:
+    """Of all threads; empty where they run while they are looked at (free-threaded Python). No
+    collection meanwhile, which could deadlock before Python 3.12 (python/cpython#106883)."""
+    import gc
+
+    if "free-threading" in sys.version:
+        return {}
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def is_ours(frame: FrameType | None) -> bool:
     """Whether the innermost call is the server's own."""
     return frame is not None and frame.f_code.co_filename.startswith(HERE)
+
+
+def in_application(frame: FrameType | None) -> bool:
+    """Whether what runs there was called by a worker to answer a request, and is not ours."""
+    innermost = frame
+    while frame is not None and not is_ours(frame):
+        frame = frame.f_back
+    return frame is not innermost and frame is not None and frame.f_code.co_name in RUNNERS
 
 
 def of_frame(frame: FrameType | None) -> Stack:

@@ -75,6 +75,10 @@ def take_over_here():
     if os.environ["TAKES"] == "handler":
         for sig in SIGNALS:
             signal.signal(sig, swallow)
+    elif os.environ["TAKES"] == "green":
+        import gevent
+
+        kept.append(gevent.signal_handler(signal.SIGTERM, swallow, signal.SIGTERM))
     else:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)

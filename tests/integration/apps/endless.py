@@ -133,8 +133,31 @@ def waiting():
         note("finally-waiting", str(time.monotonic()))
 
 
+def quiet(name):
+    """Runs on and yields nothing."""
+    try:
+        while True:
+            time.sleep(0.02)
+    finally:
+        note(f"finally-{name}", str(time.monotonic()))
+
+
+def begun():
+    yield b"data: tick\n\n"
+    yield from quiet("begun")
+
+
+STREAMS = {
+    "/object": lambda: Ticks("object"),
+    "/generator": generator,
+    "/waiting": waiting,
+    "/begun": begun,
+}
+
+
 def wsgi(environ, start_response):
+    if environ["PATH_INFO"] == "/quiet":
+        note("running")
+        quiet("quiet")
     start_response("200 OK", [("Content-Type", EVENTS)])
-    return {"/object": Ticks("object"), "/generator": generator(), "/waiting": waiting()}[
-        environ["PATH_INFO"]
-    ]
+    return STREAMS[environ["PATH_INFO"]]()

@@ -104,6 +104,28 @@ class ReportsGevent(Reports, GeventWorker):  # type: ignore[misc]
     pass
 
 
+class Refusals:
+    """Hears of requests that cannot be read, too: gunicorn gives None for the request."""
+
+    log: Any
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        self.log.info("refused %s %s of %s (%s)", type(exc).__name__, req, addr[0], exc)
+        super().handle_error(req, client, addr, exc)  # type: ignore[misc]
+
+
+class RefusalsSync(Refusals, SyncWorker):  # type: ignore[misc]
+    pass
+
+
+class RefusalsThread(Refusals, ThreadWorker):  # type: ignore[misc]
+    pass
+
+
+class RefusalsGevent(Refusals, GeventWorker):  # type: ignore[misc]
+    pass
+
+
 class Swallows(SyncWorker):  # type: ignore[misc]
     """Does not let its users see what went wrong, nor that anything did."""
 
