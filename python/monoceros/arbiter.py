@@ -14,7 +14,7 @@ import time
 from monoceros import SERVER, __version__, _core, compat, sock, systemd, util
 from monoceros.errors import HaltServer
 from monoceros.host import forked
-from monoceros.master import ending, notices, overdue, reexec, release
+from monoceros.master import ending, notices, reexec, release
 from monoceros.master.generation import Generation, View
 from monoceros.master.loop import Loop
 from monoceros.master.performer import Performer
@@ -101,7 +101,9 @@ class Arbiter:
         if self.cfg.preload_app:
             if hasattr(self.worker_class, "patch_master"):
                 self.worker_class.patch_master()
-            util.load_heard(self.log, self.app.wsgi)
+            from monoceros.workers.base import load_heard
+
+            load_heard(self.log, self.app.wsgi)
 
     def set_logger(self, cfg: Any) -> None:
         """One logger for the master's life, unless the configuration names another class."""
@@ -267,6 +269,8 @@ class Arbiter:
         self.performer.reloads.try_again()
         self.manage_workers()
         if self.cfg.request_timeout:
+            from monoceros.master import overdue
+
             children = self.performer.children.values()
             self._look_again_ms = overdue.tell(children, self.scoreboard, self.log)
         if self._watchdog_s is not None:

@@ -13,8 +13,6 @@ import stat
 import sys
 import time
 
-from monoceros import util
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
@@ -428,7 +426,9 @@ def _explain_denial(path: str, folder: str, conf: Config) -> str:
 
 
 def _user() -> str:
-    name = util.user_name(os.geteuid())
+    from monoceros.host.users import user_name
+
+    name = user_name(os.geteuid())
     return f"the user {name}" if name else f"the user {os.geteuid()}"
 
 

@@ -340,6 +340,8 @@ def set_owner_process(uid: int, gid: int, initgroups: bool = False) -> None:
     """
     changes_user = bool(uid) and uid != os.geteuid()
     if os.geteuid() == 0 and (changes_user or (gid and gid != os.getegid())):
+        from monoceros.host.users import user_name
+
         name = user_name(uid) if initgroups and gid else None
         if name is not None:
             os.initgroups(name, gid)
@@ -349,26 +351,6 @@ def set_owner_process(uid: int, gid: int, initgroups: bool = False) -> None:
         os.setgid(gid)
     if changes_user:
         os.setuid(uid)
-
-
-def may_change_user() -> bool:
-    """Whether this process, which is not root, has the capabilities for it."""
-    try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-            line = next(line for line in file if line.startswith("CapEff:"))
-    except (OSError, StopIteration):
-        return True  # who cannot know lets it be tried
-    needed = 1 << 6 | 1 << 7  # CAP_SETGID, CAP_SETUID
-    return int(line.split()[1], 16) & needed == needed
-
-
-def user_name(uid: int) -> str | None:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return None
 
 
 def daemonize(enable_stdio_inheritance: bool = False) -> None:
@@ -519,14 +501,3 @@ def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) ->
         f"Content-Length: {len(page)}\r\n\r\n"
     )
     write_nonblock(sock, head.encode("latin-1", "replace") + page)
-
-
-def load_heard(log: Any, load: Any, *args: Any) -> Any:
-    """Loads an application, which may end what is written to the log: that is said."""
-    if not hasattr(log, "tell_unheard"):  # somebody's own class
-        return load(*args)
-    before = log.heard()
-    try:
-        return load(*args)
-    finally:
-        log.tell_unheard(before)

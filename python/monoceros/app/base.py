@@ -121,9 +121,11 @@ def refuse_foreign_user(cfg: Config) -> None:
     mine = os.geteuid()
     if cfg.uid in (0, mine) and cfg.gid in (0, os.getegid()):
         return
-    if mine == 0 or util.may_change_user():
+    from monoceros.host import users
+
+    if mine == 0 or users.may_change_user():
         return
-    name = util.user_name(mine) or mine
+    name = users.user_name(mine) or mine
     stop_with(
         RuntimeError(
             f"user and group need root, and this process runs as {name}: leave them out, or "

@@ -206,7 +206,7 @@ class Worker:
     def load_wsgi(self) -> None:
         """Loads the application; with reload, a syntax error becomes the answer to requests."""
         try:
-            self.wsgi = util.load_heard(self.log, forked.within, self.app.wsgi)
+            self.wsgi = load_heard(self.log, forked.within, self.app.wsgi)
         except SyntaxError as error:
             if not self.cfg.reload:
                 raise
@@ -318,3 +318,14 @@ def _threshold(max_requests: int, jitter: int) -> int:
     if jitter <= 0:
         return max_requests
     return max_requests + int.from_bytes(os.urandom(4), "little") % (jitter + 1)
+
+
+def load_heard(log: Any, load: Any, *args: Any) -> Any:
+    """Loads an application, which may end what is written to the log: that is said."""
+    if not hasattr(log, "tell_unheard"):  # somebody's own class
+        return load(*args)
+    before = log.heard()
+    try:
+        return load(*args)
+    finally:
+        log.tell_unheard(before)
