@@ -193,7 +193,9 @@ void Pool::fork_missing(Step& step) {
     if (step.phase != Phase::kRunning) return;
     // Processes on their way out may be as many as those that serve, never more: a storm of TTIN
     // and TTOU, or of HUP, over workers that drain slowly cannot fill the machine.
-    const uint32_t processes_max = 2 * peak_target_;
+    // (A pool that was empty has a canary all the same: nothing else would prove it.)
+    const uint32_t canary = step.on_trial() && wanted_ > 0 ? 1 : 0;
+    const uint32_t processes_max = std::max(2 * peak_target_, canary);
     while (wants_fork(step) && table_.size() < processes_max && backoff_.open(step.now_ms)) {
         Worker* worker = table_.add(step.generation);
         if (worker == nullptr) return;

@@ -120,6 +120,17 @@ TEST(Pools, OneThatAConfigurationLeavesOutIsEmptied) {
     EXPECT_TRUE(shell.supervisor.pools()[1].table().all().empty());
 }
 
+TEST(Pools, OneThatWasEmptyIsTriedToo) {
+    Shell shell = serving(1, 0);
+    shell.reload(two_pools(1, 2));
+    shell.ready(shell.supervisor.pools()[0].table().all().back().pid);
+    ASSERT_EQ(shell.supervisor.pools()[1].table().size(), 1U) << "its canary";
+    EXPECT_TRUE(shell.supervisor.on_trial());
+    shell.ready(pid_of(shell, 1));
+    EXPECT_FALSE(shell.supervisor.on_trial());
+    EXPECT_EQ(shell.supervisor.pools()[1].table().size(), 2U);
+}
+
 TEST(Pools, AStopEndsAll) {
     Shell shell = serving(2, 1);
     shell.done.clear();

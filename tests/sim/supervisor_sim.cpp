@@ -27,7 +27,7 @@ TEST(Supervisor, KeepsItsInvariantsInEveryHistory) {
     // A simulation that no longer meets its subjects proves nothing.
     for (const char* what :
          {"stall", "fork failed", "reload", "reload failed", "kill", "abort", "commit", "roll back",
-          "recycled", "stuck", "left", "halt 0", "halt 3", "halt 4", "healed"}) {
+          "recycled", "forked helper", "stuck", "left", "halt 0", "halt 3", "halt 4", "healed"}) {
         EXPECT_GT(seen[what], histories / 100) << what;
     }
     for (int number : {1, 2, 3, 10, 12, 15, 17, 21, 22, 28}) {

@@ -38,6 +38,15 @@ Climate draw_climate(std::mt19937_64& random) {
     return climate;
 }
 
+size_t index(Kind kind) { return kind == Kind::kWorker ? 0 : 1; }
+
+int64_t least_grace_ms(const Options& options) {
+    int64_t least = options.graceful_timeout_ms;
+    for (const Options& helper : options.helpers)
+        least = std::min(least, helper.graceful_timeout_ms);
+    return least;
+}
+
 }  // namespace
 
 World::World(uint64_t seed)
@@ -45,11 +54,11 @@ World::World(uint64_t seed)
       random_(seed),
       climate_(draw_climate(random_)),
       prompt_(climate_.late_answers == 0),
-      options_(random_options()),
+      options_(random_options(Kind::kWorker, true)),
       supervisor_(options_, kSlots),
       now_ms_(between(1, kHourMs)),
-      largest_target_(supervisor_.target()),
-      least_graceful_ms_(options_.graceful_timeout_ms) {}
+      largest_target_(),
+      least_graceful_ms_(least_grace_ms(options_)) {}
 
 bool World::chance(double probability) {
     return std::uniform_real_distribution<double>(0, 1)(random_) < probability;
@@ -59,7 +68,7 @@ int64_t World::between(int64_t low, int64_t high) {
     return std::uniform_int_distribution<int64_t>(low, high)(random_);
 }
 
-Options World::random_options() {
+Options World::random_options(Kind kind, bool at_start) {
     Options options;
     options.workers = static_cast<uint32_t>(chance(0.05) ? 0 : between(1, 9));
     options.timeout_ms = chance(0.2) ? 0 : between(1, 60) * 1'000;
@@ -71,6 +80,12 @@ Options World::random_options() {
     options.watch_requests = chance(0.5);
     options.daemon = chance(0.5);
     options.unpromoted = chance(0.2);
+    if (kind == Kind::kHelper) {
+        options.workers = static_cast<uint32_t>(between(0, 3));
+    } else if (seed_ % 3 == 0 && (at_start || chance(0.9))) {
+        // In every third history there are helpers, which a configuration may leave out.
+        options.helpers.push_back(random_options(Kind::kHelper, at_start));
+    }
     return options;
 }
 
@@ -200,7 +215,8 @@ void World::give(Event event) {
     event.now_ms = now_ms_;
     event.samples = samples();
     for (const auto& [pid, process] : alive_) {
-        if (process.ready) newest_served_ = std::max(newest_served_, process.generation);
+        uint32_t& newest = newest_served_[process.pool];
+        if (process.ready) newest = std::max(newest, process.generation);
     }
     Actions actions;
     last_event_ = "event " + std::to_string(static_cast<int>(event.kind)) + " number " +
@@ -215,22 +231,9 @@ void World::give(Event event) {
 }
 
 void World::check_after_step(const Actions& actions) {
-    largest_target_ = std::max(largest_target_, supervisor_.target());
     if (halted_ && !actions.empty()) broken("an action after the halt");
     if (supervisor_.phase() == Phase::kHalted) return;
-    const WorkerTable& table = supervisor_.workers();
-    if (table.size() > 2 * largest_target_) {
-        broken(std::to_string(table.size()) + " processes for a target of at most " +
-               std::to_string(largest_target_));
-    }
-    uint32_t young = table.fresh(supervisor_.generation());
-    const bool settled = supervisor_.phase() == Phase::kRunning && !supervisor_.on_trial();
-    if (settled && young > supervisor_.target()) broken("more young workers than wanted");
-    for (const Worker& worker : table.all()) {
-        if (worker.pid > 0 && !alive_.contains(worker.pid) && !zombies_.contains(worker.pid)) {
-            broken("a worker in the table is neither alive nor to be reaped");
-        }
-    }
+    for (const Pool& pool : supervisor_.pools()) check_pool(pool, actions);
     if (stopping(supervisor_.phase()) && supervisor_.wake_at_ms() == Supervisor::kNever) {
         broken("a stop that waits for ever");
     }
@@ -240,58 +243,83 @@ void World::check_after_step(const Actions& actions) {
         if (action.generation != committed_) broken("rolled back to something that never served");
         if (--trials_ < 0) broken("a second canary failed");
     }
-    if (supervisor_.phase() == Phase::kRunning) check_rollout(actions);
-    if (supervisor_.phase() == Phase::kRunning) check_successors();
-    check_backoff();
 }
 
-void World::check_rollout(const Actions& actions) {
-    const WorkerTable& table = supervisor_.workers();
+void World::check_pool(const Pool& pool, const Actions& actions) {
+    const WorkerTable& table = pool.table();
+    uint32_t& largest = largest_target_[index(pool.kind())];
+    largest = std::max(largest, pool.target());
+    if (table.size() > 2 * largest) {
+        broken(std::to_string(table.size()) + " processes for a target of at most " +
+               std::to_string(largest));
+    }
+    const uint32_t young = table.fresh(supervisor_.generation());
+    const bool settled = supervisor_.phase() == Phase::kRunning && !supervisor_.on_trial();
+    if (settled && young > pool.target()) broken("more young workers than wanted");
+    for (const Worker& worker : table.all()) {
+        if (worker.pid > 0 && !alive_.contains(worker.pid) && !zombies_.contains(worker.pid)) {
+            broken("a worker in the table is neither alive nor to be reaped");
+        }
+    }
+    if (supervisor_.phase() == Phase::kRunning) check_rollout(pool, actions);
+    if (supervisor_.phase() == Phase::kRunning) check_successors(pool);
+    const int64_t wait = pool.backoff().open_at_ms() - now_ms_;
+    if (wait > Backoff::kDelayMaxMs) broken("a back-off of " + std::to_string(wait) + " ms");
+    const bool missing =
+        supervisor_.phase() == Phase::kRunning && pool.target() > 0 && pool.table().all().empty();
+    if (missing && supervisor_.wake_at_ms() == Supervisor::kNever) {
+        broken("no worker, and nothing will ever start one");
+    }
+}
+
+void World::check_rollout(const Pool& pool, const Actions& actions) {
+    const WorkerTable& table = pool.table();
     bool forked = false;
     for (const Action& action : actions) {
-        forked |= action.kind == ActionKind::kFork;
+        forked |= action.kind == ActionKind::kFork && action.pool == pool.kind();
         const auto told = alive_.find(action.pid);
         const bool retired = action.kind == ActionKind::kKill && action.number == SIGTERM &&
                              told != alive_.end() && told->second.ready;
         for (const Worker& worker : table.all()) {
-            if (retired && worker.pid == action.pid) check_retired(worker);
+            if (retired && worker.pid == action.pid) check_retired(pool, worker);
         }
     }
     const uint32_t held = table.active() + table.ending();
     const uint32_t old = table.outdated(supervisor_.generation());
-    if (!forked || held <= supervisor_.target()) return;
+    if (!forked || held <= pool.target()) return;
     if (supervisor_.on_trial() && table.active() > old + 1) broken("more than one canary");
-    if (supervisor_.rolling() && table.size() > supervisor_.target() + supervisor_.surge()) {
+    const bool rolling = !supervisor_.on_trial() && old > 0;
+    if (rolling && table.size() > pool.target() + pool.surge()) {
         broken("more new workers than max_surge allows");
     }
 }
 
 // Who takes no more requests is not waited for: others are there, or on their way.
-void World::check_successors() {
-    const WorkerTable& table = supervisor_.workers();
-    const bool may = supervisor_.backoff().open(now_ms_) && table.size() < 2 * largest_target_;
+void World::check_successors(const Pool& pool) {
+    const WorkerTable& table = pool.table();
+    const uint32_t largest = largest_target_[index(pool.kind())];
+    const bool may = pool.backoff().open(now_ms_) && table.size() < 2 * largest;
     if (!may || table.ending() > 0 || supervisor_.on_trial()) return;
     uint32_t left = 0;
     for (const Worker& worker : table.all()) {
         left += worker.left() ? 1 : 0;
         if (worker.left() && now_ms_ - worker.left_ms < Supervisor::kLeftPatienceMs) return;
     }
-    if (left > 0 && table.active() < supervisor_.target() &&
-        table.size() < 2 * supervisor_.target()) {
+    if (left > 0 && table.active() < pool.target() && table.size() < 2 * pool.target()) {
         broken("a worker that has left is not replaced");
     }
 }
 
 // A worker that served was just told to go, and not because of a stop.
-void World::check_retired(const Worker& worker) {
-    const uint32_t target = supervisor_.target();
-    const uint32_t spared = supervisor_.on_trial() ? 0 : supervisor_.options().max_unavailable;
+void World::check_retired(const Pool& pool, const Worker& worker) {
+    const uint32_t target = pool.target();
+    const uint32_t spared = supervisor_.on_trial() ? 0 : pool.options().max_unavailable;
     const bool replaced = worker.reason == Reason::kReplaced;
     const Process& process = alive_[worker.pid];
     if (worker.reason == Reason::kMemory) {
         seen["recycled"]++;
         if (!process.fat) broken("a worker that takes little memory is recycled");
-        if (now_ms_ - process.forked_ms < supervisor_.options().lifetime_min_ms) {
+        if (now_ms_ - process.forked_ms < pool.options().lifetime_min_ms) {
             broken("a worker is recycled before its time");
         }
     }
@@ -299,23 +327,12 @@ void World::check_retired(const Worker& worker) {
         seen["stuck"]++;
         if (process.stuck == 0) broken("a worker without stuck requests is retired for them");
     }
-    if (supervisor_.workers().serving() + spared < target) {
+    if (pool.table().serving() + spared < target) {
         broken("a serving worker is retired while too few others serve");
     }
     const bool dropped = worker.generation > supervisor_.generation();  // of a failed reload
-    if (target > 0 && replaced && !dropped && newest_served_ <= worker.generation) {
+    if (target > 0 && replaced && !dropped && newest_served_[process.pool] <= worker.generation) {
         broken("an old worker is retired before a new one has served");
-    }
-}
-
-void World::check_backoff() {
-    const int64_t wait = supervisor_.backoff().open_at_ms() - now_ms_;
-    if (wait > Backoff::kDelayMaxMs) broken("a back-off of " + std::to_string(wait) + " ms");
-    const WorkerTable& table = supervisor_.workers();
-    const bool missing =
-        supervisor_.phase() == Phase::kRunning && supervisor_.target() > 0 && table.all().empty();
-    if (missing && supervisor_.wake_at_ms() == Supervisor::kNever) {
-        broken("no worker, and nothing will ever start one");
     }
 }
 
@@ -349,7 +366,7 @@ void World::perform(const Action& action) {
             seen["halt " + std::to_string(halt_code_)]++;
             return;
         case ActionKind::kWorkersChanged:
-            largest_target_ = std::max(largest_target_, action.count);
+            largest_target_[0] = std::max(largest_target_[0], action.count);
             return;
         case ActionKind::kCommit:
             seen["commit"]++;
@@ -377,6 +394,8 @@ void World::do_fork(const Action& action) {
     }
     Process process;
     process.slot = action.slot;
+    process.pool = index(action.pool);
+    seen["forked " + std::string(name(action.pool))]++;
     process.generation = action.generation;
     process.forked_ms = now_ms_;
     process.fat = chance(climate_.fat);
@@ -453,9 +472,11 @@ void World::do_reload() {
     }
     seen["reload"]++;
     trials_ = 1;
-    options_ = random_options();
-    least_graceful_ms_ = std::min(least_graceful_ms_, options_.graceful_timeout_ms);
-    largest_target_ = std::max(largest_target_, options_.workers);
+    options_ = random_options(Kind::kWorker, false);
+    least_graceful_ms_ = std::min(least_graceful_ms_, least_grace_ms(options_));
+    largest_target_[0] = std::max(largest_target_[0], options_.workers);
+    if (!options_.helpers.empty())
+        largest_target_[1] = std::max(largest_target_[1], options_.helpers[0].workers);
     give({.kind = EventKind::kReloaded, .options = options_});
 }
 
@@ -489,13 +510,14 @@ void World::heal() {
     if (halted_ || failure_) return;
     if (stopping(supervisor_.phase())) return broken("a stop that did not end in 400 s");
     if (supervisor_.on_trial() || supervisor_.rolling()) broken("a reload that does not end");
-    const uint32_t serving = supervisor_.workers().serving();
-    if (serving != supervisor_.target()) {
-        broken(std::to_string(serving) + " serve where " + std::to_string(supervisor_.target()) +
+    for (const Pool& pool : supervisor_.pools()) {
+        const uint32_t serving = pool.table().serving();
+        if (serving == pool.target()) continue;
+        broken(std::to_string(serving) + " serve where " + std::to_string(pool.target()) +
                " were wanted, 400 s after the last misfortune");
     }
     for (const auto& [pid, process] : alive_) {
-        const auto& all = supervisor_.workers().all();
+        const auto& all = supervisor_.pools()[process.pool].table().all();
         const bool known = std::any_of(all.begin(), all.end(), [pid = pid](const Worker& worker) {
             return worker.pid == pid;
         });

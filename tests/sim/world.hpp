@@ -3,6 +3,7 @@
 // and checks the invariants of src/supervisor/supervisor.hpp after every step.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -47,6 +48,7 @@ class World {
 
   private:
     struct Process {
+        size_t pool = 0;
         uint32_t slot = 0;
         uint32_t generation = 0;
         int64_t boots_at_ms = 0;
@@ -81,16 +83,16 @@ class World {
     void reap();
     void finish();
     void check_after_step(const supervisor::Actions& actions);
-    void check_rollout(const supervisor::Actions& actions);
-    void check_retired(const supervisor::Worker& worker);
-    void check_backoff();
-    void check_successors();
+    void check_pool(const supervisor::Pool& pool, const supervisor::Actions& actions);
+    void check_rollout(const supervisor::Pool& pool, const supervisor::Actions& actions);
+    void check_retired(const supervisor::Pool& pool, const supervisor::Worker& worker);
+    void check_successors(const supervisor::Pool& pool);
     void leave_perhaps(Process& process, double hours);
     void broken(const std::string& what);
     void heal();
     bool chance(double probability);
     int64_t between(int64_t low, int64_t high);
-    supervisor::Options random_options();
+    supervisor::Options random_options(supervisor::Kind kind, bool at_start);
     std::vector<supervisor::Sample> samples() const;
 
     uint64_t seed_;
@@ -101,11 +103,12 @@ class World {
     supervisor::Supervisor supervisor_;
     int64_t now_ms_;
     int next_pid_ = 1'000;
-    uint32_t largest_target_;
-    uint32_t newest_served_ = 0;  // the newest generation of which a worker was seen to serve
-    uint32_t committed_ = 1;      // the generation that a failed reload has to go back to
-    int trials_ = 0;              // reloads whose canary may still fail
-    int64_t ran_ms_ = 0;          // time in which the machine was awake
+    std::array<uint32_t, 2> largest_target_;  // a pool
+    // A pool: the newest generation of which a worker was seen to serve.
+    std::array<uint32_t, 2> newest_served_ = {};
+    uint32_t committed_ = 1;  // the generation that a failed reload has to go back to
+    int trials_ = 0;          // reloads whose canary may still fail
+    int64_t ran_ms_ = 0;      // time in which the machine was awake
     int64_t least_graceful_ms_;
     bool quit_sent_ = false;
     bool halted_ = false;
