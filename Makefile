@@ -36,7 +36,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt fuzz docs clean setup test-pythons soak-lifecycle autobahn tsan
-.PHONY: $(TEST_STAGES) quick test-quick coverage tidy real-software soak-deadlines test-sanitized soak-hostile
+.PHONY: $(TEST_STAGES) quick test-quick coverage tidy real-software soak-deadlines test-sanitized soak-hostile test-core
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | \
@@ -81,6 +81,9 @@ soak-deadlines: setup  ## 200 requests late at once, 20 times in each worker cla
 test-sanitized: setup  ## Live servers with ASan and UBSan in the Python module, every worker class
 	@tools/sanitized.sh build
 	@tools/sanitized.sh test
+
+test-core: setup  ## Every allocation of the Python module fails once: debug Python, sanitizers
+	@tools/core.sh
 
 soak-hostile: setup  ## Hostile clients of every kind on each worker class, for SECONDS=1800
 	@MONO_HOSTILE_SECONDS=$$(( $(SECONDS) / 5 )) $(BIN)/python -m pytest -s \

@@ -1,8 +1,10 @@
 #include "python/asgi_channel.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "http/bounds.hpp"
+#include "python/errors.hpp"
 
 namespace mono::python {
 
@@ -10,10 +12,18 @@ namespace {
 
 constexpr uint64_t kPieceBytes = 64 * 1024;  // of a whole body, in one message
 
-// Whether nobody waits for it any more; true with an exception set.
-bool is_done(const Ref& future) {
+// Whether nobody waits for it any more: 1 or 0; -1 with an exception set.
+int is_done(const Ref& future) {
     Ref done(PyObject_CallMethod(future.get(), "done", nullptr));
-    return !done || done.get() == Py_True;
+    if (!done) return -1;
+    return done.get() == Py_True ? 1 : 0;
+}
+
+// False with an exception set.
+bool tell(const Ref& future) {
+    const int done = is_done(future);
+    if (done != 0) return done == 1;
+    return static_cast<bool>(Ref(PyObject_CallMethod(future.get(), "set_result", "O", Py_None)));
 }
 
 }  // namespace
@@ -21,22 +31,30 @@ bool is_done(const Ref& future) {
 Answer Waiters::add(PyObject* create_future) {
     // Asking them may run Python: meanwhile they are nobody else's.
     std::vector<Ref> waiting = std::exchange(futures_, {});
-    std::erase_if(waiting, is_done);
-    Ref future(PyObject_CallNoArgs(create_future));
+    // After an exception no more is asked; it goes on below.
+    std::erase_if(waiting,
+                  [](const Ref& future) { return !PyErr_Occurred() && is_done(future) == 1; });
+    Ref future(PyErr_Occurred() ? nullptr : PyObject_CallNoArgs(create_future));
     if (future) waiting.push_back(Ref::borrow(future.get()));
     for (Ref& other : futures_) waiting.push_back(std::move(other));
     futures_ = std::move(waiting);
-    if (!future || PyErr_Occurred()) return {};
+    if (!future) return {};
     return {Ref(), std::move(future)};
 }
 
+// Whoever cannot be told is told with the next event, and the others now.
 bool Waiters::wake() {
-    for (const Ref& future : std::exchange(futures_, {})) {
-        if (is_done(future)) continue;
-        Ref set(PyObject_CallMethod(future.get(), "set_result", "O", Py_None));
-        if (!set) return false;
+    std::optional<SavedError> first;
+    for (Ref& future : std::exchange(futures_, {})) {
+        if (tell(future)) continue;
+        if (first)
+            PyErr_WriteUnraisable(future.get());
+        else
+            first.emplace();
+        futures_.push_back(std::move(future));
     }
-    return !PyErr_Occurred();
+    if (first) first->restore();
+    return !first;
 }
 
 int Waiters::traverse(visitproc visit, void* arg) const {
@@ -151,7 +169,15 @@ bool AsgiChannel::on_event(engine::EventKind kind) {
     farewell_ |= kind == engine::EventKind::kFarewell;
     bool room = kind != engine::EventKind::kBody && kind != engine::EventKind::kFarewell;
     bool message = kind != engine::EventKind::kRoom;
-    return (!room || sending_.wake()) && (!message || receiving_.wake());
+    bool told = !room || sending_.wake();
+    if (!message) return told;
+    std::optional<SavedError> first;
+    if (!told) first.emplace();
+    told = receiving_.wake();
+    if (!first) return told;
+    if (!told) PyErr_WriteUnraisable(nullptr);
+    first->restore();
+    return false;
 }
 
 Answer AsgiChannel::send(PyObject* message) {
@@ -264,7 +290,8 @@ bool AsgiChannel::close(bool failed) {
     const bool lost = exchange_ != nullptr && gone();
     const bool done = finish(failed) || lost;
     // Tasks that the application left behind.
-    if (!receiving_.wake() || !sending_.wake()) PyErr_WriteUnraisable(nullptr);
+    if (!receiving_.wake()) PyErr_WriteUnraisable(nullptr);
+    if (!sending_.wake()) PyErr_WriteUnraisable(nullptr);
     return done;
 }
 

@@ -181,9 +181,8 @@ namespace {
 // Dicts of this request's own: an application may put into them what it likes.
 Ref make_extensions(const AsgiShared& shared, const session::Exchange& exchange) {
     Ref extensions(PyDict_Copy(shared.extensions_base.get()));
-    Ref ours(PyDict_Copy(shared.facts_base.get()));
-    bool made = extensions && ours &&
-                set(ours, shared.request_id, latin1_text(exchange.request_id())) &&
+    Ref ours(extensions ? PyDict_Copy(shared.facts_base.get()) : nullptr);
+    bool made = ours && set(ours, shared.request_id, latin1_text(exchange.request_id())) &&
                 set(ours, shared.times, make_request_times(shared.times_type, exchange)) &&
                 (exchange.trace_id.empty() ||
                  set(ours, shared.trace_id, latin1_text(exchange.text(exchange.trace_id)))) &&
@@ -206,20 +205,20 @@ Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange)
     const http::RequestHead& head = exchange.head;
     bool old = head.version_major == 1 && head.version_minor == 0;
     bool https = exchange.scheme == http::Scheme::kHttps;
-    Ref app_state(shared.app_state.get() == Py_None ? nullptr
-                                                    : PyDict_Copy(shared.app_state.get()));
-    bool made = set(scope, shared.asgi, own_versions(shared, base)) &&
-                set(scope, shared.http_version,
-                    Ref::borrow((old ? shared.version_1_0 : shared.version_1_1).get())) &&
-                set(scope, shared.method, latin1_text(exchange.text(head.method))) &&
-                set(scope, shared.path, path_text(exchange)) &&
-                set(scope, shared.raw_path, bytes_of(exchange.text(head.path))) &&
-                set(scope, shared.query_string, bytes_of(exchange.text(head.query))) &&
-                set(scope, shared.headers, make_header_list(exchange)) &&
-                set(scope, shared.client, client_of(exchange.peer)) &&
-                set(scope, shared.extensions, make_extensions(shared, exchange)) &&
-                (!https || set(scope, shared.scheme, Ref::borrow(shared.https.get()))) &&
-                (!app_state || set(scope, shared.state_key, std::move(app_state)));
+    const bool has_state = shared.app_state.get() != Py_None;
+    bool made =
+        set(scope, shared.asgi, own_versions(shared, base)) &&
+        set(scope, shared.http_version,
+            Ref::borrow((old ? shared.version_1_0 : shared.version_1_1).get())) &&
+        set(scope, shared.method, latin1_text(exchange.text(head.method))) &&
+        set(scope, shared.path, path_text(exchange)) &&
+        set(scope, shared.raw_path, bytes_of(exchange.text(head.path))) &&
+        set(scope, shared.query_string, bytes_of(exchange.text(head.query))) &&
+        set(scope, shared.headers, make_header_list(exchange)) &&
+        set(scope, shared.client, client_of(exchange.peer)) &&
+        set(scope, shared.extensions, make_extensions(shared, exchange)) &&
+        (!https || set(scope, shared.scheme, Ref::borrow(shared.https.get()))) &&
+        (!has_state || set(scope, shared.state_key, Ref(PyDict_Copy(shared.app_state.get()))));
     return made ? std::move(scope) : Ref();
 }
 

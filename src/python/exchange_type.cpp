@@ -1,6 +1,8 @@
 // Exchange: a request that a nested engine handed to an event loop, and Engine.turn, which makes
 // them. The loop's thread only. `waiter` is called when the output is low again, more of a streamed
 // body has arrived, or the client has left; it shall do no more than schedule something.
+#include <optional>
+
 #include "python/asgi_channel.hpp"
 #include "python/engine_parts.hpp"
 #include "python/errors.hpp"
@@ -72,7 +74,9 @@ PyObject* close_channel(PyObject* self, PyObject* failed) {
     AsgiChannel* channel = channel_of(self);
     if (channel == nullptr) return nullptr;
     if (engine_parts(exchange_of(self)->engine)->engine->foreign()) leave_forked_child();
-    return PyBool_FromLong(channel->close(PyObject_IsTrue(failed) == 1));
+    const int given = PyObject_IsTrue(failed);
+    if (given < 0) return nullptr;
+    return PyBool_FromLong(channel->close(given == 1));
 }
 
 // run_wsgi(application): answers the request, in the caller's greenlet.
@@ -230,6 +234,70 @@ AsgiChannel* channel_of(PyObject* self) {
     return channel;
 }
 
+namespace {
+
+// What went wrong with one exchange is not the others' trouble: a turn goes on, and tells at its
+// end what is meant to end more than a request (SystemExit of a signal handler).
+class TurnErrors {
+  public:
+    explicit TurnErrors(PyObject* engine) : engine_(engine) {}
+    void take() {
+        if (first_ || PyErr_ExceptionMatches(PyExc_Exception))
+            PyErr_WriteUnraisable(engine_);
+        else
+            first_.emplace();
+    }
+    // True: there was one, and it is set.
+    bool restore() {
+        if (first_) first_->restore();
+        return first_.has_value();
+    }
+
+  private:
+    PyObject* engine_;
+    std::optional<SavedError> first_;
+};
+
+// There is no memory for its object: its client shall not wait for ever.
+void refuse(engine::Engine& engine, session::Exchange& exchange) {
+    WithoutGil without;
+    engine.write_error(exchange, 500, "");
+    engine.finish(exchange);
+}
+
+Ref add_ready(PyObject* self, const engine::Turn& turn, TurnErrors& errors) {
+    Ref fresh(PyList_New(0));
+    if (!fresh) errors.take();
+    for (session::Exchange* exchange : turn.ready) {
+        Ref object(fresh ? make_exchange(self, exchange) : nullptr);
+        if (!object) {
+            if (PyErr_Occurred()) errors.take();
+            refuse(*engine_parts(self)->engine, *exchange);
+        } else if (!is_refused(object.get()) && PyList_Append(fresh.get(), object.get()) < 0) {
+            errors.take();  // with the object, its request is abandoned
+        }
+    }
+    return fresh;
+}
+
+Ref deliver_all(PyObject* self, const engine::Turn& turn, TurnErrors& errors) {
+    Ref gone(PyList_New(0));
+    if (!gone) errors.take();
+    for (const engine::Event& event : turn.events) {
+        // Whose request has ended since hears no more of it.
+        auto* object =
+            static_cast<ExchangeObject*>(engine_parts(self)->engine->user_of(event.exchange));
+        if (object == nullptr) continue;
+        Ref kept = Ref::borrow(reinterpret_cast<PyObject*>(object));
+        if (!deliver(object, event.kind)) errors.take();
+        if (event.kind != engine::EventKind::kGone || !gone) continue;
+        if (PyList_Append(gone.get(), kept.get()) < 0) errors.take();
+    }
+    return gone;
+}
+
+}  // namespace
+
 PyObject* engine_turn(PyObject* self, PyObject* args) {
     EngineParts& parts = *engine_parts(self);
     unsigned int room = UINT32_MAX;
@@ -240,22 +308,11 @@ PyObject* engine_turn(PyObject* self, PyObject* args) {
         parts.engine->turn(turn, room);
     }
     if (parts.engine->needs_attention()) release_owners(*parts.engine);
-    Ref fresh(PyList_New(0));
-    for (session::Exchange* exchange : turn.ready) {
-        Ref object(make_exchange(self, exchange));
-        if (object && is_refused(object.get())) continue;
-        if (!fresh || !object || PyList_Append(fresh.get(), object.get()) < 0) return nullptr;
-    }
-    Ref gone(PyList_New(0));
-    for (const engine::Event& event : turn.events) {
-        // Whose request has ended since hears no more of it.
-        auto* object = static_cast<ExchangeObject*>(parts.engine->user_of(event.exchange));
-        if (object == nullptr) continue;
-        Ref kept = Ref::borrow(reinterpret_cast<PyObject*>(object));
-        if (!deliver(object, event.kind)) return nullptr;
-        bool left = event.kind == engine::EventKind::kGone;
-        if (left && (!gone || PyList_Append(gone.get(), kept.get()) < 0)) return nullptr;
-    }
+    TurnErrors errors(self);
+    Ref fresh = add_ready(self, turn, errors);
+    Ref gone = deliver_all(self, turn, errors);
+    if (errors.restore()) return nullptr;
+    if (!fresh || !gone) return PyErr_NoMemory();
     const bool news = parts.engine->needs_attention();  // owners have been released
     return Py_BuildValue("(NNNN)", fresh.release(), PyBool_FromLong(turn.again), gone.release(),
                          PyBool_FromLong(news));
@@ -277,12 +334,13 @@ PyObject* engine_set_asgi(PyObject* self, PyObject* args) {
 
 int add_exchange_type(PyObject* module) {
     PyObject* type = PyType_FromModuleAndSpec(module, &spec, nullptr);
+    if (type == nullptr) return -1;
     state_of_module(module)->exchange = reinterpret_cast<PyTypeObject*>(type);
     PyObject* gone = PyErr_NewExceptionWithDoc("monoceros._core.ClientDisconnected",
                                                "send() after the client has gone.",
                                                PyExc_ConnectionResetError, nullptr);
+    if (gone == nullptr) return -1;
     state_of_module(module)->client_disconnected = gone;
-    if (type == nullptr || gone == nullptr) return -1;
     int added = PyModule_AddObjectRef(module, "Exchange", type);
     return added < 0 ? added : PyModule_AddObjectRef(module, "ClientDisconnected", gone);
 }

@@ -29,7 +29,10 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     wrapper->file = file;
     wrapper->block_size = block_size;
     wrapper->close = PyObject_GetAttrString(file, "close");
-    if (wrapper->close == nullptr) PyErr_Clear();
+    if (wrapper->close == nullptr) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;
+        PyErr_Clear();
+    }
     return self.release();
 }
 
@@ -88,12 +91,16 @@ bool is_exactly(PyObject* object, const char* module, std::initializer_list<cons
     return is;
 }
 
-// A function that was put into the object itself is called in place of its type's.
+// A function that was put into the object itself is called in place of its type's. Where that
+// cannot be told, it may have been.
 bool is_patched(PyObject* object) {
     Ref own(PyObject_GetAttrString(object, "__dict__"));
-    bool patched = false;
-    for (const char* name : {"read", "tell", "fileno", "readable", "flush"})
-        patched |= own && PyDict_GetItemString(own.get(), name) != nullptr;
+    bool patched = !own && !PyErr_ExceptionMatches(PyExc_AttributeError);
+    for (const char* name : {"read", "tell", "fileno", "readable", "flush"}) {
+        if (!own || patched) break;
+        Ref key(PyUnicode_FromString(name));
+        patched = !key || PyDict_Contains(own.get(), key.get()) != 0;
+    }
     PyErr_Clear();
     return patched;
 }

@@ -399,7 +399,8 @@ bool assign_row(T& member, config::Kind kind, const char* name, PyObject* given)
 
 // A new reference, or nullptr; no exception is set if the key is merely absent.
 PyObject* find_item(PyObject* mapping, const char* name) {
-    return Py_XNewRef(PyDict_GetItemString(mapping, name));
+    Ref key(PyUnicode_FromString(name));
+    return key ? Py_XNewRef(PyDict_GetItemWithError(mapping, key.get())) : nullptr;
 }
 
 bool fill(config::Settings& settings, PyObject* mapping) {

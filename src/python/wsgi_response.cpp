@@ -383,12 +383,13 @@ int add_response_types(PyObject* module) {
     state->start_response =
         make_type<StartResponseObject>(module, "monoceros._core.start_response",
                                        "PEP 3333's start_response callable.", no_methods);
+    if (state->start_response == nullptr) return -1;
     state->write = make_type<WriteObject>(module, "monoceros._core.write",
                                           "PEP 3333's write callable.", write_methods);
+    if (state->write == nullptr) return -1;
     state->early_hints = make_type<EarlyHintsObject>(
         module, "monoceros._core.early_hints", "Sends 103 Early Hints (RFC 8297).", no_methods);
-    bool made = state->start_response && state->write && state->early_hints;
-    return made ? 0 : -1;
+    return state->early_hints == nullptr ? -1 : 0;
 }
 
 bool CallObjects::reusable() const {
@@ -416,10 +417,12 @@ bool CallObjects::make(bool deadlines) {
     input_.reset(make_input(state_->input));
     client_socket_.reset(state_->client_socket->tp_alloc(state_->client_socket, 0));
     times_.reset(state_->request_times->tp_alloc(state_->request_times, 0));
-    if (write_ && deadlines)
+    bool made = write_ && start_response_ && early_hints_ && input_ && client_socket_ && times_;
+    if (made && deadlines) {  // not with an exception set
         extend_timeout_.reset(PyObject_GetAttrString(write_.get(), "extend_timeout"));
-    if (!write_ || !start_response_ || !early_hints_ || !input_ || !client_socket_ || !times_ ||
-        (deadlines && !extend_timeout_)) {
+        made = static_cast<bool>(extend_timeout_);
+    }
+    if (!made) {
         write_.reset();
         return false;
     }
