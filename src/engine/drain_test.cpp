@@ -49,7 +49,7 @@ TEST(Drain, ABusyRequestIsAnsweredAndEndsItsConnection) {
     session::Exchange* exchange = server.take();
     ASSERT_NE(exchange, nullptr);
     server->drain(false);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    base::quiet_for(20, "the drain does not end");
     EXPECT_FALSE(server->drained());
     respond(server.engine(), *exchange, "answered");
     EXPECT_EQ(client.response(), "answered");
@@ -86,7 +86,7 @@ TEST(Drain, ASlowReaderGetsItsWholeAnswer) {
     respond(server.engine(), *exchange, body);
     server->drain(false);
     Application rest(server.engine());
-    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    base::quiet_for(700, "a drain waits for bytes that nobody has taken");
     EXPECT_FALSE(server->drained());
     EXPECT_EQ(client.response(), body);
     EXPECT_TRUE(eventually([&server] { return server->drained(); }));
@@ -267,7 +267,7 @@ TEST(Drain, WaitsForAnApplicationWithoutAClient) {
                 ++rounds;
             }
         });
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    base::quiet_for(300, "nobody spins");
     EXPECT_LT(rounds, 20) << "they spin";
     server->finish(*exchange);
     for (std::thread& taker : takers) taker.join();

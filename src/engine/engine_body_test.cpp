@@ -190,7 +190,7 @@ TEST(EngineBody, OnlyASlowClientIsLate) {
     reader.read(1);  // and the kernel has more
     for (int i = 0; i < 12; ++i) {
         reader.take();
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        base::pace(50, "an application that takes its time");
     }
     reader.read();
     sender.join();

@@ -66,7 +66,7 @@ TEST(Deadline, AnAnswerThatHasBegunMayTakeItsTime) {
     ASSERT_NE(exchange, nullptr);
     set_head(*exchange);
     EXPECT_EQ(server->write(*exchange, {"one", nullptr}, -1, false), WriteStatus::kDone);
-    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    base::quiet_for(400, "no deadline ends an answer that has begun");
     EXPECT_EQ(server->write(*exchange, {"two", nullptr}, -1, true), WriteStatus::kDone);
     EXPECT_FALSE(server->leave_application(*exchange));
     server->finish(*exchange);
@@ -82,7 +82,7 @@ TEST(Deadline, NoneIsLeftForWhoeverSpeaksToItsClientAlone) {
     ASSERT_NE(exchange, nullptr);
     os::Fd shared(server->share_socket(*exchange));
     server->give_away(*exchange);
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    base::quiet_for(300, "no deadline is left");
     EXPECT_EQ(overdue(server), 0u);
     server->finish(*exchange);
     shared.reset();
@@ -96,7 +96,7 @@ TEST(Deadline, CanBeExtendedAndShortened) {
     session::Exchange* exchange = server.take();
     ASSERT_NE(exchange, nullptr);
     EXPECT_TRUE(server->extend(*exchange, 60'000));
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    base::quiet_for(500, "the first deadline has gone");
     EXPECT_EQ(overdue(server), 0u);
     EXPECT_TRUE(server->extend(*exchange, 50));
     EXPECT_TRUE(eventually([&] { return overdue(server) == 1; }));
@@ -119,7 +119,7 @@ TEST(Deadline, OthersAreServedMeanwhile) {
         Client client = server.client();
         client.get("/healthy");
         EXPECT_EQ(client.response(), "/healthy");
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        base::pace(20, "requests beside a stuck one until its time is over");
     }
     EXPECT_TRUE(stuck.response().has_value());
     EXPECT_EQ(stuck.status(), 504);
@@ -213,7 +213,7 @@ TEST(Deadline, OneSignalForHoweverManyAreLate) {
     EXPECT_EQ(overdue(server), 20u);
     EXPECT_EQ(interrupted(server), 20u);
     signals_seen = 0;
-    std::this_thread::sleep_for(std::chrono::milliseconds(600));
+    base::quiet_for(600, "nobody rings again");
     EXPECT_EQ(signals_seen, 0) << "whoever collects and interrupts them ends that";
     for (session::Exchange* exchange : running) server->abandon(*exchange);
 }
@@ -315,7 +315,7 @@ TEST(Deadline, TheMasterIsToldWhenNobodyCollects) {
     server->collect_overdue([&](session::Exchange&, bool tell) { untold += tell ? 1 : 0; });
     EXPECT_EQ(untold, 1u) << "the master has not told yet";
     EXPECT_EQ(flight.story, board::Story::kCollected);
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    base::quiet_for(300, "stacks are not copied twice");
     EXPECT_EQ(copies->load(), 1);
     server->abandon(*exchange);
 }
@@ -331,7 +331,7 @@ TEST(QueueTimeout, ARequestBehindASlowOneGets503) {
     ASSERT_NE(exchange, nullptr);
     kept.get("/behind");
     ASSERT_TRUE(eventually([&] { return server->totals().accepted == 3; }));
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    base::pace(200, "an application that is slower than queue_timeout");
     respond(server.engine(), *exchange, "slow");
     EXPECT_EQ(slow.response(), "slow");
     EXPECT_TRUE(server.turn_until([&] { return server->totals().refused == 1; }));

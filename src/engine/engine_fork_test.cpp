@@ -3,22 +3,12 @@
 #include <sys/wait.h>
 
 #include "engine/support_test.hpp"
+#include "os/child_test.hpp"
 
 namespace mono::engine {
 namespace {
 
-// The child's life ends with what it says; 0: all is well.
-template <class Life>
-int child(Life life) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-        alarm(20);
-        _exit(life());
-    }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1'000 + status;
-}
+using os::child;
 
 // A child that lives until the object's end.
 class Lodger {

@@ -182,7 +182,7 @@ TEST(Relay, NothingMovesWithoutASibling) {
         Busy busy(here);
         client.get("/stays");
         EXPECT_TRUE(eventually([&] { return siblings.board().slot(0).busy == 2; }));
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        base::quiet_for(50, "nothing moves");
         EXPECT_EQ(siblings.board().slot(0).busy, 2u);
         EXPECT_EQ(siblings.parcels(), 0);
         EXPECT_TRUE(siblings.board().waiting(1));
@@ -248,9 +248,7 @@ TEST(Relay, AWorkerThatIsToldToGoTakesNoMoreThoughItsPythonIsHeldUp) {
     board::Slot& slot = siblings.board().slot(0);
     EXPECT_EQ(slot.open.load(), 1U);
     slot.leaving.store(1);
-    const int64_t end_ms = base::monotonic_ms() + kPatienceMs;
-    while (slot.open.load() != 0 && base::monotonic_ms() < end_ms) usleep(1'000);
-    EXPECT_EQ(slot.open.load(), 0U);
+    EXPECT_TRUE(eventually([&slot] { return slot.open.load() == 0; }));
 }
 
 // A worker that leaves others behind leaves them what waits; the last one takes it.

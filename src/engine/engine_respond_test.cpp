@@ -194,7 +194,7 @@ TEST(EngineRespond, ALongTurnGoesOnWhoeverWaits) {
             EXPECT_EQ(server->take(10'000, server->wakes()), nullptr);
         }
     });
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    base::pace(20, "the pilot gets into its wait, which nobody sees from outside");
     const int64_t begin_ms = base::monotonic_ms();
     uint64_t got = 0;
     std::thread reader([&] {

@@ -135,7 +135,7 @@ TEST(EngineSpill, WithoutADiskTheApplicationWaits) {
         }
     });
     EXPECT_TRUE(eventually([&, last = size_t{1}]() mutable {
-        std::this_thread::sleep_for(std::chrono::milliseconds(30));
+        base::quiet_for(30, "the application writes no further");
         return given == std::exchange(last, given.load());
     }));
     EXPECT_LT(given, 4 * kMiB);

@@ -121,34 +121,30 @@ void serve(Server& server) {
     if (exchange != nullptr) respond(server.engine(), *exchange, "ok");
 }
 
-TEST(Pipeline, ProbesTakeNoStackAndNobodysTurn) {
-    Options options;
-    options.limits.readiness_path = "/ready";
-    Server server(std::move(options));
+// So many bytes of one request are all answered, and another client in the middle of them.
+void expect_all_answered(Server& server, std::string_view one, size_t bytes) {
     Client client = server.client();
     Client other = server.client();
-    Flood flood{repeated(kProbe, kFloodBytes), "HTTP/1.1 200"};
-    const size_t probes = flood.bytes.size() / kProbe.size();
-    {
-        SmallStack worker([&server] { serve(server); });
-        flood.run(client, other, probes);
-    }
-    EXPECT_EQ(flood.answers, probes);
-    EXPECT_LT(flood.answers_before_other, probes);
-}
-
-TEST(Pipeline, RequestsTakeNoStackAndNobodysTurn) {
-    Server server;
-    Client client = server.client();
-    Client other = server.client();
-    Flood flood{repeated(kGet, kFloodBytes / 8), "HTTP/1.1 200"};
-    const size_t requests = flood.bytes.size() / kGet.size();
+    Flood flood{repeated(one, bytes), "HTTP/1.1 200"};
+    const size_t requests = flood.bytes.size() / one.size();
     {
         SmallStack worker([&server] { serve(server); });
         flood.run(client, other, requests);
     }
     EXPECT_EQ(flood.answers, requests);
     EXPECT_LT(flood.answers_before_other, requests);
+}
+
+TEST(Pipeline, ProbesTakeNoStackAndNobodysTurn) {
+    Options options;
+    options.limits.readiness_path = "/ready";
+    Server server(std::move(options));
+    expect_all_answered(server, kProbe, kFloodBytes);
+}
+
+TEST(Pipeline, RequestsTakeNoStackAndNobodysTurn) {
+    Server server;
+    expect_all_answered(server, kGet, kFloodBytes / 8);
 }
 
 // One of the pipelined requests is refused when it has waited for too long; the rest is read and
@@ -163,7 +159,7 @@ TEST(Pipeline, ARefusalTakesNoStackAndNobodysTurn) {
     Flood flood{repeated(kProbe, 1 << 20) + repeated(kGet, kFloodBytes), "HTTP/1.1"};
     {
         SmallStack worker([&server] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(3));
+            base::pace(3, "longer than queue_timeout");
             serve(server);
         });
         flood.run(client, other, SIZE_MAX);

@@ -30,7 +30,7 @@ TEST(Standby, HeldPiecesLeaveWhileTheApplicationSleeps) {
         ASSERT_TRUE(client.wait_for(piece)) << round;
         best_us = std::min(best_us, base::monotonic_us() - begin_us);
         // Sometimes long enough that the standby flies, or looks slowly.
-        std::this_thread::sleep_for(std::chrono::milliseconds(round * 3));
+        base::pace(round * 3, "sometimes long enough that the standby flies, or looks slowly");
     }
     EXPECT_LT(best_us, 20'000);
     server->write(*exchange, {}, -1, true);
@@ -80,7 +80,7 @@ TEST(Standby, ALoneSlotAcceptsNobodyMeanwhile) {
     ASSERT_NE(exchange, nullptr);
     Client second = server.client();
     second.get("/second");
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    base::quiet_for(100, "nobody accepts");
     EXPECT_EQ(server->connections(), 1u) << "a sibling could have had it";
     respond(server.engine(), *exchange, "ok");
     exchange = server.take();
@@ -102,11 +102,9 @@ TEST(Standby, DoesNotSpinOnAListenerItMayNotServe) {
     for (int i = 0; i < 6; ++i) {
         others.push_back(server.client());
         others.back().get("/" + std::to_string(i));
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        base::pace(20, "clients that come one after the other");
     }
-    const int64_t spent = cpu_ms();
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
-    EXPECT_LT(cpu_ms() - spent, 80) << "it spins";
+    EXPECT_LT(base::busy_percent_for(500), 16) << "it spins";
     respond(server.engine(), *exchange, "ok");
     Application application(server.engine());
     for (int i = 0; i < 6; ++i) EXPECT_EQ(others[i].response(), "/" + std::to_string(i));
@@ -122,7 +120,7 @@ TEST(Standby, AFreedSlotOpensTheListenersUnderAPilot) {
     ASSERT_NE(exchange, nullptr);
     std::atomic<session::Exchange*> taken{nullptr};
     std::thread pilot([&] { taken = server->take(15'000, server->wakes()); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    base::pace(50, "the taker gets into its wait, which nobody sees from outside");
     const int64_t begin_ms = base::monotonic_ms();
     respond(server.engine(), *exchange, "ok");
     Client second = server.client();
@@ -173,10 +171,8 @@ TEST(Standby, RestsWhenNothingRuns) {
     session::Exchange* exchange = busy(server, client);
     ASSERT_NE(exchange, nullptr);
     respond(server.engine(), *exchange, "ok");
-    std::this_thread::sleep_for(std::chrono::milliseconds(1'500));
-    const int64_t spent = cpu_ms();
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
-    EXPECT_LT(cpu_ms() - spent, 50);
+    base::pace(1'500, "the standby goes to rest");
+    EXPECT_LT(base::busy_percent_for(500), 10);
 }
 
 TEST(Engine, DestroyedInAnyStateItLeavesNoDescriptor) {
@@ -229,7 +225,7 @@ TEST(Engine, AForkedChildMayDestroyItsCopy) {
     session::Exchange* exchange = busy(server, client);
     ASSERT_NE(exchange, nullptr);
     std::thread waiter([&server] { server->take(3'000, server->wakes()); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    base::pace(50, "the waiter gets into its wait");
     const pid_t child = fork();
     if (child == 0) {
         alarm(10);

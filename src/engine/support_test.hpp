@@ -26,24 +26,15 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/patience_test.hpp"
 #include "engine/engine.hpp"
 #include "os/fd.hpp"
 #include "os/shm.hpp"
 
 namespace mono::engine {
 
-constexpr int kPatienceMs = 20'000;  // sanitizers on a busy machine
-
-// True as soon as `holds()` does.
-template <class Condition>
-bool eventually(Condition holds, int patience_ms = kPatienceMs) {
-    const int64_t end_ms = base::monotonic_ms() + patience_ms;
-    while (!holds()) {
-        if (base::monotonic_ms() > end_ms) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return true;
-}
+using base::eventually;
+using base::kPatienceMs;
 
 inline size_t open_fds() {
     size_t count = 0;

@@ -143,7 +143,7 @@ TEST(Threads, AJournalThatNobodyTakesStallsNobody) {
         client.get("/");
         ASSERT_EQ(client.response(), "ok");
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    base::quiet_for(50, "nobody leaves its wait");
     EXPECT_TRUE(server->needs_attention());
     EXPECT_LE(deaf.empty_handed(), 1);
     EXPECT_EQ(server->take_journal().size(), 10u);
@@ -162,7 +162,7 @@ TEST(Threads, OwnersThatNobodyTakesStallNobody) {
         ASSERT_EQ(client.response(), body);
     }
     ASSERT_TRUE(eventually([&server] { return server->needs_attention(); }));
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    base::quiet_for(50, "nobody leaves its wait");
     EXPECT_LE(deaf.empty_handed(), 1);
     EXPECT_FALSE(server->take_released().empty());
 }
@@ -201,7 +201,7 @@ TEST(Threads, WakeReachesEveryoneWhoWaits) {
             EXPECT_EQ(server->take(-1, wakes), nullptr);
             ++back;
         });
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    base::quiet_for(50, "nobody comes back");
     EXPECT_EQ(back, 0);
     server->wake();
     EXPECT_TRUE(eventually([&back] { return back == 4; }));
@@ -229,7 +229,7 @@ TEST(Threads, TheSeatIsNeverEmptyWhileSomebodyWaits) {
             if (exchange != nullptr) respond(server.engine(), *exchange, "x");
         }
     });
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    base::pace(300, "the seat changes hands many times");
     stop = true;  // for the impatient ones: the patient one must have the seat now
     for (std::thread& thread : impatient) thread.join();
     Client client = server.client();

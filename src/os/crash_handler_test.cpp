@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/patience_test.hpp"
+
 namespace mono::os {
 namespace {
 
@@ -97,7 +99,7 @@ TEST(SignalSenders, AreNotedUnlessTheyAreTheParent) {
             kill(getppid(), SIGTERM);
             _exit(0);
         }
-        while (handled == 0) usleep(1000);
+        base::eventually([] { return handled != 0; });
         bool right = sender.load() == static_cast<uint32_t>(grandchild);
         [[maybe_unused]] ssize_t written = write(out, right ? "y" : "n", 1);
     });

@@ -10,24 +10,12 @@
 #include <array>
 #include <string>
 
+#include "os/child_test.hpp"
 #include "os/crash_handler.hpp"
 #include "os/shm.hpp"
 
 namespace mono::os {
 namespace {
-
-// How a child that lives so ended: its exit code, or minus the signal.
-template <class Life>
-int child(Life life) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-        alarm(20);
-        _exit(life());
-    }
-    int status = 0;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
 
 // A process that serves, as a worker does: what is kept from its children concerns nobody else.
 template <class Life>

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import socket
-import time
 from typing import Any
 
 from harness import wait_for
 from pair import Side
+from patience import quiet_for
 from scenario import Group, Look
 from scenarios_signals import calm
 
@@ -94,7 +94,7 @@ def refused_line(side: Side) -> Any:
     }.items():
         before = side.read("access.log").count("\n")
         side.ask(raw)
-        time.sleep(0.2)
+        quiet_for(0.2, "no second line comes")
         found[name] = side.read("access.log").count("\n") - before
     return found
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from harness import wait_for
 from pair import Side
+from patience import pace, quiet_for
 from scenario import Group, Look
 from scenarios_signals import TRACED, calm, told
 
@@ -310,7 +311,7 @@ def not_timed_out(side: Side) -> Any:
     """timeout 0: never; and an idle worker beats its heart."""
     side.start("-b 127.0.0.1:{port} -t 1 scene")
     old = side.workers()
-    time.sleep(2.5)
+    quiet_for(2.5, "no worker is found stuck")
     return side.workers() == old, side.stop()
 
 
@@ -369,7 +370,7 @@ def foreign_child(side: Side) -> Any:
     hook = "import subprocess\ndef when_ready(server):\n    subprocess.Popen(['sleep', '0.2'])\n"
     side.write("gunicorn.conf.py", hook)
     side.start("-b 127.0.0.1:{port} scene")
-    time.sleep(0.6)
+    pace(0.6, "the child that the hook started lives 0.2 s")
     zombies = 0
     for pid in os.listdir("/proc"):
         with contextlib.suppress(OSError, IndexError):

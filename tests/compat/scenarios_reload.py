@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 from harness import wait_for
 from pair import Side
+from patience import pace
 from scenario import Group, Look
 from scenarios_signals import TRACED, calm, told
 
@@ -26,7 +26,7 @@ def reloading(engine: str, name: str, text: str, *, good: bool = True) -> Look:
         )
         side.status()
         calm(side)
-        time.sleep(0.2)  # gunicorn notes the files a moment after the worker has booted
+        pace(0.2, "gunicorn notes the files a moment after the worker has booted")
         told(side)
         old = side.workers()
         side.write(name, text)
@@ -57,7 +57,7 @@ def recovering(side: Side) -> Any:
     side.start("-b 127.0.0.1:{port} --reload --reload-engine poll changing")
     status = side.status()
     calm(side)
-    time.sleep(1.2)
+    pace(1.2, "gunicorn looks once a second: it must have seen the files as they are")
     old = side.workers()
     side.write("changing.py", GOOD.replace("{text}", "mended"))
     side.replaced(old, 15.0)

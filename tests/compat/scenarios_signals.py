@@ -11,6 +11,7 @@ from typing import Any
 
 from harness import is_running, wait_for
 from pair import Side, gone
+from patience import pace, quiet_for
 from scenario import Group, Look
 
 TRACED = "from traced import *\n"
@@ -25,7 +26,7 @@ def quiet(side: Side, before: Callable[[], int]) -> None:
     """Waits until nothing more is written."""
     last, since = before(), time.monotonic()
     while time.monotonic() - since < 0.25:
-        time.sleep(0.02)
+        quiet_for(0.02, "nothing is written")
         if before() != last:
             last, since = before(), time.monotonic()
 
@@ -140,7 +141,7 @@ def busy_end(signum: int, again: int | None = None) -> Look:
         wait_for(lambda: "sleeping" in side.read("trace.txt"), "the request to run")
         side.kill(signum)
         if again is not None:
-            time.sleep(0.2)
+            pace(0.2, "who sends the second signal lets the first be heard")
             side.kill(again)
         assert side.server is not None
         code = side.server.wait(12)
@@ -185,7 +186,7 @@ def many_signals(side: Side) -> Any:
     side.start("-b 127.0.0.1:{port} -w 2 scene", workers=2)
     for number in [signal.SIGTTIN, signal.SIGUSR1, signal.SIGTTOU, signal.SIGHUP] * 5:
         side.kill(number)
-        time.sleep(0.02)
+        pace(0.02, "a burst of signals that do not merge")
     quiet(side, lambda: len(side.log()))
     side.settle(2, 20.0)
     quiet(side, lambda: len(side.log()))
@@ -311,7 +312,7 @@ def hup_broken(side: Side) -> Any:
     server = side.start("scene")
     side.write("gunicorn.conf.py", "1 / 0\n")
     side.kill(signal.SIGHUP)
-    time.sleep(1.0)
+    quiet_for(1.0, "nobody leaves")
     return "runs on" if server.code() is None else server.code()
 
 

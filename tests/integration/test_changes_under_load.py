@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from client import Address, fetch
 from conftest import StartServer
 from harness import APPS, IS_GUNICORN, Server, children_of, free_port, is_running, wait_for
+from patience import pace
 
 WORKERS = 4
 RELOADS = 20
@@ -61,7 +61,7 @@ def loaded(address: Address, close: bool) -> Iterator[Wrk]:
     fetch(address, "/hello")
     load = Wrk(address, close)
     try:
-        time.sleep(0.5)
+        pace(0.5, "load before anything changes")
         yield load
         requests, bad = load.finish()
     finally:
@@ -95,7 +95,7 @@ def test_reloads_that_overtake_each_other(serve: StartServer, close: bool) -> No
     with loaded(server.address, close):
         for _ in range(RELOADS):
             server.signal(signal.SIGHUP)
-            time.sleep(0.1)
+            pace(0.1, "who reloads does so ten times a second")
         wait_for(lambda: replaced(server, old), "new workers", 60)
     assert "[ERROR]" not in server.log()
 

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 import third_party
 from conftest import StartServer
 from harness import APPS, IS_GUNICORN, STUCK, Server, children_of, is_running, wait_for
+from patience import quiet_for
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="it is about monoceros in gunicorn's place")
 
@@ -53,7 +53,7 @@ def test_foreign_workers_serve_reload_and_stop(
     answer = wait_for(lambda: _answer(server), "an answer")
     assert answer.startswith(text)
     assert int(answer.split()[1]) in before
-    time.sleep(4)  # beyond the timeout: their heart is heard
+    quiet_for(4, "nobody is found stuck, beyond the timeout: their heart is heard")
     assert set(server.worker_pids()) == before, server.log()
     server.signal(signal.SIGHUP)
     wait_for(lambda: not any(map(is_running, before)), "the old workers to leave")

@@ -131,7 +131,7 @@ def test_a_request_that_waited_too_long_is_not_begun(serve: StartServer) -> None
         assert kept.ask("/").status == 200
         slow = threading.Thread(target=patient, args=(server.address, "/sleep?4"))
         slow.start()
-        time.sleep(0.5)  # it has the only slot
+        wait_entered(server, 2)  # it has the only slot
         answer = kept.ask("/late")
         slow.join()
     assert answer.status == 503
@@ -151,6 +151,17 @@ def test_the_probe_says_when_the_server_stops(serve: StartServer) -> None:
     assert server.wait() == 0
 
 
+def entered(server: Server) -> int:
+    """How many requests the application of stuck.py has got."""
+    place = server.directory / "entered"
+    return len(place.read_text().splitlines()) if place.exists() else 0
+
+
+def wait_entered(server: Server, count: int) -> None:
+    """Until it has got as many."""
+    wait_for(lambda: entered(server) >= count, f"{count} requests in the application", 30)
+
+
 def held_for(server: Server, seconds: float) -> threading.Thread:
 
     def hold() -> None:
@@ -158,8 +169,9 @@ def held_for(server: Server, seconds: float) -> threading.Thread:
             patient(server.address, f"/sleep?{seconds}")
 
     thread = threading.Thread(target=hold, daemon=True)
+    before = entered(server)
     thread.start()
-    time.sleep(0.5)
+    wait_entered(server, before + 1)
     return thread
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from client import Client, patient
 from conftest import StartServer
 from harness import IS_GUNICORN, STUCK, Server, wait_for
+from patience import pace
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="gunicorn does not explain")
 
@@ -55,7 +55,7 @@ def test_a_kill_by_somebody(serve: StartServer) -> None:
     waiting = threading.Thread(target=ignore_errors, args=(server, "/sleep"))
     waiting.start()
     (pid,) = server.worker_pids()
-    time.sleep(0.5)
+    wait_for((server.directory / "entered").exists, "the application")
     os.kill(pid, signal.SIGKILL)
     waiting.join()
     event = last_event(server, "was killed by SIGKILL")
@@ -137,9 +137,10 @@ def test_a_queued_request_outlives_the_crash(serve: StartServer) -> None:
         first = kept.ask("/").body
         held = threading.Thread(target=ignore_errors, args=(server, "/sleep?30"))
         held.start()
-        time.sleep(0.5)
+        noted = server.directory / "entered"
+        wait_for(lambda: len(noted.read_text().splitlines()) == 2, "the application")
         kept.send(b"GET /queued HTTP/1.1\r\nHost: a\r\n\r\n")
-        time.sleep(0.5)
+        pace(0.5, "the engine reads it beside the application, which nobody outside can see")
         (pid,) = server.worker_pids()
         os.kill(pid, signal.SIGSEGV)
         answer = kept.response()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 
 import pytest
 from websockets.sync.client import connect
@@ -19,6 +18,14 @@ HANDLED = ["-k", "green_socket.Handled"]
 
 def serve_sockets(serve: StartServer, *args: str, **options: object) -> Server:
     return serve("green_socket:app", *args, **options)  # type: ignore[arg-type]
+
+
+def wait_sleeping(server: Server, count: int) -> None:
+    """Until the application has got as many requests for /sleep."""
+    place = server.directory / "sleeping"
+    wait_for(
+        lambda: place.exists() and len(place.read_text().splitlines()) >= count, "the application"
+    )
 
 
 def echo(server: Server, *words: str) -> list[str | bytes]:
@@ -43,7 +50,7 @@ def test_it_reloads_and_stops_as_all_do(serve: StartServer) -> None:
     with Client(server.address) as idle, Client(server.address) as busy:
         assert idle.ask("/").status == 200
         busy.send(request("/sleep2"))
-        time.sleep(0.2)
+        wait_sleeping(server, 1)
         server.signal(signal.SIGHUP)
         assert busy.response().body == b"/sleep2"
         wait_for(lambda: not set(old) & set(server.worker_pids()), "new workers")
@@ -52,7 +59,7 @@ def test_it_reloads_and_stops_as_all_do(serve: StartServer) -> None:
     with Client(server.address) as idle, Client(server.address) as busy:
         assert idle.ask("/").status == 200
         busy.send(request("/sleep2"))
-        time.sleep(0.2)
+        wait_sleeping(server, 2)
         server.signal(signal.SIGTERM)
         answer = busy.response()
         assert (answer.body, answer.get("Connection")) == (b"/sleep2", "close")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from client import Client
 from conftest import StartServer
 from harness import Server, is_running, process_state, wait_for
+from patience import pace, quiet_for
 
 CLASSES = {
     "sync": ("probe:app", []),
@@ -61,7 +61,7 @@ def test_workers_that_hear_first_leave_nobody_behind(
     server = start(serve, kind)
     hold(server)
     os.killpg(server.pid, signal.SIGTERM)
-    time.sleep(0.2)  # they could be gone by now
+    quiet_for(0.2, "nobody leaves: they could be gone by now")
     clients = [Client(server.address) for _ in range(8)]
     for client in clients:
         client.send(REQUEST)
@@ -84,7 +84,7 @@ def test_ctrl_c_is_quiet(serve: StartServer, kind: str, gap_s: float | None) -> 
     else:
         for pid in workers:
             os.kill(pid, signal.SIGINT)
-        time.sleep(gap_s)
+        pace(gap_s, "workers hear a Ctrl-C before their master")
         server.signal(signal.SIGINT)
     assert server.wait() == 0
     for word in ("Traceback", "Exception", "[ERROR]"):

@@ -22,6 +22,7 @@ import invariants
 from client import Client, request
 from conftest import StartServer
 from harness import IS_GUNICORN, Server, can_import, rss_mib
+from patience import pace
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="hostile clients hold its workers")
 
@@ -62,7 +63,7 @@ class WellBehaved:
                     for _ in range(50):
                         number += 1
                         self._ask(client, f"{name}-{number}")
-                        time.sleep(0.02)
+                        pace(0.02, "a client that asks now and then")
             except Exception as error:
                 self.troubles.append(f"{type(error).__name__}: {error}")
 
@@ -100,7 +101,7 @@ def attack(server: Server, kinds: list[str]) -> Iterator[None]:
 def under_attack(server: Server, kinds: list[str], seconds: float) -> WellBehaved:
     with attack(server, kinds):
         clients = WellBehaved(server)
-        time.sleep(seconds)  # the load's length is what is asked for, not something that is awaited
+        pace(seconds, "the length of the load")
         clients.stop()
     return clients
 

@@ -12,6 +12,7 @@ import pytest
 
 from client import Client, chunked, fetch, request
 from harness import Server, is_established, wait_for
+from patience import pace
 
 SETTINGS = [
     *("--limit-request-line", "200"),
@@ -280,7 +281,7 @@ def test_send_timeout_spares_who_reads_slowly(ours: Server) -> None:
         got = 0
         for _ in range(8):
             got += len(client.exactly(length // 10))
-            time.sleep(0.25)
+            pace(0.25, "a slow reader")
         assert got + len(client.exactly(length - got)) == length
 
 

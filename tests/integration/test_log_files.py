@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import threading
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pytest
 
 from conftest import StartServer
 from harness import IS_GUNICORN, Server, is_running, wait_for
+from patience import pace
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="compared in tests/compat")
 
@@ -138,12 +138,12 @@ def test_rotation_by_renaming_loses_no_line(launch: StartServer, tmp_path: Path,
     workers = server.worker_pids()
     loads = [Load(server, first) for first in (1_000_000, 2_000_000, 3_000_000)]
     for rotation in range(ROTATIONS):
-        time.sleep(0.2)
+        pace(0.2, "lines between two rotations")
         for path in (error, access):
             path.rename(f"{path}.{rotation}")
         server.signal(signal.SIGUSR1)
         wait_for(lambda: error.exists() and access.exists(), "the new files")
-    time.sleep(0.3)
+    pace(0.3, "lines after the last")
     for path in (error, access):
         path.rename(f"{path}.last")
     server.signal(signal.SIGUSR1)

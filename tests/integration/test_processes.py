@@ -17,6 +17,7 @@ from client import Client, Gone, fetch, request
 from conftest import StartServer
 from harness import IS_GUNICORN, STUCK, Server, children_of, is_running, wait_for
 from load import Load
+from patience import pace, quiet_for
 
 
 def others_than(pid: int, parent: int) -> set[int]:
@@ -331,7 +332,7 @@ def test_crash_loop_backs_off(launch: StartServer, tmp_path: Path) -> None:
     (tmp_path / "crashing.py").write_text("import os\nos._exit(9)\n")
     server = launch("crashing:app", env=python_path(tmp_path))
     server.wait_log("Booting worker", timeout_s=20)
-    time.sleep(4)  # what is looked at is a rate
+    quiet_for(4, "few workers are started: what is looked at is a rate")
     assert server.code() is None
     assert 2 <= server.log().count("Booting worker") <= 16
     started = time.monotonic()
@@ -369,7 +370,7 @@ def test_storm_of_signals(serve: StartServer, seed: int) -> None:
             for pid in children_of(server.pid)[:1]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, chance.choice((signal.SIGKILL, signal.SIGTERM)))
-        time.sleep(chance.random() * 0.02)
+        pace(chance.random() * 0.02, "a storm of signals")
 
     def settled() -> bool:
         """All that was sent has been taken, and the workers are as many as it says."""
@@ -386,6 +387,6 @@ def test_storm_of_signals(serve: StartServer, seed: int) -> None:
     # Once more when all has calmed down: it is the end that counts, not a moment on the way.
     for _ in range(2):
         wait_for(settled, f"the right number of workers; seed {seed}", 60)
-        time.sleep(1)
+        quiet_for(1, "it stays so")
     assert settled(), f"seed {seed}:\n{server.log()[-4000:]}"
     assert fetch(server.address, "/hello").body == b"hello"

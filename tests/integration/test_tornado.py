@@ -49,14 +49,12 @@ def test_native_application(native: Server) -> None:
 
 
 def test_native_requests_run_side_by_side(native: Server) -> None:
-    began = time.monotonic()
-    clients = [Client(native.address) for _ in range(10)]
+    clients = [Client(native.address, timeout_s=60) for _ in range(10)]
     for client in clients:
-        client.send(request("/sleep?s=0.4"))
+        client.send(request("/meet?n=10"))
     for client in clients:
-        assert client.response().body == b"slept"
+        assert client.response().body == b"met"
         client.sock.close()
-    assert time.monotonic() - began < 1.5
 
 
 def test_native_websocket(native: Server) -> None:
@@ -107,7 +105,7 @@ def test_term_finishes_what_is_in_flight(serve: StartServer) -> None:
     with Client(server.address) as busy, Client(server.address) as idle:
         assert idle.ask("/").body == b"hello from tornado"
         busy.send(request("/sleep?s=0.8"))
-        time.sleep(0.3)
+        wait_for((server.directory / "sleeping").exists, "the application")
         server.signal(signal.SIGTERM)
         assert idle.closed()
         assert busy.response().body == b"slept"
@@ -119,10 +117,10 @@ def test_graceful_timeout(serve: StartServer) -> None:
     server = serve("tornado_app:app", *TORNADO, "--graceful-timeout", "1")
     with Client(server.address) as busy:
         busy.send(request("/sleep?s=30"))
-        time.sleep(0.3)
+        wait_for((server.directory / "sleeping").exists, "the application")
         began = time.monotonic()
         assert server.stop() == 0
-        assert 0.7 < time.monotonic() - began < 4  # it leaves a quarter before the kill
+        assert time.monotonic() - began > 0.7  # it leaves a quarter before the kill
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGQUIT])
@@ -130,10 +128,8 @@ def test_quick_stop(serve: StartServer, signum: int) -> None:
     server = serve("tornado_app:app", *TORNADO)
     with Client(server.address) as busy:
         busy.send(request("/sleep?s=30"))
-        time.sleep(0.3)
-        began = time.monotonic()
-        assert server.stop(signum) == 0
-        assert time.monotonic() - began < 3
+        wait_for((server.directory / "sleeping").exists, "the application")
+        assert server.stop(signum) == 0  # in STOP_S_MAX, and the request takes longer
     assert "Traceback" not in server.log()
 
 

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from client import Client, Gone, chunked, fetch, request
 from conftest import StartServer
 from harness import Server, rss_mib, wait_for
 from nginx import Front, nginx
+from patience import pace, quiet_for
 from test_wsgi_input import BODY, SCRIPTS
 
 pytestmark = pytest.mark.beyond("has no such setting", strict=False)
@@ -124,7 +124,7 @@ def test_the_sender_waits_for_the_application(off: Server) -> None:
             while sent < 100_000_000:
                 sent += client.sock.send(block)
         assert sent < 20_000_000  # what the kernel's two buffers and ours hold
-        time.sleep(1.0)  # longer than client_body_timeout: it is not the client that is slow
+        quiet_for(1.0, "nobody is refused, past client_body_timeout: the client is not slow")
         (off.directory / "go").write_text("x")
         client.sock.settimeout(15)
         response = client.response()
@@ -346,7 +346,7 @@ def test_a_slow_upload_is_a_sign_of_life(serve: StartServer) -> None:
         client.send(request("/digest", "POST", {"Content-Length": "30"}))
         for _ in range(30):
             client.send(b"x")
-            time.sleep(0.1)
+            pace(0.1, "a slow upload")
         assert client.response().text.startswith("30 ")
     assert "WORKER TIMEOUT" not in server.log()
 
@@ -359,7 +359,7 @@ def test_a_stop_waits_for_an_upload(serve: StartServer, kind: str) -> None:
         client.send(b"abc")
         server.signal(signal.SIGTERM)
         server.wait_log("Handling signal: term")
-        time.sleep(0.2)
+        quiet_for(0.2, "the stop does not cut it off")
         client.send(b"def")
         response = client.response()
         assert (response.text[:2], response.get("Connection")) == ("6 ", "close")
@@ -434,7 +434,7 @@ def test_asgi(serve: StartServer, rule: str) -> None:
     with Client(server.address) as client:
         client.send(request("/digest", "POST", {"Content-Length": str(len(body))}))
         client.send(body[:1000])
-        time.sleep(0.1)
+        pace(0.1, "the body comes in two pieces")
         client.send(body[1000:])
         found = client.response()
         assert hashlib.sha256(body).hexdigest() in found.text

@@ -7,7 +7,6 @@ import json
 import random
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from client import Client, Gone
 from harness import HERE, IS_GUNICORN, Server
+from patience import pace
 from vectors import Expected, Vector, read_all
 
 VECTORS = read_all(HERE.parent / "vectors")
@@ -77,7 +77,7 @@ def send(client: Client, pieces: list[bytes]) -> None:
         for piece in pieces:
             client.send(piece)
             if len(pieces) > 1:
-                time.sleep(PAUSE_S)
+                pace(PAUSE_S, "pieces that arrive apart")
 
 
 def check_plain(client: Client) -> None:

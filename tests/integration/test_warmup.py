@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from client import fetch, patient
 from conftest import StartServer
 from harness import IS_GUNICORN, wait_for
+from patience import pace
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="gunicorn warms nothing up")
 KINDS = {"sync": (), "gthread": ("--threads", "2"), "gevent": ("-k", "gevent")}
@@ -26,7 +26,7 @@ def test_a_release_that_fails_its_warm_up_does_not_get_in(
     server = serve("warm:app", *KINDS[kind], "--warmup-path", "/warm")
     first = patient(server.address, "/").text.split()
     assert first[1] == "/warm", "it came before anybody"
-    time.sleep(2)  # it tells the master that it serves with its next heartbeat
+    pace(2, "it tells the master that it serves with its next heartbeat")
     (directory / "status").write_text("500 Broken")
     server.signal(signal.SIGHUP)
     server.wait_log("The warm-up request for /warm answered with 500", timeout_s=30)

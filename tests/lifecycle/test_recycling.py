@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from harness import wait_for
+from patience import pace
 from stage import WORKERS, full, kinds, nothing_failed, playing
 
 SEED = 20
@@ -38,7 +38,7 @@ def test_storms_of_ttin_and_ttou(kind: str, tmp_path: Path) -> None:
             load.mark(f"storm {number}")
             for _ in range(12):
                 server.signal(chance.choice((signal.SIGTTIN, signal.SIGTTOU)))
-                time.sleep(chance.uniform(0, 0.05))
+                pace(chance.uniform(0, 0.05), "a storm of signals")
 
             def settled() -> bool:
                 return len(stage.workers_of(server.pid)) == wanted_workers(server.log())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from client import Client, request
 from harness import is_running, wait_for
+from patience import pace
 from stage import KINDS, Stage
 
 LOADING = """
@@ -34,7 +34,7 @@ def test_a_second_term_does_not_end_the_drain(kind: str, tmp_path: Path) -> None
             client.send(asked[:20])
             for _ in range(2):
                 os.kill(pid, signal.SIGTERM)
-                time.sleep(0.3)  # the first one must have been obeyed when the second one comes
+                pace(0.3, "the first one must have been obeyed when the second one comes")
             client.send(asked[20:])
             response = client.response()
             assert response.status == 200
@@ -74,7 +74,7 @@ def test_who_was_promised_a_kept_connection_may_use_it(kind: str, tmp_path: Path
             first = client.ask("/?id=first&size=100&after=1500")
             assert first.get("Connection") != "close"
             os.kill(int(first.get("X-Pid") or 0), signal.SIGTERM)
-            time.sleep(0.2)
+            pace(0.2, "the drain begins; nobody outside sees it")
             second = client.ask("/?id=second&size=100")
             assert second.body.startswith(b"second ")
             assert second.get("Connection") == "close"

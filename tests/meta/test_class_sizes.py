@@ -40,7 +40,7 @@ DEBTS = {
 # Header -> lines today.
 HEADER_DEBTS = {
     "src/engine/engine.hpp": 598,
-    "src/engine/support_test.hpp": 436,
+    "src/engine/support_test.hpp": 427,
 }
 
 

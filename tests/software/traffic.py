@@ -7,6 +7,8 @@ import threading
 import time
 from types import TracebackType
 
+from patience import pace
+
 PAUSE_S = 0.005
 ANSWER_S_MAX = 30.0
 
@@ -49,7 +51,7 @@ class Traffic:
         end = time.monotonic() + timeout_s
         while self.answered < goal:
             assert time.monotonic() < end, f"{self.answered} of {goal}: {self.failures[:5]}"
-            time.sleep(0.02)
+            pace(0.02, "until the deadline above")
 
     def _run(self, number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_S_MAX)
@@ -62,7 +64,7 @@ class Traffic:
                     return
                 continue
             self._ask(connection, path)
-            time.sleep(PAUSE_S)
+            pace(PAUSE_S, "a user between two requests")
         connection.close()
 
     def _connect(self, connection: http.client.HTTPConnection) -> bool:
@@ -71,7 +73,7 @@ class Traffic:
         except OSError as error:
             if not self.stopping:
                 self._fail(f"connect: {error!r}")
-                time.sleep(0.1)
+                pace(0.1, "who cannot connect tries again")
             return False
         return True
 

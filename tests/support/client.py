@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from patience import pace
+
 Address = tuple[str, int] | str
 TIMEOUT_S = 15.0
 STEP_BYTES = 64 * 1024
@@ -104,7 +106,7 @@ class Client:
         for index in range(len(data)):
             self.sock.sendall(data[index : index + 1])
             if pause_s:
-                time.sleep(pause_s)
+                pace(pause_s, "a slow client")
 
     def drip(self, seconds_max: float, pause_s: float = 0.2) -> None:
         """Sends a byte at a time until something comes back, or the time is over."""

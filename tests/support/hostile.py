@@ -22,6 +22,8 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from patience import pace
+
 Address = tuple[str, int]
 HOST = b"Host: hostile\r\n"
 AT_ONCE = 20  # connections that one kind holds open
@@ -74,7 +76,7 @@ def trickle(socks: list[socket.socket], piece: bytes, seconds: float = HELD_S) -
         for sock in socks:
             with contextlib.suppress(*TROUBLE):
                 sock.sendall(piece)
-        time.sleep(PAUSE_S)
+        pace(PAUSE_S, "who comes again and again")
 
 
 def reset(sock: socket.socket) -> None:
@@ -120,7 +122,7 @@ def malformed_and_gone(address: Address) -> int:
 def held(address: Address, head: bytes) -> int:
     """A crowd that says this much and waits."""
     with crowd(address, head):
-        time.sleep(HELD_S)
+        pace(HELD_S, "who holds what it has")
     return AT_ONCE
 
 
@@ -169,14 +171,14 @@ def unfinished_uploads(address: Address) -> int:
     """More than memory takes, and never the end."""
     head = b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 900000\r\n\r\n"
     with crowd(address, head + b"x" * 300_000, AT_ONCE // 4):
-        time.sleep(HELD_S)
+        pace(HELD_S, "who holds what it has")
     return AT_ONCE // 4
 
 
 @kind
 def unread_answers(address: Address) -> int:
     with crowd(address, b"GET /big HTTP/1.1\r\n" + HOST + b"\r\n", AT_ONCE // 4):
-        time.sleep(HELD_S)
+        pace(HELD_S, "who holds what it has")
     return AT_ONCE // 4
 
 
@@ -211,7 +213,7 @@ def late_threads(address: Address) -> int:
         drain(sock, 1)
         sock.sendall(b"GET /hello?1 HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
         drain(sock)
-    time.sleep(PAUSE_S)
+    pace(PAUSE_S, "who comes again and again")
     return 1
 
 
@@ -322,7 +324,7 @@ def run(address: Address, name: str, stop: threading.Event, made: Counter[str]) 
             made[name] += KINDS[name](address)
         except TROUBLE:
             made["refused"] += 1
-            time.sleep(PAUSE_S)
+            pace(PAUSE_S, "who comes again and again")
 
 
 def main() -> None:

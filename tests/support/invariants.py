@@ -19,6 +19,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from patience import pace, quiet_for
+
 WINDOW_S = 0.1
 REST_S_MAX = 10.0  # for what the test's last request, signal or client has left to be done
 BUSY_RATIO = 0.1  # of one core, all processes together; who spins takes 1 where the core is free
@@ -80,7 +82,7 @@ def check_rest(leader: int, window_s: float = WINDOW_S, patience_s: float | None
         pids = session_of(leader)
         before = {pid: cpu_seconds(pid) for pid in pids}
         begin = time.monotonic()
-        time.sleep(window_s)
+        quiet_for(window_s, "nothing uses the CPU")
         elapsed = time.monotonic() - begin
         spent = {pid: cpu_seconds(pid) - before[pid] for pid in pids}
         if sum(used for used in spent.values() if used > 0) <= BUSY_RATIO * elapsed:
@@ -161,7 +163,7 @@ def check_descriptors(pids: Iterable[int], at_start: int, more: int) -> None:
                 f"process {pid} has {len(now)} descriptors open, at the start it had "
                 f"{at_start}: {now}"
             )
-            time.sleep(0.02)
+            pace(0.02, "until the deadline above")
 
 
 def check_no_orphans(leader: int) -> None:
@@ -171,7 +173,7 @@ def check_no_orphans(leader: int) -> None:
         if time.monotonic() > deadline:
             commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in left]
             raise AssertionError(f"processes outlive the master: {left} {commands}")
-        time.sleep(0.02)
+        pace(0.02, "until the deadline above")
 
 
 def check_ledger(log: str) -> None:

@@ -53,10 +53,12 @@ class Small(Worker):
 '''
 
 APP = """
-import os, time
+import os, pathlib, time
 
 def app(environ, start_response):
     path = environ["PATH_INFO"]
+    if path == "/hang" or path.startswith("/sleep/"):
+        pathlib.Path(os.environ["READY_PATH"]).with_name("entered").touch()
     if path == "/hang":
         time.sleep(1000)
     if path.startswith("/sleep/"):
@@ -107,6 +109,10 @@ def children(pid: int) -> list[int]:
 
 class Server:
     """One master in a directory of its own. Its log is one file, whatever its processes."""
+
+    def wait_entered(self) -> None:
+        """Until the application has got a request for /sleep or /hang."""
+        until((self.folder / "entered").exists)
 
     def __init__(
         self,

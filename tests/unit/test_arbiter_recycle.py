@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 from arbiter_harness import Server, until
+from patience import pace
 
 GREEDY = """
 import os
@@ -34,7 +34,7 @@ def test_a_worker_that_takes_too_much_is_replaced_and_nobody_waits(tmp_path: Pat
             greedy = take(server)
             while greedy in server.workers():
                 assert server.get()
-                time.sleep(0.02)
+                pace(0.02, "a client that asks all the while")
                 assert len(server.workers()) >= 2
             (line,) = server.says(rf"\[INFO\] Worker \(pid:{greedy}\) takes .*")
             found = re.search(r"takes (\d+) MiB of memory, more than max_worker_memory \(80 ", line)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from arbiter_harness import Server, until
+from patience import quiet_for
 
 GOOD = """
 import os
@@ -65,7 +66,7 @@ def test_a_bad_release_leaves_the_old_one_serving(tmp_path: Path, text: str, rea
         assert reason in line and "[ERROR]" in line
         assert re.search(r"[123] workers of the old generation go on serving", line)
         server.wait_workers(3)
-        time.sleep(1.5)  # in which no further canary comes
+        quiet_for(1.5, "no further canary comes")
         assert server.workers() == workers
         assert server.log().count("Booting worker") == 4
         assert serving(server) in workers
@@ -83,7 +84,7 @@ def test_others_wait_for_the_canary(tmp_path: Path) -> None:
         (tmp_path / "app.py").write_text(slow + GOOD)
         server.send(signal.SIGHUP)
         server.wait_workers(4)
-        time.sleep(0.5)
+        quiet_for(0.5, "nobody but the canary is started")
         assert set(workers) < set(server.workers()) and len(server.workers()) == 4
         os.kill(workers[0], signal.SIGKILL)  # the canary will have the place
         until(lambda: workers[0] not in server.workers())
@@ -164,7 +165,7 @@ def test_after_a_failure_dead_workers_are_tried_again_slower(tmp_path: Path) -> 
         reload_fails(server)
         os.kill(workers[0], signal.SIGKILL)
         server.says("Workers keep failing", seconds=10)
-        time.sleep(2)
+        quiet_for(2, "few more are started")
         assert serving(server) == workers[1]
         assert server.log().count("Booting worker") < 14
         assert server.log().count("The reload failed") == 1

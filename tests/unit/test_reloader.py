@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from monoceros import reloader
+from patience import pace
 
 Start = Callable[..., "queue.Queue[str]"]
 NOTHING_S = 1.4  # longer than the clock of "poll" ticks
@@ -37,7 +38,7 @@ def start(request: pytest.FixtureRequest) -> Start:
 
 def later(path: Path, text: str) -> None:
     """Writes so that even a coarse clock of the file system has gone on."""
-    time.sleep(0.02)
+    pace(0.02, "a coarse clock goes on")
     path.write_text(text)
 
 
@@ -156,7 +157,7 @@ class Served:
         )  # fmt: skip
 
     def write(self, text: str, whole: bool = False) -> None:
-        time.sleep(0.02)
+        pace(0.02, "as in later()")
         (self.directory / "changing.py").write_text(text if whole else APP % text)
 
     def get(self) -> str:
@@ -172,7 +173,7 @@ class Served:
         deadline = time.monotonic() + 15
         while wanted not in (got := self.get()):
             assert time.monotonic() < deadline, (got, self.text())
-            time.sleep(0.05)
+            pace(0.05, "a client that asks again")
 
     def text(self) -> str:
         return (self.directory / "log").read_text()

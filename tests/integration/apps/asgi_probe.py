@@ -24,8 +24,11 @@ def route(function):
 
 
 def note(name, text="x"):
-    """For the test to find."""
-    (Path(os.environ["PROBE_DIR"]) / name).write_text(text)
+    """For the test to find, whole from the start."""
+    place = Path(os.environ["PROBE_DIR"]) / name
+    part = place.with_name(f"{name}.part{os.getpid()}")
+    part.write_text(text)
+    part.replace(place)
 
 
 def query(scope):

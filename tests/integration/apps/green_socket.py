@@ -24,6 +24,8 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[byt
     elif path == "/pid":
         body = b"%d" % os.getpid()
     elif path.startswith("/sleep"):
+        with open(os.path.join(os.environ["PROBE_DIR"], "sleeping"), "a") as file:
+            file.write("x\n")
         gevent.sleep(float(path[len("/sleep") :]))
     elif path == "/fails":
         raise LookupError("on purpose")

@@ -141,6 +141,19 @@ def sleep(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return plain(start_response, b"slept")
 
 
+@route("/meet")
+def meet(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Answers when as many requests as asked for are in here at once."""
+    asked = query(environ)
+    note(asked["token"], str(os.getpid()))
+    place = Path(os.environ["PROBE_DIR"]) / asked["token"]
+    for _ in range(2000):
+        if len(place.read_text().splitlines()) >= int(asked["n"]):
+            return plain(start_response, b"met")
+        time.sleep(0.01)
+    return plain(start_response, b"alone")
+
+
 @route("/spin")
 def spin(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Is stuck in Python: never comes back by itself."""

@@ -28,8 +28,15 @@ def catch_all(seconds: float) -> None:
         raise
 
 
+def entered():
+    """For the test to find: a line a request that is in here."""
+    with open(os.path.join(os.environ["PROBE_DIR"], "entered"), "a") as file:
+        file.write("x\n")
+
+
 def app(environ, start_response):
     path = environ["PATH_INFO"]
+    entered()
     seconds = float(environ["QUERY_STRING"] or 30)
     if path == "/extended":
         print("extended", environ["monoceros.extend_timeout"](60), flush=True)
@@ -54,6 +61,7 @@ async def asgi_app(scope, receive, send):
     import asyncio
 
     assert scope["type"] == "http"
+    entered()
     path = scope["path"]
     seconds = float(scope["query_string"] or 30)
     if path == "/sleep":

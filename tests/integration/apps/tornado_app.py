@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 from tornado.ioloop import IOLoop
 from tornado.web import Application, RequestHandler
@@ -21,8 +22,29 @@ class Pid(RequestHandler):
         self.write(str(os.getpid()))
 
 
+def note(name):
+    """A line for the test to find."""
+    with (Path(os.environ["PROBE_DIR"]) / name).open("a") as file:
+        file.write("x\n")
+
+
+class Meet(RequestHandler):
+    """Answers when as many requests as asked for are in here at once."""
+
+    async def get(self):
+        note("meeting")
+        for _ in range(2000):
+            if len((Path(os.environ["PROBE_DIR"]) / "meeting").read_text().splitlines()) >= int(
+                self.get_argument("n")
+            ):
+                return self.write("met")
+            await asyncio.sleep(0.01)
+        self.write("alone")
+
+
 class Sleep(RequestHandler):
     async def get(self):
+        note("sleeping")
         await asyncio.sleep(float(self.get_argument("s")))
         self.write("slept")
 
@@ -50,6 +72,7 @@ app = Application(
         ("/", Hello),
         ("/pid", Pid),
         ("/sleep", Sleep),
+        ("/meet", Meet),
         ("/stream", Stream),
         ("/boom", Boom),
         ("/ws", Echo),
