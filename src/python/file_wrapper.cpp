@@ -84,6 +84,7 @@ bool is_exactly(PyObject* object, const char* module, std::initializer_list<cons
     bool is = false;
     for (const char* type : types) {
         if (!found || is) break;
+        PyErr_Clear();
         Ref wanted(PyObject_GetAttrString(found.get(), type));
         is = wanted.get() == reinterpret_cast<PyObject*>(Py_TYPE(object));
     }

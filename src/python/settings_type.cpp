@@ -165,7 +165,7 @@ PyObject* tuple_of(PyObject* (&&items)[kSize]) {
     for (size_t i = 0; i < kSize; ++i) owned[i].reset(items[i]);
     Ref tuple(PyTuple_New(kSize));
     for (size_t i = 0; tuple && i < kSize; ++i) {
-        if (!owned[i]) return nullptr;
+        if (!owned[i]) return PyErr_Occurred() ? nullptr : PyErr_NoMemory();
         PyTuple_SET_ITEM(tuple.get(), static_cast<Py_ssize_t>(i), owned[i].release());
     }
     return tuple.release();

@@ -19,8 +19,9 @@ import time
 from typing import Any, ClassVar
 
 import rig
-from monoceros import _core
 from rig import BODY, Rig, answer_of, finish, request, status_of
+
+from monoceros import _core
 
 
 class Case:

@@ -12,8 +12,9 @@ import threading
 from typing import Any, ClassVar
 
 from cases import Asgi, AsgiStreamed, Case, Nested, Threaded
-from monoceros import _core
 from rig import BODY, finish, request
+
+from monoceros import _core
 
 LONG = b"y" * 70000  # kept by the engine, not copied
 
