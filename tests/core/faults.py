@@ -1,6 +1,6 @@
-"""Fails one allocation of Python after the other: `python faults.py CASE [STEP]`, from pytest.
+"""Fails one allocation of Python after the other: `python faults.py CASE STEP [FIRST]`.
 
-For n = 0, STEP, 2 STEP ... the n-th allocation of a case fails; then the n-th and all after it.
+For n = FIRST, FIRST + STEP ... the n-th allocation of a case fails; then the n-th and all after it.
 Whatever happens must be the case's own outcome or MemoryError, at once or by way of handle_error
 and sys.unraisablehook: never SystemError ("returned a result with an exception set"), which Python
 makes of a lost or a forgotten exception, never a crash, never a client that waits. Afterwards the
@@ -114,7 +114,7 @@ def leaks(case: Case, start: int, stop: int, hook: Unraisable) -> str:
     return f"it leaves {grown[0]} blocks and {grown[1]} references behind"
 
 
-def run(name: str, step: int) -> dict[str, Any]:
+def run(name: str, step: int, start: int) -> dict[str, Any]:
     """All rounds of a case, without a fault if step is 0; a report."""
     hook = Unraisable()
     sys.unraisablehook = hook
@@ -130,7 +130,6 @@ def run(name: str, step: int) -> dict[str, Any]:
     grown = measure()[0] - before[0], measure()[1] - before[1]
     if max(grown) > NOISE:
         found.append(f"{WHOLE_ROUNDS} rounds leave {grown} blocks and references behind")
-    start = 0
     reached = step != 0
     while reached and start < ROUNDS_MAX and len(found) < 5:
         for stop in (start + 1, 0):
@@ -156,6 +155,6 @@ if __name__ == "__main__":
         for kind in (PLAIN if sys.version_info < FIRST_TO_CRASH else (), REENTRANT):
             print(*(case.__name__.lower() for case in kind))
         sys.exit(0)
-    report = run(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    report = run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
     print(json.dumps(report))
     sys.exit(1 if report["found"] else 0)
