@@ -25,6 +25,7 @@
 
 #include "base/timer_wheel.hpp"
 #include "engine/accept_policy.hpp"
+#include "engine/drain.hpp"
 #include "engine/insurance.hpp"
 #include "engine/journal.hpp"
 #include "engine/outbox.hpp"
@@ -189,8 +190,8 @@ class Engine final : private os::ForkParty {
     // The client has left, or the request is over.
     bool gone(Handle handle);
     // A duplicate of the client's descriptor, the caller's; the connection ends with this request.
-    // -1: the client has gone.
-    int share_socket(Handle handle);
+    // -1: the client has gone. `ahead`: what was read behind the request already.
+    int share_socket(Handle handle, std::string* ahead = nullptr);
     // From now on the application speaks on it, and nobody else: no page, no deadline, no
     // lingering.
     void give_away(Handle handle);
@@ -238,8 +239,7 @@ class Engine final : private os::ForkParty {
     void drain(bool for_good, int64_t hold_ms = 0);
     // Nothing is left, and nothing will be served any more. Ask again after each turn.
     bool drained();
-    // The last moment of a drain: nested runners end what still runs.
-    bool out_of_time();
+    DrainStage drain_stage();
 
     // engine_deadlines.cpp. The application gets until `span_ms` from now. False: it is too late,
     // or there is no deadline. Any thread.

@@ -30,6 +30,13 @@ constexpr std::string_view kEndless[] = {"text/event-stream", "multipart/x-mixed
 
 }  // namespace
 
+bool is_endless(const session::Exchange& exchange) {
+    const std::string_view type = exchange.response.head.find("Content-Type").value_or("");
+    return std::any_of(std::begin(kEndless), std::end(kEndless), [type](std::string_view endless) {
+        return http::equals_ignoring_case(type.substr(0, endless.size()), endless);
+    });
+}
+
 void Engine::drain(bool for_good, int64_t hold_ms) {
     Lock lock(mutex_);
     begin_drain(for_good);
@@ -132,11 +139,7 @@ void Engine::say_farewell() {
 // A download has an end, and is waited for. An event stream has none; its application may hear.
 void Engine::bid_farewell(session::Exchange& exchange) {
     if (!exchange.handed_out || !exchange.response.begun()) return;
-    const std::string_view type = exchange.response.head.find("Content-Type").value_or("");
-    for (std::string_view endless : kEndless) {
-        if (!http::equals_ignoring_case(type.substr(0, endless.size()), endless)) continue;
-        note_event(&exchange, EventKind::kFarewell);
-    }
+    if (is_endless(exchange)) note_event(&exchange, EventKind::kFarewell);
 }
 
 // The time is nearly over: what has not reached the application is refused.
@@ -176,9 +179,10 @@ void Engine::cut() {
         std::to_string(cut.size()) + " answers under way were cut: graceful_timeout is over.");
 }
 
-bool Engine::out_of_time() {
+DrainStage Engine::drain_stage() {
     Lock lock(mutex_);
-    return out_of_time_;
+    if (out_of_time_) return DrainStage::kOutOfTime;
+    return farewell_said_ ? DrainStage::kFarewell : DrainStage::kEarly;
 }
 
 bool Engine::drain_complete() const {

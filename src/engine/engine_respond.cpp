@@ -345,7 +345,7 @@ bool Engine::gone(Handle handle) {
     return exchange == nullptr || exchange->link == nullptr;
 }
 
-int Engine::share_socket(Handle handle) {
+int Engine::share_socket(Handle handle, std::string* ahead) {
     Lock lock(mutex_);
     flush_outbox();
     Exchange* exchange = find(handle);
@@ -354,6 +354,7 @@ int Engine::share_socket(Handle handle) {
     if (!link->blocked && !push(*link)) return -1;
     exchange->head.keep_alive = false;
     exchange->response.forbid_keep_alive();
+    if (ahead != nullptr) *ahead = link->connection.pipelined();
     return os::duplicate(link->fd.get()).release();
 }
 

@@ -257,8 +257,9 @@ Answer AsgiChannel::body(PyObject* message) {
     engine::Piece piece;
     piece.bytes = {PyBytes_AS_STRING(bytes.get()),
                    static_cast<size_t>(PyBytes_GET_SIZE(bytes.get()))};
-    if (piece.bytes.size() > http::kCopiedBytesMax) piece.owner = bytes.get();
-    const int64_t known = last ? static_cast<int64_t>(piece.bytes.size()) : -1;  // if it is all
+    const size_t size = piece.bytes.size();
+    if (size > http::kCopiedBytesMax) piece.owner = bytes.get();
+    const int64_t known = last ? static_cast<int64_t>(size) : -1;  // if it is all
     begun_ = true;
     engine::WriteStatus status;
     {
@@ -267,7 +268,8 @@ Answer AsgiChannel::body(PyObject* message) {
     }
     if (status == engine::WriteStatus::kKept) bytes.release();
     if (status == engine::WriteStatus::kOver) return raise_over();
-    return after_write(last, status == engine::WriteStatus::kGone);
+    const bool lost = status == engine::WriteStatus::kGone && !(size == 0 && delivered());
+    return after_write(last, lost);
 }
 
 Answer AsgiChannel::after_write(bool last, bool lost) {
@@ -303,7 +305,9 @@ bool AsgiChannel::finish(bool failed) {
         give_back(true);
         return true;
     }
-    if (begun_ && farewell_ && !failed) {
+    // Told by us, or by what it watches itself, perhaps before our event has come here.
+    const bool told = parts_.engine->drain_stage() != engine::DrainStage::kEarly;
+    if (begun_ && !failed && (farewell_ || (told && engine::is_endless(*exchange_)))) {
         parts_.engine->write(handle_, {}, -1, true);
         const bool whole = exchange_->response.complete();
         give_back(whole);

@@ -61,7 +61,10 @@ class AsgiChannel {
     // The client has left, or the request is over.
     bool gone() const { return parts_.engine->gone(handle_); }
     // The answer cannot reach its client any more.
-    bool broken() const { return exchange_ != nullptr && !complete_ && gone(); }
+    bool broken() const { return exchange_ != nullptr && !complete_ && !delivered() && gone(); }
+    // The client has left with all of the answer that was announced: it has missed nothing, though
+    // the application has not said its last word yet (Starlette's BaseHTTPMiddleware says it late).
+    bool delivered() const { return exchange_ != nullptr && exchange_->delivered; }
     // For send(): an OSError, as ASGI 2.4 has it.
     Answer raise_gone() const;
     int traverse(visitproc visit, void* arg) const;

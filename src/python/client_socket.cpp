@@ -2,6 +2,8 @@
 // socket object is made from a duplicate of the descriptor when an attribute is first asked for;
 // until then it costs nothing. From then on the connection ends with this request. With the first
 // byte that the application says or takes there the connection is its own.
+#include <string>
+
 #include "os/fd.hpp"
 #include "python/engine_parts.hpp"
 #include "python/types.hpp"
@@ -17,17 +19,19 @@ ClientSocketObject* socket_of(PyObject* self) {
 bool open_socket(ClientSocketObject* object) {
     Ref owner = hold_engine(object->write);
     if (!owner) return raise_over("the client's socket") != nullptr;
-    os::Fd owned(engine_parts(owner.get())->engine->share_socket(object->write->handle));
+    std::string ahead;
+    os::Fd owned(engine_parts(owner.get())->engine->share_socket(object->write->handle, &ahead));
     if (!owned) {
         PyErr_SetString(PyExc_ConnectionResetError, "the client has closed the connection");
         return false;
     }
     Ref helpers(PyImport_ImportModule("monoceros.http.client_socket"));
     Ref take(PyObject_GetAttrString(reinterpret_cast<PyObject*>(object->write), "take_connection"));
+    Ref bytes(PyBytes_FromStringAndSize(ahead.data(), static_cast<Py_ssize_t>(ahead.size())));
     Ref socket;
-    if (helpers && take)
-        socket.reset(
-            PyObject_CallMethod(helpers.get(), "open_socket", "iO", owned.get(), take.get()));
+    if (helpers && take && bytes)
+        socket.reset(PyObject_CallMethod(helpers.get(), "open_socket", "iOO", owned.get(),
+                                         take.get(), bytes.get()));
     if (!socket) return false;
     owned.release();
     Locked lock(reinterpret_cast<PyObject*>(object));

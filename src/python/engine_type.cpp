@@ -346,8 +346,11 @@ PyObject* get_fileno(PyObject* self, PyObject*) {
 PyObject* get_drained(PyObject* self, void*) {
     return PyBool_FromLong(parts_of(self)->engine->drained());
 }
+PyObject* get_farewell_said(PyObject* self, void*) {
+    return PyBool_FromLong(parts_of(self)->engine->drain_stage() != engine::DrainStage::kEarly);
+}
 PyObject* get_out_of_time(PyObject* self, void*) {
-    return PyBool_FromLong(parts_of(self)->engine->out_of_time());
+    return PyBool_FromLong(parts_of(self)->engine->drain_stage() == engine::DrainStage::kOutOfTime);
 }
 PyObject* get_connections(PyObject* self, void*) {
     return PyLong_FromUnsignedLong(parts_of(self)->engine->connections());
@@ -423,6 +426,7 @@ PyGetSetDef attributes[] = {
     {"wakeup_fd", get_wakeup_fd, nullptr, "for signal.set_wakeup_fd", nullptr},
     {"warmup_status", get_warmup_status, nullptr, "-1: not answered yet; 0: no answer", nullptr},
     {"drained", get_drained, nullptr, "drain() was called and no connection is left", nullptr},
+    {"farewell_said", get_farewell_said, nullptr, "a drain: streams were told to end", nullptr},
     {"out_of_time", get_out_of_time, nullptr, "the last moment of a drain", nullptr},
     {"has_overdue", get_has_overdue, nullptr, "collect_overdue() has something", nullptr},
     {"connections", get_connections, nullptr, "open connections", nullptr},

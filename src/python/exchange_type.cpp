@@ -291,6 +291,8 @@ Ref deliver_all(PyObject* self, const engine::Turn& turn, TurnErrors& errors) {
         Ref kept = Ref::borrow(reinterpret_cast<PyObject*>(object));
         if (!deliver(object, event.kind)) errors.take();
         if (event.kind != engine::EventKind::kGone || !gone) continue;
+        // Who has had the whole answer does not end what the application does behind it.
+        if (object->channel != nullptr && object->channel->delivered()) continue;
         if (PyList_Append(gone.get(), kept.get()) < 0) errors.take();
     }
     return gone;

@@ -3,7 +3,11 @@ once (ASGI 2.4), and frameworks end what they were doing."""
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from client import Client, request
 from conftest import StartServer
@@ -80,6 +84,28 @@ def test_each_message_after_the_departure(
     assert "Traceback" not in server.log()
 
 
+@pytest.mark.parametrize("more", ["0", "1"])
+def test_who_had_the_whole_answer_misses_nothing(
+    serve: StartServer, options: list[str], more: str
+) -> None:
+    """An empty message behind the announced length, as Starlette's BaseHTTPMiddleware sends it."""
+    server = serve(APP, *options, "--access-logfile", "-")
+    with Client(server.address) as client:
+        assert client.ask(f"/served?more={more}").body == b"whole"
+    noted(server, "served")
+    assert wait_for(server.access_lines, "a line")[0].count('" 200 5 ') == 1
+    assert server.stop() == 0
+    assert "[ERROR]" not in server.log()
+    assert "answered 1 + refused 0 + aborted 0" in server.log()
+
+
+def test_who_had_the_whole_answer_ends_no_work_behind_it(serve: StartServer) -> None:
+    server = serve(APP, "-k", "asgi", "--asgi-disconnect-grace-period", "0")
+    with Client(server.address) as client:
+        assert client.ask("/served?more=0&s=0.5").body == b"whole"
+    noted(server, "served")
+
+
 def test_websocket_send_after_the_departure(serve: StartServer, options: list[str]) -> None:
     server = serve(APP, *options)
     left(server, "/socket", UPGRADE)
@@ -93,6 +119,33 @@ def test_starlette_ends_its_stream_quietly(serve: StartServer, options: list[str
         client.send(request("/stream"))
         assert client.head().status == 200
     noted(server, "finally")
+    assert server.stop() == 0
+    assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("who", ["client", "worker"])
+def test_an_echo_that_catches_nothing(serve: StartServer, options: list[str], who: str) -> None:
+    """Each open socket would be a traceback at each deploy."""
+    server = serve(STARLETTE, *options)
+    with connect(f"ws://127.0.0.1:{server.port}/echo") as socket:
+        socket.send("one")
+        assert socket.recv() == "one"
+        if who == "worker":
+            server.signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.recv()
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
+    if who == "client":
+        server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert "Traceback" not in server.log()
+
+
+def test_an_upload_that_ends_in_its_midst(serve: StartServer, options: list[str]) -> None:
+    server = serve(STARLETTE, *options)
+    with Client(server.address) as client:
+        client.send(request("/upload", "POST", body=b"x" * 1000)[:-10])
+        noted(server, "present")
     assert server.stop() == 0
     assert "Traceback" not in server.log()
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from client import Client, request
+from client import Client, fetch, request
 from conftest import StartServer
 from harness import IS_GUNICORN, Server, wait_for
 from test_asgi import noted
@@ -115,6 +115,44 @@ def test_sse_starlette_says_farewell(serve: StartServer, loop: str, name: str) -
     (client,) = streaming(server, "/farewell")
     assert server.stop() == 0
     assert b"data: farewell" in client.rest()
+
+
+@pytest.mark.parametrize("name", ["asgi", ALIAS])
+def test_sse_starlette_waits_for_stream_grace(serve: StartServer, loop: str, name: str) -> None:
+    """What has an end before it gets there."""
+    env = path_with(third_party())
+    options = ["-k", name, "--asgi-loop", loop, *LONG, "--stream-grace", "20"]
+    server = serve(SSE, *options, env=env)
+    (client,) = streaming(server, "/few")
+    server.signal(signal.SIGTERM)
+    assert b"data: last" in client.rest()
+    assert server.wait() == 0
+
+
+@pytest.mark.parametrize("name", ["asgi", ALIAS])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stream_that_begins_as_the_worker_ends(
+    serve: StartServer, loop: str, name: str, signum: int
+) -> None:
+    """Its head began before: it is short, and has an end in good order; the log is quiet."""
+    env = path_with(third_party())
+    server = serve(SSE, "-k", name, "--asgi-loop", loop, *LONG, env=env)
+    with Client(server.address) as first, Client(server.address) as client:
+        first.send(request("/sse"))
+        assert first.head().status == 200
+        client.send(request("/sse")[:-2])
+        assert fetch(server.address, "/plain").body == b"plain"  # the server has read it by now
+        old = server.worker_pids()
+        server.signal(signum)
+        assert first.rest().endswith(b"0\r\n\r\n")
+        client.send(b"\r\n")
+        assert client.head().status == 200
+        assert client.rest().endswith(b"0\r\n\r\n")
+    if signum == signal.SIGTERM:
+        assert server.wait() == 0
+    else:
+        wait_for(lambda: not set(old) & set(server.worker_pids()), "the old worker to leave")
+    assert "[ERROR]" not in server.log()
 
 
 def test_who_refuses_to_end_does_not_keep_the_lifespan_from_its_own(

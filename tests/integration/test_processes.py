@@ -109,7 +109,7 @@ def test_hup_reloads_the_code_and_loses_nothing(serve: StartServer, tmp_path: Pa
     module.write_text(text.format("old"))
     server = serve("changing:app", workers=2, cwd=tmp_path, env={"PYTHONDONTWRITEBYTECODE": "1"})
     before = server.worker_pids()
-    with Load(server.address, "/", 3) as load:
+    with Load(server.address, "/", count=3) as load:
         wait_for(lambda: load.count() > 50, "some load")
         module.write_text(text.format("new"))
         server.signal(signal.SIGHUP)
@@ -132,7 +132,7 @@ def test_hup_reloads_the_code_and_loses_nothing(serve: StartServer, tmp_path: Pa
 
 def test_ttin_and_ttou(serve: StartServer) -> None:
     server = serve(workers=1, sync=True)
-    with Load(server.address, "/hello", 2) as load:
+    with Load(server.address, "/hello", count=2) as load:
         for wanted in (2, 3):
             server.signal(signal.SIGTTIN)
             server.worker_pids(wanted)
@@ -214,7 +214,7 @@ def test_slow_but_not_stuck(serve: StartServer) -> None:
 def test_killed_workers_lose_only_what_they_held(serve: StartServer) -> None:
     server = serve(workers=3, sync=True)
     kills: list[float] = []
-    with Load(server.address, "/sleep?s=0.02", 4) as load:
+    with Load(server.address, "/sleep?s=0.02", count=4) as load:
         for _ in range(5):
             count = load.count()
             enough = count + 30

@@ -20,6 +20,7 @@ CLASSES = {
     "gevent": ["-k", "gevent", "--worker-connections", "10"],
 }
 MORE = {"/behind": SAID + b", and more", "/reads": b""}
+ALONE = [path for path in ENDINGS if path != "/hears"]
 HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 
 
@@ -28,7 +29,7 @@ def test_nothing_is_said_behind_an_application_that_took_its_client(
     serve: StartServer, kind: str
 ) -> None:
     server = serve("taker:app", *CLASSES[kind], "--access-logfile", "-")
-    for path in ENDINGS:
+    for path in ALONE:
         with Client(server.address) as client:
             client.send(request(path))
             if path == "/reads":
@@ -38,16 +39,32 @@ def test_nothing_is_said_behind_an_application_that_took_its_client(
     # One that only asks for it gets its answer sent as any other.
     assert fetch(server.address, "/asks").body == b"127.0.0.1"
     assert fetch(server.address, "/").body == b"plain"
-    lines = wait_for(lambda: len(server.access_lines()) == len(ENDINGS) + 2, "log") and [
+    lines = wait_for(lambda: len(server.access_lines()) == len(ALONE) + 2, "log") and [
         line.split('"')[1:3] for line in server.access_lines()
     ]
     logged = {line.split()[1]: rest.split()[0] for line, rest in lines}
     unknown = dict.fromkeys(("/unheard", "/reads"), "-")
-    assert logged == {**dict.fromkeys(ENDINGS, "101"), **unknown, "/asks": "200", "/": "200"}
+    assert logged == {**dict.fromkeys(ALONE, "101"), **unknown, "/asks": "200", "/": "200"}
     assert server.log().count("Traceback") == 1, server.log()
     assert server.stop() == 0
-    count = len(ENDINGS) + 2
+    count = len(ALONE) + 2
     assert f"accepted {count} = answered {count} + refused 0 + aborted 0" in server.log()
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_what_its_client_sent_behind_the_request(serve: StartServer, kind: str) -> None:
+    """As a client does that does not wait for the handshake's answer."""
+    server = serve("taker:app", *CLASSES[kind])
+    with Client(server.address) as client:
+        client.send(request("/hears") + b"abcdefghijklmn")
+        client.until(HINTS)
+        client.send(b"op")
+        assert client.rest() == b"ab ab cd e fg hi jklm nop"
+    with Client(server.address) as client:
+        client.send(request("/reads") + b"ping")
+        client.until(HINTS)
+        assert client.rest() == b""
+    assert "[ERROR]" not in server.log()
 
 
 @pytest.mark.parametrize("kind", CLASSES)

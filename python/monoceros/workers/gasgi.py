@@ -206,10 +206,12 @@ class ASGIWorker(EngineWorker):
 
     async def _drain(self) -> None:
         assert self.engine is not None
-        self._stop_signal.tell()
         self.begin_drain()
         while (self.is_draining() or self._tasks) and not self._must_hurry():
+            if self.engine.farewell_said:
+                self._stop_signal.tell()
             await self._beat(0.05)
+        self._stop_signal.tell()
         if self._tasks:
             if not self._quick:
                 words = "%d requests are cancelled: graceful_timeout is over."
@@ -316,7 +318,7 @@ class ASGIWorker(EngineWorker):
         if isinstance(error, asyncio.CancelledError):
             if not exchange.gone:
                 self.log.warning("A request was cancelled: %s %s", *about[1:])
-        elif _is_departure(error):
+        elif _is_departure(error, exchange.gone or about[0] == "websocket"):
             self.log.debug("The client left: %s %s", *about[1:])
         elif isinstance(error, SystemExit | KeyboardInterrupt):
             forked.leave_if_forked(self.pid, error)
@@ -419,7 +421,6 @@ class StopSignal:
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Anywhere in the main thread; the worker hears of it from its loop."""
-        self.should_exit = True
         worker = self._worker
         if not worker.loop.is_closed():
             worker.loop.call_soon_threadsafe(worker.handle_exit, sig, None)
@@ -430,7 +431,10 @@ class StopSignal:
             signal.signal(signal.SIGTERM, self.handle_exit)
 
     def tell(self) -> None:
-        """The drain begins, for whatever reason."""
+        """Streams are to end: not sooner than those that hear of it by http.disconnect, or one
+        without an end would be cut that begins while the worker still accepts."""
+        if self.should_exit:
+            return
         self.should_exit = True
         uvicorn = sys.modules.get("uvicorn.server")
         if uvicorn is None:
@@ -441,14 +445,15 @@ class StopSignal:
             self._worker.log.warning("uvicorn's Server.handle_exit failed: %r", error)
 
 
-def _is_departure(error: BaseException) -> bool:
+def _is_departure(error: BaseException, told: bool) -> bool:
     """Whether it says that the client has gone, and nothing else: send()'s exception, or what a
-    framework made of it, such as Starlette's ClientDisconnect. One that came in the way of another
-    exception does not."""
+    framework made of it or, `told` so by receive(), raises by itself: Starlette's ClientDisconnect
+    and WebSocketDisconnect. One that came in the way of another exception does not."""
     if parts := getattr(error, "exceptions", None):  # a group's
-        return all(map(_is_departure, parts))
+        return all(_is_departure(part, told) for part in parts)
     cause = error.__cause__ or error.__context__
-    if isinstance(error, _core.ClientDisconnected):
-        return not isinstance(cause, Exception) or _is_departure(cause)
-    renamed = isinstance(error, OSError) or "Disconnect" in type(error).__name__
-    return renamed and cause is not None and _is_departure(cause)
+    named = "Disconnect" in type(error).__name__
+    if isinstance(error, _core.ClientDisconnected) or (told and named):
+        return not isinstance(cause, Exception) or _is_departure(cause, told)
+    renamed = isinstance(error, OSError) or named
+    return renamed and cause is not None and _is_departure(cause, told)

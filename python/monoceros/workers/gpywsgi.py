@@ -13,7 +13,7 @@ import sys
 import time
 
 from monoceros import compat
-from monoceros.host import forked
+from monoceros.host import forked, parting
 from monoceros.http.wsgi import base_environ
 from monoceros.workers.patching import part
 
@@ -29,9 +29,7 @@ gevent: Any = sys.modules["gevent"]
 
 BEAT_SECONDS = 1.0
 STEP_SECONDS = 0.05
-BACKLOG_SECONDS = 0.1  # for whoever the kernel has let in when the whole server stops
 LAST_SECONDS = 0.5  # of graceful_timeout, to end by itself what is left
-IDLE_SECONDS = 0.5  # for a request that is under way when the worker stops
 
 
 class PyWSGIHandler(pywsgi.WSGIHandler):  # type: ignore[misc]
@@ -74,16 +72,21 @@ class Watched:
 
     servers: Servers
     socket: Any
+    rfile: Any
+    greenlet: Any
     code: int
     response_headers: list[tuple[bytes, bytes]]
 
     def read_requestline(self) -> Any:
-        """The connection waits for a request: the first, or the one after an answer."""
-        self.servers.idle.add(self)
+        """The connection waits for a request: the first, or the one after an answer. It does so
+        until a byte of it is here: who is slow to say the rest is not idle."""
+        self.greenlet = gevent.getcurrent()
+        self.servers.idle[self] = time.monotonic()
         try:
-            return super().read_requestline()  # type: ignore[misc]
+            self.rfile.peek(1)
         finally:
-            self.servers.idle.discard(self)
+            self.servers.idle.pop(self, None)
+        return super().read_requestline()  # type: ignore[misc]
 
     def handle_one_response(self) -> None:
         self.servers.count_request()
@@ -95,8 +98,8 @@ class Watched:
         if self.servers.worker.alive or self.code == 101:
             return
         self.close_connection = True
-        if not any(name.lower() == b"connection" for name, _ in self.response_headers):
-            self.response_headers.append((b"Connection", b"close"))
+        others = [field for field in self.response_headers if field[0].lower() != b"connection"]
+        self.response_headers[:] = [*others, (b"Connection", b"close")]
 
     def handle(self) -> None:
         self.servers.open.add(self)
@@ -126,7 +129,8 @@ class Servers:
         self.worker = worker
         self.pool = part("pool").Pool(worker.cfg.worker_connections)
         self.open: set[Any] = set()
-        self.idle: set[Any] = set()
+        self.idle: dict[Any, float] = {}  # since when, in monotonic seconds
+        self.parting = parting.Parting()
         handler = worker.wsgi_handler or PyWSGIHandler
         if issubclass(handler, pywsgi.WSGIHandler):
             body = {"servers": self, "__module__": handler.__module__}
@@ -169,21 +173,40 @@ class Servers:
         ends = time.monotonic() + worker.cfg.drain_delay + grace - min(LAST_SECONDS, grace / 4)
         while worker.waits_for_master():
             self._beat(STEP_SECONDS)
-        if worker.server_stops():
-            # Nobody accepts after us: whoever the kernel has let in gets in.
-            self._beat_for(BACKLOG_SECONDS + worker.cfg.drain_delay)
-        for server, listener in zip(self.servers, worker.sockets, strict=True):
-            server.close()
-            listener.sock.close()
-        idle_until = min(ends, time.monotonic() + IDLE_SECONDS)
-        while len(self.pool) and time.monotonic() < ends:
-            if time.monotonic() >= idle_until:
-                self._close_idle()
+        self._close_listeners()
+        began = time.monotonic()
+        while not (self.parting.go_on() and not len(self.pool)) and time.monotonic() < ends:
+            self._part_from_idle(began)
             self._beat(STEP_SECONDS)
         if len(self.pool):
             words = "%d connections were still open after graceful_timeout."
             worker.log.warning(words, len(self.pool))
             self.pool.kill(block=True, timeout=LAST_SECONDS)
+
+    def _close_listeners(self) -> None:
+        """Where nobody accepts after us, whoever the kernel has let in gets in first."""
+        worker = self.worker
+        for_good = worker.server_stops() or worker.cfg.reuse_port
+        if for_good:
+            for listener in worker.sockets:
+                parting.accept_at_once(listener.sock)
+            self._beat_for(parting.BACKLOG_SECONDS + worker.cfg.drain_delay)
+        for server, listener in zip(self.servers, worker.sockets, strict=True):
+            server.stop_accepting()
+            if for_good:
+                self._accept_rest(server)
+            server.close()
+            listener.sock.close()
+
+    def _accept_rest(self, server: Any) -> None:
+        while not self.pool.full():
+            try:
+                accepted = server.do_read()
+            except OSError:
+                return
+            if not accepted:
+                return
+            server.do_handle(*accepted)
 
     def _beat(self, seconds: float) -> None:
         self.worker.notify()
@@ -196,13 +219,20 @@ class Servers:
             gevent.sleep(STEP_SECONDS)
             self.worker.notify()
 
-    def _close_idle(self) -> None:
-        """Ends what waits for a request that does not come."""
-        for handler in list(self.idle):
-            try:
-                handler.socket.shutdown(gsocket.SHUT_RDWR)
-            except OSError:
-                pass  # it has gone by itself
+    def _part_from_idle(self, began: float) -> None:
+        """Of a drain: what waits for a request had a moment for one that crosses our decision."""
+        now = time.monotonic()
+        for handler, since in list(self.idle.items()):
+            patient = now < max(began, since) + parting.IDLE_SECONDS
+            if patient or parting.has_unread(handler.socket):
+                continue
+            self.parting.add(handler.socket)
+            gevent.get_hub().loop.run_callback(self._end_wait, handler)
+
+    def _end_wait(self, handler: Watched) -> None:
+        """In the hub: its greenlet ends as if the connection were broken."""
+        if handler in self.idle:
+            handler.greenlet.throw(ConnectionAbortedError)
 
     def forget_clients(self) -> None:
         """In a child that the application has forked: they are the parent's."""

@@ -25,7 +25,7 @@ except ImportError:
     raise RuntimeError("The tornado worker needs tornado 6 or later: pip install tornado") from None
 
 from monoceros import compat
-from monoceros.host import departure, forked
+from monoceros.host import departure, forked, parting
 from monoceros.workers import choose, leaving
 from monoceros.workers.base import Worker
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 BEAT_MS = 1000
 DRAIN_STEP_S = 0.05
-BACKLOG_SECONDS = 0.1
 LAST_SECONDS = 1.0  # of graceful_timeout, or a quarter of it: to leave before the master kills
 ACCEPTED_AT_ONCE = 64
+ACCEPTED_AT_LAST = 1024
 
 
 class TornadoWorker(Worker):
@@ -127,13 +127,12 @@ class TornadoWorker(Worker):
             await asyncio.sleep(DRAIN_STEP_S)
         if self.server_stops():
             ends += self.cfg.drain_delay
-            # Nobody accepts after us: whoever the kernel has let in gets in.
-            await asyncio.sleep(BACKLOG_SECONDS + self.cfg.drain_delay)
-        self.server.stop()
+        await self._close_listeners()
         if self.place is not None:
             self.place.withdraw()
-        tell_at = time.monotonic() + leaving.PATIENCE_SECONDS
-        while not await self.server.close_idle():
+        closed = time.monotonic()
+        tell_at = closed + leaving.PATIENCE_SECONDS
+        while not self.server.part_from_idle(closed):
             now = time.monotonic()
             if now >= ends:
                 break
@@ -141,7 +140,7 @@ class TornadoWorker(Worker):
                 tell_at = ends  # once
                 leaving.tell_requests(self, len(self.server.busy))
             await asyncio.sleep(DRAIN_STEP_S)
-        left = len(self.server.busy)
+        left = len(self.server.busy) + len(self.server.idle)
         if left:
             self.log.warning("%d connections were still open after graceful_timeout.", left)
 
@@ -152,6 +151,18 @@ class TornadoWorker(Worker):
     def load_wsgi(self) -> None:
         super().load_wsgi()
         choose.refuse_asgi(self)
+
+    async def _close_listeners(self) -> None:
+        """Where nobody accepts after us, whoever the kernel has let in gets in first."""
+        self.server.last_answers()
+        for_good = self.server_stops() or self.cfg.reuse_port
+        if for_good:
+            for listener in self.sockets:
+                parting.accept_at_once(listener.sock)
+            await asyncio.sleep(parting.BACKLOG_SECONDS + self.cfg.drain_delay)
+            for listener in self.sockets:
+                self.server.accept_rest(listener.sock)
+        self.server.stop()
 
     def _beat(self) -> None:
         self.notify()
@@ -225,8 +236,9 @@ class Server(HTTPServer):
         self.paused: list[Any] = []  # listeners that are not watched: it is full
         self.resting: dict[Any, None] = {}  # idle since an answer, the longest first
         self.streams: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.idle: set[Any] = set()
-        self.busy: set[Any] = set()
+        self.idle: dict[Any, float] = {}  # since when, in monotonic seconds
+        self.busy: dict[Any, Any] = {}  # with what answers the request
+        self.parting = parting.Parting()
 
     def handle_stream(self, stream: Any, address: Any) -> None:
         self.streams.add(stream)
@@ -237,12 +249,12 @@ class Server(HTTPServer):
     def start_request(self, server_conn: Any, request_conn: Any) -> HTTPMessageDelegate:
         """The connection waits for a request: the first, or the one after an answer."""
         if server_conn in self.busy:
-            self.busy.discard(server_conn)
+            del self.busy[server_conn]
             self.resting[server_conn] = None
             self.watch_again()
-        self.idle.add(server_conn)
+        self.idle[server_conn] = time.monotonic()
         inner = super().start_request(server_conn, request_conn)
-        return Watched(inner, self, server_conn)
+        return Watched(inner, self, server_conn, request_conn)
 
     # ---- worker_connections
 
@@ -287,15 +299,45 @@ class Server(HTTPServer):
 
     def on_close(self, server_conn: object) -> None:
         self.resting.pop(server_conn, None)
-        self.busy.discard(server_conn)
-        self.idle.discard(server_conn)
+        self.busy.pop(server_conn, None)
+        self.idle.pop(server_conn, None)
         super().on_close(server_conn)
 
-    async def close_idle(self) -> bool:
-        """Closes what waits for a request; whether that was all."""
-        for connection in list(self.idle):
-            await connection.close()
-        return not self.busy and not self.idle
+    def last_answers(self) -> None:
+        """From now on each answer says that it is the last of its connection."""
+        self.conn_params.no_keep_alive = True
+        for answering in self.busy.values():
+            if answering._response_start_line is None:  # it has not promised to stay
+                answering._disconnect_on_finish = True
+
+    def accept_rest(self, listener: socket.socket) -> None:
+        """Whoever stands in the kernel's queue."""
+        for _ in range(ACCEPTED_AT_LAST):
+            if self.limit and self.open >= self.limit:
+                return
+            try:
+                connection, address = listener.accept()
+            except OSError:
+                return
+            self._handle_connection(connection, address)
+
+    def part_from_idle(self, began: float) -> bool:
+        """Of a drain: what waits for a request had a moment for one that crosses our decision.
+        Whether nobody is left."""
+        now = time.monotonic()
+        for connection, since in list(self.idle.items()):
+            stream = connection.stream
+            patient = now < max(began, since) + parting.IDLE_SECONDS
+            if patient or stream.closed() or self._has_begun(stream):
+                continue
+            self.parting.add(stream.socket)
+            stream.close_fd.parted = True
+            stream.close()
+        return self.parting.go_on() and not self.busy and not self.idle
+
+    def _has_begun(self, stream: Any) -> bool:
+        """Whether a part of a request is here."""
+        return bool(getattr(stream, "_read_buffer_size", 0)) or parting.has_unread(stream.socket)
 
 
 class Closer:
@@ -304,12 +346,14 @@ class Closer:
     def __init__(self, stream: Any, server: Server) -> None:
         self.stream = stream
         self.server = server
+        self.parted = False  # the FIN is out; another descriptor listens on
 
     def __call__(self) -> None:
         sock = self.stream.socket
         if sock is not None:
             try:
-                sock.shutdown(socket.SHUT_RDWR)
+                if not self.parted:
+                    sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # the peer has closed it, or it was reset
             sock.close()
@@ -321,16 +365,21 @@ class Closer:
 class Watched(HTTPMessageDelegate):
     """Tells the server that a request has begun; else the delegate it stands before."""
 
-    def __init__(self, inner: HTTPMessageDelegate, server: Server, connection: Any) -> None:
+    def __init__(
+        self, inner: HTTPMessageDelegate, server: Server, connection: Any, answering: Any
+    ) -> None:
         self.inner = inner
         self.server = server
         self.connection = connection
+        self.answering = answering
 
     def headers_received(self, start_line: Any, headers: Any) -> Awaitable[None] | None:
         self.server.resting.pop(self.connection, None)
-        self.server.idle.discard(self.connection)
-        self.server.busy.add(self.connection)
+        self.server.idle.pop(self.connection, None)
+        self.server.busy[self.connection] = self.answering
         self.server.worker.handle_request()
+        if self.server.conn_params.no_keep_alive and start_line.version == "HTTP/1.0":
+            headers.pop("Connection", None)  # tornado would say Keep-Alive, and close
         return self.inner.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:

@@ -66,7 +66,17 @@ async def socket(scope, receive, send):
     await send({"type": "websocket.send", "text": "to nobody"})
 
 
-PATHS = {"/pour": pour, "/once-left": once_left, "/socket": socket}
+async def served(scope, receive, send):
+    """All that was announced is with the client, which leaves; the last message comes behind."""
+    await start(send, 200, (b"content-length", b"5"))
+    await body(send, b"whole", True)
+    await until_left(receive)
+    await asyncio.sleep(float(query(scope).get("s", "0")))  # work behind the answer
+    await body(send, b"", query(scope)["more"] == "1")
+    note("served")
+
+
+PATHS = {"/served": served, "/pour": pour, "/once-left": once_left, "/socket": socket}
 
 
 async def app(scope, receive, send):
@@ -104,6 +114,18 @@ async def late(request):
     return PlainTextResponse("late", background=BackgroundTask(note, "background"))
 
 
+async def echo(websocket):
+    """As the tutorials have it: nothing catches WebSocketDisconnect."""
+    await websocket.accept()
+    while True:
+        await websocket.send_text(await websocket.receive_text())
+
+
+async def upload(request):
+    note("present")
+    await request.body()
+
+
 async def talk(websocket):
     await websocket.accept()
     note("present")
@@ -120,6 +142,8 @@ starlette = Starlette(
         Route("/stream", stream),
         Route("/broken", broken),
         Route("/late", late),
+        Route("/upload", upload, methods=["POST"]),
+        WebSocketRoute("/echo", echo),
         WebSocketRoute("/talk", talk),
     ]
 )

@@ -5,7 +5,7 @@ import time
 
 from asgi_probe import body, note, start
 from starlette.applications import Starlette
-from starlette.responses import StreamingResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 EVENTS = "text/event-stream"
@@ -40,6 +40,23 @@ async def sse(request):
     return EventSourceResponse(ticks("sse"))
 
 
+async def few(request):
+    """One that has an end."""
+    from sse_starlette.sse import EventSourceResponse
+
+    async def events():
+        for number in range(10):
+            yield {"data": str(number)}
+            await asyncio.sleep(0.1)
+        yield {"data": "last"}
+
+    return EventSourceResponse(events())
+
+
+async def plain(request):
+    return PlainTextResponse("plain")
+
+
 async def farewell(request):
     """sse-starlette's way to say something last."""
     import anyio
@@ -68,9 +85,10 @@ def lifespan(app):
     return span()
 
 
-PATHS = {"/blind": blind, "/asking": asking, "/download": download, "/sse": sse}
+PATHS = {"/blind": blind, "/asking": asking, "/download": download, "/plain": plain}
+WITH_SSE = {"/sse": sse, "/few": few, "/farewell": farewell}
 app = Starlette(
-    routes=[Route(path, call) for path, call in {**PATHS, "/farewell": farewell}.items()],
+    routes=[Route(path, call) for path, call in {**PATHS, **WITH_SSE}.items()],
     lifespan=lifespan,
 )
 

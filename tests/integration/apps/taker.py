@@ -97,6 +97,25 @@ def reads(environ: dict[str, Any], _: Any) -> None:
     raise StopIteration
 
 
+def hears(environ: dict[str, Any], _: Any) -> None:
+    """All ways to read; the client has sent `abcdefghijklmn` with its request, and sends `op`."""
+    environ["wsgi.early_hints"]([])
+    taken = environ["gunicorn.socket"]
+    heard = [taken.recv(2, socket.MSG_PEEK), taken.recv(2)]
+    into, other = bytearray(2), bytearray(2)
+    heard += [
+        bytes(into[: taken.recv_into(into)]),
+        bytes(other[: taken.recvfrom_into(other, 1)[0]]),
+    ]
+    heard += [taken.recvfrom(2)[0], taken.recvmsg(2)[0]]
+    count, *_ = taken.recvmsg_into([into, other])
+    heard.append(bytes(into + other)[:count])
+    with taken.makefile("rb") as file:
+        heard.append(file.read(3))
+    taken.sendall(b" ".join(heard))
+    raise StopIteration
+
+
 def gives(result: Any) -> Callable[..., Any]:
     """Ends by returning that."""
 
@@ -120,4 +139,5 @@ ENDINGS: dict[str, Callable[..., Any]] = {
     "/file": makes_file,
     "/behind": lambda environ, _: behind(environ),
     "/reads": reads,
+    "/hears": hears,
 }
