@@ -240,7 +240,7 @@ TEST(Drain, WhoRunsAnApplicationHearsThatTheTimeIsOver) {
     end_rings = 0;
     server->drain(true);
     EXPECT_TRUE(eventually([] { return end_rings >= 2; }));
-    EXPECT_TRUE(server->out_of_time());
+    EXPECT_EQ(server->drain_stage(), DrainStage::kOutOfTime);
     respond(server.engine(), *exchange, "late");
     EXPECT_TRUE(server.turn_until([&server] { return server->drained(); }));
     end_rings = 0;

@@ -60,7 +60,7 @@ struct Options {
     const board::Scoreboard* board = nullptr;  // outlives the engine; nullptr: nobody looks
     uint32_t board_slot = 0;
     RelayEnds relay;         // to and from siblings; only with a board
-    int overdue_signal = 0;  // to the maker's thread: collect_overdue(), or out_of_time(); 0: none
+    int overdue_signal = 0;  // to the maker's thread: collect_overdue() or drain_stage(); 0: none
     int stuck_signal = 0;    // handled in a copy of this process when nobody does; 0: none
     int master_fd = -1;      // a byte wakes the master
     // A byte wakes whoever calls take_journal() and warmup_status(); -1: who comes out of take().

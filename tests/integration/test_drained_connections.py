@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
 
 import pytest
 
@@ -13,6 +12,7 @@ from client import Client, request
 from conftest import StartServer
 from harness import IS_GUNICORN, Server, wait_for
 from load import Load
+from patience import pace
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="gunicorn resets such connections")
 
@@ -152,7 +152,7 @@ def test_slow_clients_are_waited_for(serve: StartServer, kind: str, signum: sign
         reader.send(request("/big?mb=8"))
         assert reader.head().status == 200
         leave(server, signum)
-        time.sleep(1.0)  # longer than idle connections have
+        pace(1.0, "slow clients take longer than idle connections have")
         sender.send(body[-5:])
         assert sender.response().body == b"0123456789"
         head.send(b"/1.1\r\nHost: testing\r\n\r\n")

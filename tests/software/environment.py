@@ -40,7 +40,8 @@ PACKAGES = {
     "wagtail": ["wagtail"],
     "nicegui": ["nicegui"],
     "mlflow": ["mlflow"],
-    "superset": ["apache-superset"],
+    # Its commands import rich without saying so, and its cache is older than Flask-Caching 2.5.
+    "superset": ["apache-superset", "rich", "flask-caching<2.5"],
 }
 
 

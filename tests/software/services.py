@@ -74,7 +74,10 @@ def redis(directory: Path, bin_directory: Path) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def celery(directory: Path, bin_directory: Path, env: dict[str, str]) -> Iterator[None]:
-    command = [str(bin_directory / "celery"), "-A", "tasks.celery", "worker", "--pool", "solo"]
+    program = str(bin_directory / "celery")
+    # That it is ready is information, and it speaks of warnings by default.
+    told = ["--loglevel", "INFO"]
+    command = [program, "-A", "tasks.celery", "worker", "--pool", "solo", *told]
     log = directory / "celery.log"
     with process(command, log, cwd=APPS, env={**environ_of(bin_directory), **env}):
         wait_for(lambda: b"ready." in log.read_bytes(), "Celery", 60)

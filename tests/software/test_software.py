@@ -17,10 +17,11 @@ import pytest
 import services
 from environment import environ_of, environment
 from harness import children_of, free_port, is_running, wait_for
+from load import Load
 from programs import APPS, PROGRAMS, Program
-from traffic import Traffic
 
 STOP_S_MAX = 30.0
+PAUSE_S = 0.005  # between two requests of a client
 BAD = (
     "Traceback (most recent call last)",
     "CRITICAL",
@@ -119,14 +120,15 @@ def test_program(program: Program, tmp_path: Path) -> None:
     with running(program, tmp_path) as server:
         server.check()
         paths = [path for path in program.probes if "socket.io" not in path]
-        with Traffic(server.port, paths or ["/"]) as traffic:
+        address = ("127.0.0.1", server.port)
+        with Load(address, *paths, keep=True, pause_s=PAUSE_S, status_max=399) as traffic:
             traffic.more(50)
             reload(server)
             traffic.more(50)
             traffic.stopping = True
             os.kill(server.master(), signal.SIGTERM)
             wait_for(lambda: server.process.poll() is not None, server.text(), STOP_S_MAX)
-        assert traffic.failures == [], server.text()
+        assert traffic.failures() == [], server.text()
         assert server.process.returncode == 0, server.text()
         assert [bad for bad in BAD if bad in server.text()] == [], server.text()
 
