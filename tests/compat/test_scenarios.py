@@ -20,6 +20,8 @@ def shown(value: object) -> str:
     return json.dumps(value, indent=1, sort_keys=True, default=str)
 
 
+# The first of a group waits for all of it: dozens of processes, two at a time.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("group", "scenario"), SCENARIOS, ids=[look for _, look in SCENARIOS])
 def test_same(runner: Runner, group: Group, scenario: str) -> None:
     theirs, ours = runner.answers(group, scenario)
