@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,12 @@ import pytest
 import requests
 
 from client import Client, request
-from harness import Server
+from harness import APPS, Server
 from nginx import Front, nginx
+
+sys.path.append(str(APPS))
+
+from probe_files import content
 
 UPLOAD_MB = 50
 DOWNLOAD_MB = 100
@@ -170,8 +175,7 @@ def test_file_download(front: str) -> None:
     with requests.get(url, stream=True, timeout=30) as answer:
         for data in answer.iter_content(1 << 20):
             hashed.update(data)
-    expected = b"".join(b"%08d\n" % index for index in range(size // 9 + 1))[:size]
-    assert hashed.hexdigest() == hashlib.sha256(expected).hexdigest()
+    assert hashed.hexdigest() == hashlib.sha256(content(size)).hexdigest()
 
 
 def test_connections_are_kept(upstream: tuple[Server, str], tmp_path: Path) -> None:

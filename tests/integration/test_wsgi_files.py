@@ -155,7 +155,7 @@ def test_closed_once(files: Server, method: str) -> None:
 
 def test_large_file(files: Server) -> None:
     size = 30_000_000
-    with Client(files.address) as client:
+    with Client(files.address, 60.0) as client:
         body = client.ask(f"/file?size={size}&length={size}").body
     assert len(body) == size
     assert hashlib.sha256(body).digest() == hashlib.sha256(content(size)).digest()

@@ -19,8 +19,11 @@ FILE_BYTES = 100_000
 
 
 def content(size: int = FILE_BYTES) -> bytes:
-    """What the test file holds; no two places look alike."""
-    return b"".join(b"%08d\n" % index for index in range(size // 9 + 1))[:size]
+    """What the test file holds: lines with their number, in blocks with theirs. Soon made, also
+    where each object is a sanitizer's."""
+    lines = b"".join(b"%08d\n" % index for index in range(10_000))
+    blocks = (b"%08d\n" % number + lines for number in range(size // len(lines) + 1))
+    return b"".join(blocks)[:size]
 
 
 def test_file(size: int = FILE_BYTES) -> Path:
