@@ -47,7 +47,8 @@ class FlightText {
 
 struct alignas(128) Flight {
     std::atomic<FlightPhase> phase;
-    int32_t fd;                       // of the client's connection, in the worker
+    std::atomic<int32_t> fd;          // of the client's connection, in the worker; -1: it left.
+                                      // The crash handler reads it without the engine's lock.
     int64_t began_us;                 // monotonic: the head was complete
     int64_t dispatched_us;            // monotonic: the application got it; 0: not yet
     std::atomic<int64_t> overdue_us;  // monotonic: request_timeout passed; 0: it has not

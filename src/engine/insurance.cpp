@@ -84,9 +84,11 @@ bool Insurance::hand_on(const session::Exchange& exchange, Link& link) const {
 bool Insurance::end_waiting(const session::Exchange& exchange, const Flight& flight,
                             bool late) const {
     const Link* link = exchange.link;
+    const int fd = flight.fd.load();  // once: its client may leave meanwhile
+    if (fd < 0) return false;
     if (link == nullptr || link->connection.out.empty())
-        return answer(flight.fd, page_of(flight, late).view());
-    os::reset(flight.fd);
+        return answer(fd, page_of(flight, late).view());
+    os::reset(fd);
     return false;
 }
 
@@ -105,7 +107,7 @@ void Insurance::pay(bool late) {
         FlightPhase phase = flight.phase.load(std::memory_order_acquire);
         session::Exchange* exchange = recorder_.exchange(i);
         bool waits = phase == FlightPhase::kQueued || phase == FlightPhase::kRunning;
-        if (flight.fd < 0 || exchange == nullptr || !waits) continue;
+        if (flight.fd.load() < 0 || exchange == nullptr || !waits) continue;
         auto* link = exchange->link;
         if (phase == FlightPhase::kQueued && link != nullptr && hand_on(*exchange, *link)) {
             slot.ledger.accepted.fetch_sub(1);

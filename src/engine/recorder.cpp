@@ -38,7 +38,7 @@ void Recorder::begin(Exchange& exchange, int fd) {
     exchange.flight = free_.back();
     free_.pop_back();
     Flight& record = slot_.flights[exchange.flight];
-    record.fd = fd;
+    record.fd.store(fd, std::memory_order_relaxed);
     record.began_us = exchange.started_us;
     record.dispatched_us = 0;
     record.overdue_us.store(0, kRelaxed);
@@ -100,7 +100,7 @@ void Recorder::end(Exchange& exchange, Ending ending) {
 
 void Recorder::lose_client(const Exchange& exchange) {
     Flight* record = flight(exchange);
-    if (record != nullptr) record->fd = -1;
+    if (record != nullptr) record->fd.store(-1);
 }
 
 void Recorder::leave(Exchange& exchange) {
