@@ -283,7 +283,7 @@ TEST(EngineIo, AnotherProtocolIsSaidSeldom) {
     ASSERT_EQ(server.journal.size(), 1u);
     EXPECT_NE(server.journal[0].text.find("These bytes are TLS"), std::string::npos);
     EXPECT_STREQ(server.journal[0].where.function, "note_refusal");
-    EXPECT_TRUE(std::string_view(server.journal[0].where.file).ends_with("engine_respond.cpp"));
+    EXPECT_TRUE(std::string_view(server.journal[0].where.file).ends_with("answers.cpp"));
     EXPECT_GT(server.journal[0].where.line, 0);
 }
 

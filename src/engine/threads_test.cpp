@@ -1,6 +1,7 @@
 // Several threads over one engine.
 
 #include "engine/support_test.hpp"
+#include "os/wakeup.hpp"
 
 namespace mono::engine {
 namespace {

@@ -1,7 +1,11 @@
 #include "os/poller.hpp"
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <time.h>
+
+#include <algorithm>
+#include <cstddef>
 
 #include "os/files.hpp"
 
@@ -45,8 +49,20 @@ void Poller::renew() {
     if (!replace(epoll_.get(), fresh)) epoll_.reset();
 }
 
-int Poller::wait(std::span<epoll_event> events, int timeout_ms) {
-    return epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+int Poller::wait(std::span<Ready> ready, int timeout_ms) {
+    epoll_event events[kBatch];
+    const int most = static_cast<int>(std::min<size_t>(ready.size(), kBatch));
+    const int count = epoll_wait(epoll_.get(), events, most, timeout_ms);
+    for (int i = 0; i < count; ++i) {
+        const uint32_t told = events[i].events;
+        const bool hangup = (told & (EPOLLRDHUP | EPOLLHUP)) != 0;
+        ready[static_cast<size_t>(i)] = {.key = events[i].data.u64,
+                                         .readable = hangup || (told & EPOLLIN) != 0,
+                                         .writable = (told & EPOLLOUT) != 0,
+                                         .hangup = hangup,
+                                         .error = (told & EPOLLERR) != 0};
+    }
+    return count;
 }
 
 bool wait_readable(int poll_fd, int kick_fd, int timeout_ms) {

@@ -3,14 +3,21 @@
 // Thread-safe as epoll(7) is: wait() may run beside add() and remove().
 #pragma once
 
-#include <sys/epoll.h>
-
 #include <cstdint>
 #include <span>
 
 #include "os/fd.hpp"
 
 namespace mono::os {
+
+// What became possible on a descriptor, and under which key it was added.
+struct Ready {
+    uint64_t key = 0;
+    bool readable = false;
+    bool writable = false;
+    bool hangup = false;  // the peer will send no more; readable too, for it may have sent before
+    bool error = false;
+};
 
 class Poller {
   public:
@@ -30,8 +37,10 @@ class Poller {
     // descriptor of the parent's set would be done to the parent's.
     void renew();
 
-    // Returns the number of events; 0 at the timeout; -1 when a signal interrupted it.
-    int wait(std::span<epoll_event> events, int timeout_ms);
+    static constexpr int kBatch = 256;
+    // Returns the number of events, kBatch at most; 0 at the timeout; -1 when a signal interrupted
+    // it.
+    int wait(std::span<Ready> ready, int timeout_ms);
 
   private:
     Fd epoll_;

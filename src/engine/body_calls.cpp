@@ -1,12 +1,10 @@
-// A streamed body on its way to the application: the rest of it is read as it is taken, and no
-// more than kStreamHighBytes of it wait in memory. Whoever waits for it takes the pilot's seat, if
-// that is empty, so that a thread that reads costs no switch to another one.
+#include "engine/body_calls.hpp"
+
 #include <algorithm>
 #include <cstring>
 
 #include "base/clock.hpp"
-#include "engine/engine.hpp"
-#include "os/process.hpp"
+#include "engine/core.hpp"
 
 namespace mono::engine {
 
@@ -18,51 +16,36 @@ constexpr size_t kLineBlock = 8192;
 
 }  // namespace
 
-// What the kernel has, as far as there is room; and the client is asked for it where it wants to
-// be. May close the link.
-void Engine::pull_body(Exchange& exchange) {
-    Link* link = exchange.link;
-    if (link == nullptr) return;
-    look_at_clock();
-    if (exchange.incoming.empty()) link->connection.want_body(now_ms_);
-    unhold(*link);
-    if (!drive(*link, session::Next::kRead)) return;
-    if (!link->readable) link->connection.body_taken(now_ms_);
-    rearm(*link);
-}
-
-bool Engine::wait_body(Handle handle, int timeout_ms) {
-    Lock lock(mutex_);
+bool BodyCalls::wait_body(Handle handle, int timeout_ms) {
+    Lock lock(core_.mutex);
     const int64_t end_ms = base::monotonic_ms() + timeout_ms;
-    const uint64_t wakes = wakes_;
-    if (Exchange* exchange = find(handle)) pull_body(*exchange);
+    const uint64_t wakes = core_.rounds.wakes();
+    if (Exchange* exchange = core_.exchanges.find(handle)) core_.bodies.pull(*exchange);
     auto awaited = [&] {
-        const Exchange* exchange = find(handle);
+        const Exchange* exchange = core_.exchanges.find(handle);
         return exchange != nullptr && exchange->link != nullptr && !exchange->body_complete &&
                exchange->incoming.empty();
     };
-    bool signalled = options_.nested;
+    bool signalled = core_.options.nested;
     while (awaited() && !signalled) {
         const int64_t left_ms = end_ms - base::monotonic_ms();
         if (left_ms <= 0) break;
-        if (!has_pilot_) {
-            beat();
-            signalled = !pilot(lock, static_cast<int>(left_ms));
-            if (ready_head_ != nullptr && waiting_takers_ != 0) waits_->ready_or_seat.notify_one();
+        if (!core_.rounds.led()) {
+            core_.bodies.beat();
+            signalled = !core_.rounds.lead(lock, static_cast<int>(left_ms));
+            if (!core_.ready.empty()) core_.waiters.takers().wake_one();
         } else {
-            ++waiting_readers_;
-            waits_->body.wait_for(lock, std::chrono::milliseconds(left_ms));
-            --waiting_readers_;
+            core_.waiters.readers().wait(lock, left_ms);
         }
-        signalled |= wakes_ != wakes;
+        signalled |= core_.rounds.wakes() != wakes;
     }
-    pass_seat();
+    core_.rounds.pass_lead();
     return !awaited();
 }
 
-BodyState Engine::take_arrived(Handle handle, base::Buffer& taken, http::Error& fault) {
-    Lock lock(mutex_);
-    Exchange* found = find(handle);
+BodyState BodyCalls::take_arrived(Handle handle, base::Buffer& taken, http::Error& fault) {
+    Lock lock(core_.mutex);
+    Exchange* found = core_.exchanges.find(handle);
     if (found == nullptr) return BodyState::kOver;
     Exchange& exchange = *found;
     std::swap(taken, exchange.incoming);
@@ -71,28 +54,28 @@ BodyState Engine::take_arrived(Handle handle, base::Buffer& taken, http::Error& 
     Link* link = exchange.link;
     if (link == nullptr)
         return fault == http::Error::kNone ? BodyState::kGone : BodyState::kRefused;
-    look_at_clock();
+    core_.now.look();
     // What the kernel still has, the next wait_body() reads: until then the client is not slow.
-    if (!link->readable) link->connection.body_taken(now_ms_);
-    rearm(*link);
+    if (!link->readable) link->connection.body_taken(core_.now.ms);
+    core_.loop.rearm(*link);
     return BodyState::kMore;
 }
 
-BodyState Engine::take_body(Handle handle, base::Buffer& taken) {
-    Lock lock(mutex_);
-    Exchange* exchange = find(handle);
+BodyState BodyCalls::take_body(Handle handle, base::Buffer& taken) {
+    Lock lock(core_.mutex);
+    Exchange* exchange = core_.exchanges.find(handle);
     if (exchange == nullptr) return BodyState::kOver;
     std::swap(taken, exchange->incoming);
-    pull_body(*exchange);
+    core_.bodies.pull(*exchange);
     if (taken.empty()) std::swap(taken, exchange->incoming);
     if (exchange->body_complete && exchange->incoming.empty()) return BodyState::kComplete;
     return exchange->link == nullptr ? BodyState::kGone : BodyState::kMore;
 }
 
 // A file is read without the lock, and lives on meanwhile.
-int64_t Engine::read_body(Handle handle, uint64_t offset, std::span<char> into) {
-    Lock lock(mutex_);
-    const Exchange* exchange = find(handle);
+int64_t BodyCalls::read_body(Handle handle, uint64_t offset, std::span<char> into) {
+    Lock lock(core_.mutex);
+    const Exchange* exchange = core_.exchanges.find(handle);
     if (exchange == nullptr) return kTooLate;
     const session::Body& body = exchange->body;
     const std::shared_ptr<const session::Spill> spill = body.spill();
@@ -104,10 +87,10 @@ int64_t Engine::read_body(Handle handle, uint64_t offset, std::span<char> into) 
     return got;
 }
 
-int64_t Engine::measure_line(Handle handle, uint64_t offset, uint64_t bytes_max) {
+int64_t BodyCalls::measure_line(Handle handle, uint64_t offset, uint64_t bytes_max) {
     {
-        Lock lock(mutex_);
-        const Exchange* exchange = find(handle);
+        Lock lock(core_.mutex);
+        const Exchange* exchange = core_.exchanges.find(handle);
         if (exchange == nullptr) return kTooLate;
         if (!exchange->body.spilled()) {
             std::string_view rest = exchange->body_view().substr(offset, bytes_max);
@@ -128,26 +111,6 @@ int64_t Engine::measure_line(Handle handle, uint64_t offset, uint64_t bytes_max)
         length += static_cast<uint64_t>(got);
     }
     return static_cast<int64_t>(length);
-}
-
-// Who waits for a client is alive; only the thread whose heart it is says so.
-void Engine::beat() {
-    if (options_.board == nullptr || os::current_thread() != owner_thread_) return;
-    options_.board->slot(options_.board_slot).beat_ms.store(base::monotonic_ms());
-}
-
-void Engine::note_body() {
-    if (waiting_readers_ != 0) waits_->body.notify_all();
-}
-
-// The seat never stays empty while somebody waits for it.
-void Engine::pass_seat() {
-    if (has_pilot_) return;
-    if (waiting_takers_ != 0) {
-        waits_->ready_or_seat.notify_one();
-    } else if (waiting_readers_ != 0) {
-        waits_->body.notify_all();  // whoever has nothing to take yet
-    }
 }
 
 }  // namespace mono::engine

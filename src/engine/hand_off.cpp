@@ -1,7 +1,10 @@
-// Work-conserving dispatch (docs/adr/0012): a complete request does not wait here for a slot while
-// a sibling has a free one. Everything runs under the engine's lock.
-#include "base/clock.hpp"
-#include "engine/engine.hpp"
+#include "engine/hand_off.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "engine/core.hpp"
+#include "os/socket.hpp"
 
 namespace mono::engine {
 
@@ -11,12 +14,13 @@ using session::Next;
 // The pair is the one queue of all workers: whoever has a free slot first takes what has waited
 // longest. `long_wait`: what runs here takes long, so all that waits goes there; else only as much
 // as siblings have slots now, for this worker's next slot is as near as the pair.
-void Engine::offer_ready(bool long_wait) {
-    if (!relay_.open() || insurance_.paid() || busy_ < options_.slots || ready_head_ == nullptr)
+void HandOff::offer(bool long_wait) {
+    if (!core_.relay.open() || core_.insurance.paid() || core_.slots.busy < core_.options.slots ||
+        core_.ready.empty())
         return;
-    bool all = long_wait && options_.board->has_open_sibling(options_.board_slot);
-    uint32_t room = all ? UINT32_MAX : options_.board->free_slots(options_.board_slot);
-    Exchange* exchange = ready_head_;
+    bool all = long_wait && core_.options.board->has_open_sibling(core_.options.board_slot);
+    uint32_t room = all ? UINT32_MAX : core_.options.board->free_slots(core_.options.board_slot);
+    Exchange* exchange = core_.ready.front();
     while (room != 0 && exchange != nullptr) {
         Exchange* next = exchange->next;
         Handover handover = hand_over(*exchange->link);
@@ -26,29 +30,27 @@ void Engine::offer_ready(bool long_wait) {
     }
 }
 
-Handover Engine::hand_over(Link& link) {
+Handover HandOff::hand_over(Link& link) {
     Exchange& exchange = *link.connection.exchange();
-    if (!may_move(link, options_.limits) || link.eof) return Handover::kUnfit;
-    Handover handover = relay_.send(exchange, link.fd.get(), link.connection.pipelined());
+    if (!may_move(link, core_.options.limits) || link.eof) return Handover::kUnfit;
+    Handover handover = core_.relay.send(exchange, link.fd.get(), link.connection.pipelined());
     if (handover != Handover::kDone) return handover;
-    unqueue(&exchange);
-    recorder_.hand_over(exchange);
+    core_.ready.remove(exchange);
+    core_.recorder.hand_over(exchange);
     // The description lives on in the packet, and would go on being reported here.
-    if (link.polled) poller_.remove(link.fd.get());
-    forget_link(link);
+    if (link.polled) core_.poller.remove(link.fd.get());
+    core_.links.forget(link);
     return Handover::kDone;
 }
 
-// What siblings could not serve. False: there was nothing.
-bool Engine::accept_relayed() {
-    std::optional<Parcel> parcel = relay_.receive();
+bool HandOff::accept() {
+    std::optional<Parcel> parcel = core_.relay.receive();
     if (!parcel) return false;
-    Link& link = links_.add(context_, std::move(parcel->client), std::move(parcel->peer), now_ms_);
-    ++descriptors_.links;
-    ++unpolled_;
+    Link& link = core_.links.admit(std::move(parcel->client), std::move(parcel->peer));
     session::Body body;
     if (parcel->body_file)
-        body.adopt_spill(body_spills_.adopt(std::move(parcel->body_file), parcel->body_file_bytes));
+        body.adopt_spill(
+            core_.links.body_spills().adopt(std::move(parcel->body_file), parcel->body_file_bytes));
     Next next =
         link.connection.resume(parcel->head, std::move(body), parcel->body, parcel->pipelined);
     if (next == Next::kDispatch) {
@@ -61,7 +63,7 @@ bool Engine::accept_relayed() {
     }
     link.readable = true;
     // Whose client has left meanwhile does not reach the application.
-    if (drive(link, next) && os::has_hung_up(link.fd.get())) close_link(link);
+    if (core_.loop.drive(link, next) && os::has_hung_up(link.fd.get())) core_.links.close(link);
     return true;
 }
 

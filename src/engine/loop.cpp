@@ -1,15 +1,15 @@
-// What a connection does next: one flat loop, in which nothing calls what calls it. Reading only
-// fills the connection, the connection says what is to be done (session::Next), and that only
-// changes state: what there is to send, to go on with or to read is looked at afterwards. So a
-// client's bytes never decide how deep the stack is, and one turn does not last as long as they do.
-//
 //   drive ──▶ act ──▶ work_of ──▶ send | advance | receive ──┐
 //              ▲                                             │ Next
 //              └─────────────────────────────────────────────┘
 //
-// Whoever has news of a link drives it: an event, time, the application's answer. Everything runs
-// under the engine's lock.
-#include "engine/engine.hpp"
+// Reading only fills the connection, the connection says what is to be done (session::Next), and
+// that only changes state: what there is to send, to go on with or to read is looked at afterwards.
+#include "engine/loop.hpp"
+
+#include <utility>
+
+#include "engine/core.hpp"
+#include "os/socket.hpp"
 
 namespace mono::engine {
 
@@ -24,8 +24,10 @@ constexpr int kVectors = 16;
 
 }  // namespace
 
+Loop::Loop(Core& core) : core_(core), scratch_(new char[session::kReceiveBytes]) {}
+
 // False: the link was closed.
-bool Engine::drive(Link& link, Next next) {
+bool Loop::drive(Link& link, Next next) {
     for (int step = 0; act(link, next); ++step) {
         const Work work = work_of(link);
         if (work == Work::kNone) return rest(link);
@@ -35,7 +37,7 @@ bool Engine::drive(Link& link, Next next) {
     return false;
 }
 
-Engine::Work Engine::work_of(const Link& link) const {
+Loop::Work Loop::work_of(const Link& link) const {
     if (link.socket && link.socket->over()) return Work::kClose;
     if (!link.connection.out.empty()) {
         if (!link.blocked && !link.held) return Work::kSend;
@@ -45,7 +47,7 @@ Engine::Work Engine::work_of(const Link& link) const {
     return link.readable && link.wants_bytes() ? Work::kReceive : Work::kNone;
 }
 
-Next Engine::perform(Link& link, Work work) {
+Next Loop::perform(Link& link, Work work) {
     switch (work) {
         case Work::kSend:
             return send(link) ? Next::kRead : Next::kClose;
@@ -62,20 +64,20 @@ Next Engine::perform(Link& link, Work work) {
 }
 
 // Does what the connection says. Nothing is sent or read here. False: the link was closed.
-bool Engine::act(Link& link, Next next) {
+bool Loop::act(Link& link, Next next) {
     switch (next) {
         case Next::kClose:
-            close_link(link);
+            core_.links.close(link);
             return false;
         case Next::kRefused:
-            note_refusal(link);
-            unqueue(link.connection.exchange());  // if nobody took it
-            release_handed_out(link);
-            unhold(link);
+            core_.answers.note_refusal(link);
+            core_.ready.remove(*link.connection.exchange());  // if nobody took it
+            core_.links.release_handed_out(link);
+            core_.outgoing.unhold(link);
             return true;
         case Next::kBody:
-            note_event(link.connection.exchange(), EventKind::kBody);
-            note_body();
+            core_.turns.note(link.connection.exchange(), EventKind::kBody);
+            core_.waiters.readers().wake_all();
             return true;
         case Next::kDispatch:
             dispatch(link);
@@ -87,20 +89,20 @@ bool Engine::act(Link& link, Next next) {
 }
 
 // A request is complete, or its head is and its body streams: it waits for the application.
-void Engine::dispatch(Link& link) {
+void Loop::dispatch(Link& link) {
     session::Exchange* exchange = link.connection.exchange();
-    recorder_.begin(*exchange, link.fd.get());
+    core_.recorder.begin(*exchange, link.fd.get());
     exchange->link = &link;
-    if (!options_.limits.readiness_path.empty() &&
-        exchange->text(exchange->head.path) == options_.limits.readiness_path)
-        return answer_probe(link);
-    enqueue(exchange);
+    if (!core_.options.limits.readiness_path.empty() &&
+        exchange->text(exchange->head.path) == core_.options.limits.readiness_path)
+        return core_.answers.answer_probe(link);
+    core_.ready.push(*exchange);
     // Pipelined behind an answer that ended between two turns.
-    if (options_.nested && !in_turn_ && ready_count_ == 1) wakeup_.ring();
+    if (core_.ready.size() == 1) core_.bell.ring();
 }
 
 // There is nothing to do: the poller and the wheel tell when there is.
-bool Engine::rest(Link& link) {
+bool Loop::rest(Link& link) {
     // Our half is said; what still comes is thrown away until the peer closes its own. Once: on a
     // unix socket each shutdown(2) is an event to ourselves.
     if (link.socket && link.connection.out.empty() && !link.half_closed &&
@@ -110,38 +112,38 @@ bool Engine::rest(Link& link) {
     }
     rearm(link);
     const bool waits = link.blocked || link.socket || link.wants_bytes();
-    return link.polled || !waits || poll_link(link);
+    return link.polled || !waits || core_.links.poll(link);
 }
 
 // The rest of a turn that was cut short: the poller reports the stream again, to whoever waits for
 // its descriptor, in this process's threads or in an event loop around it.
-bool Engine::later(Link& link) {
+bool Loop::later(Link& link) {
     rearm(link);
-    if (!link.polled) return poll_link(link);
-    if (poller_.remind(link.fd.get(), link.key)) return true;
-    close_link(link);
+    if (!link.polled) return core_.links.poll(link);
+    if (core_.poller.remind(link.fd.get(), link.key)) return true;
+    core_.links.close(link);
     return false;
 }
 
-void Engine::rearm(Link& link) {
+void Loop::rearm(Link& link) {
     int64_t deadline = link.deadline_ms();
-    if (deadline != session::Connection::kNever) wheel_.arm(link, deadline);
+    if (deadline != session::Connection::kNever) core_.links.arm(link, deadline);
 }
 
 // For who writes: sends what there is, and goes on with nothing. False: the link was closed.
-bool Engine::push(Link& link) {
-    unhold(link);
+bool Loop::push(Link& link) {
+    core_.outgoing.unhold(link);
     for (int step = 0; !link.connection.out.empty() && !link.blocked; ++step) {
         if (step == kStepsInARow) return later(link);
         if (send(link)) continue;
-        close_link(link);
+        core_.links.close(link);
         return false;
     }
     return rest(link);
 }
 
 // One system call's worth. False: the connection is broken.
-bool Engine::send(Link& link) {
+bool Loop::send(Link& link) {
     session::Connection& connection = link.connection;
     base::Chain& out = connection.out;
     const base::Chain::FileRange file = out.front_file();
@@ -154,31 +156,32 @@ bool Engine::send(Link& link) {
     }
     if (sent.status == os::IoStatus::kAgain) {
         link.blocked = true;
-        if (connection.deadline_ms() == session::Connection::kNever) connection.progressed(now_ms_);
+        if (connection.deadline_ms() == session::Connection::kNever)
+            connection.progressed(core_.now.ms);
         return true;
     }
     if (sent.status != os::IoStatus::kDone) return false;
-    out.consume(sent.bytes, released_);
+    out.consume(sent.bytes, core_.released);
     if (out.empty()) link.output_spill.reset();
     progressed(link);
     return true;
 }
 
-void Engine::progressed(Link& link) {
+void Loop::progressed(Link& link) {
     session::Connection& connection = link.connection;
-    connection.progressed(now_ms_);
-    if (link.socket) link.socket->progressed(now_ms_);
+    connection.progressed(core_.now.ms);
+    if (link.socket) link.socket->progressed(core_.now.ms);
     session::Exchange* exchange = connection.exchange();
     if (exchange != nullptr && exchange->wants_room &&
         connection.out.bytes() <= session::kOutputLowBytes) {
         exchange->wants_room = false;
-        note_event(exchange, EventKind::kRoom);
+        core_.turns.note(exchange, EventKind::kRoom);
     }
-    note_room();
+    core_.waiters.writers().wake_all();
 }
 
 // A whole response has left: the next request, or the end.
-Next Engine::advance(Link& link) {
+Next Loop::advance(Link& link) {
     session::Connection& connection = link.connection;
     if (connection.broken_reply()) return Next::kClose;
     const session::Exchange* exchange = connection.exchange();  // nullptr: refused while it ran
@@ -188,22 +191,23 @@ Next Engine::advance(Link& link) {
         return Next::kClose;
     }
     if (std::exchange(link.delimited, false)) os::reset_on_close(link.fd.get(), false);
-    note_finished(link, true);
+    core_.answers.note_finished(link, true);
     if (!connection.persists() && !link.eof) {
         // Closing with unread input would be a reset, which takes the answer with it
         // (RFC 9112 section 9.6): what is there makes the connection linger.
         os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
         if (got.status == os::IoStatus::kDone) [[maybe_unused]]
-            Next kept = connection.feed({scratch_.get(), got.bytes}, now_ms_);
+            Next kept = connection.feed({scratch_.get(), got.bytes}, core_.now.ms);
         if (got.status == os::IoStatus::kEof) link.eof = link.readable = true;
     }
-    Next next = connection.flushed(now_ms_);
-    if (draining_ && connection.phase() == Phase::kIdle) begin_idle_drain();
+    Next next = connection.flushed(core_.now.ms);
+    if (core_.drain.begun() && connection.phase() == Phase::kIdle)
+        core_.drain.note_idle(core_.now.ms);
     if (connection.phase() == Phase::kLinger) os::shutdown_write(link.fd.get());
     return next;
 }
 
-Next Engine::receive(Link& link) {
+Next Loop::receive(Link& link) {
     os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
     if (got.status == os::IoStatus::kAgain) {
         link.readable = false;
@@ -212,13 +216,13 @@ Next Engine::receive(Link& link) {
     if (got.status != os::IoStatus::kDone) {
         link.readable = false;
         link.eof = true;
-        if (link.socket) return end_input(link);
+        if (link.socket) return core_.sockets.end_input(link);
         return got.status == os::IoStatus::kEof ? link.connection.end_of_input() : Next::kClose;
     }
     // A short read of a stream has emptied it (epoll(7)); a FIN behind it shows as eof.
     if (got.bytes < session::kReceiveBytes && link.polled && !link.eof) link.readable = false;
-    if (!link.socket) return link.connection.feed({scratch_.get(), got.bytes}, now_ms_);
-    const size_t taken = feed_socket(link, scratch_.get(), got.bytes);
+    if (!link.socket) return link.connection.feed({scratch_.get(), got.bytes}, core_.now.ms);
+    const size_t taken = core_.sockets.feed(link, scratch_.get(), got.bytes);
     link.socket_input.append({scratch_.get() + taken, got.bytes - taken});
     return Next::kRead;
 }
