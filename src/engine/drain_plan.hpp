@@ -1,5 +1,5 @@
 // DrainPlan: how far the end of a worker's service has come, and when its next step is due
-// (docs/adr/0008). It is fed time and decides nothing but that; engine_drain.cpp takes the steps.
+// (docs/adr/0008). It is fed time and decides nothing but that; drainer.cpp takes the steps.
 //
 //            begin(false)                       begin(true)
 //   kServing ────────────▶ kLeaving (siblings ──────────────▶ kStopping ── done() ──▶ kStopped

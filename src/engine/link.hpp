@@ -23,7 +23,7 @@ constexpr uint64_t kWarmupKey = kListenerKey | 0xfffffffd;
 
 constexpr uint16_t kServiceRestart = 1012;  // of RFC 6455's registry: why a draining WebSocket ends
 
-constexpr uint64_t kHeldBytesMax = 64 * 1024;  // that may wait for the standby's look
+constexpr uint64_t kHeldBytesMax = 64 * 1024;  // that may wait for the I/O thread's look
 
 struct Link : base::TimerNode {
     Link(const session::ConnectionContext& context, os::Fd descriptor, session::PeerInfo peer,
@@ -50,7 +50,7 @@ struct Link : base::TimerNode {
     bool given_away = false;   // another worker has it
     bool delimited = false;    // the answer ends with the connection: until it is whole, a reset
     bool crowded = false;      // out has too much in memory
-    bool held = false;         // out waits for the standby or the next write
+    bool held = false;         // out waits for the I/O thread or the next write
     bool boxed = false;        // a whole answer waits in the engine's outbox; out is empty
 };
 

@@ -20,8 +20,8 @@ struct Options {
     uint32_t clients_max = 0;       // connections that one worker holds at most; 0: any number
     bool shared_listeners = false;  // siblings accept from the same sockets
     bool sendfile = true;           // write_file() may be used
-    // An event loop that is not ours drives the engine by turn() (gevent, asyncio): no standby, and
-    // nothing waits.
+    // An event loop that is not ours drives the engine by turn() (gevent, asyncio): no I/O thread,
+    // and nothing waits.
     bool nested = false;
     websocket::WebSocketLimits websocket;
     bool stream_bodies = false;  // at their heads, where Limits::buffering has no rule (ASGI)

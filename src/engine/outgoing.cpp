@@ -79,7 +79,7 @@ void Outgoing::forget_released() {
     core_.released.clear();
 }
 
-// Not when nobody waits for the application, and not behind a slow one: the standby flies beside
+// Not when nobody waits for the application, and not behind a slow one: the I/O thread flies beside
 // it.
 bool Outgoing::may_box(const Exchange& exchange) const {
     uint32_t enough = core_.outbox.empty() ? kBoxedFrom : 1;
@@ -119,7 +119,7 @@ bool Outgoing::store_crowded(Lock& lock) {
     return any;
 }
 
-// One thread at a time: the standby, or the one that turns.
+// One thread at a time: the I/O thread, or the one that turns.
 void Outgoing::store_slice(Lock& lock) {
     const uint64_t key = crowded_.front();
     crowded_.pop_front();
@@ -167,7 +167,7 @@ void Outgoing::say_unstored() {
 }
 
 // The reader, and the disk, are slower than any bound allows: only now does the application wait.
-// The standby goes on sending; send_timeout ends a reader that has stopped.
+// The I/O thread goes on sending; send_timeout ends a reader that has stopped.
 // Other threads may end the request meanwhile: nullptr.
 Exchange* Outgoing::wait_for_room(Lock& lock, Handle handle) {
     Exchange* exchange = core_.exchanges.find(handle);

@@ -1,5 +1,5 @@
 // AccessLog: the access log of one worker: formatted lines in a bounded buffer, and the sink they
-// go to. Created after fork; called by one thread at a time (the engine's pilot).
+// go to. Created after fork; called by one thread at a time (the engine's leader).
 //
 // Invariant: no call waits for the sink's reader. How, by sink:
 // - a path: opened non-blocking, a description of our own;

@@ -189,7 +189,7 @@ void free_engine(PyObject* self) {
         // its threads, which hold parts of this, are not here.
         parts = nullptr;
     } else if (parts != nullptr && parts->engine) {
-        WithoutGil without;  // joins the standby thread
+        WithoutGil without;  // joins the I/O thread thread
         parts->engine.reset();
     }
     delete parts;

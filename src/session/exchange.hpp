@@ -37,7 +37,7 @@ struct PeerInfo {
 
 struct Exchange;
 
-// Fires when the application has had the request for too long (engine_deadlines.cpp).
+// Fires when the application has had the request for too long (deadlines.cpp).
 struct RequestTimer : base::TimerNode {
     explicit RequestTimer(Exchange* owner) : exchange(owner) {}
     Exchange* exchange;
