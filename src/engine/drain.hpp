@@ -1,4 +1,4 @@
-// What runners are told of a drain (engine_drain.cpp). Values; nothing is owned here.
+// What runners are told of a drain (drainer.cpp). Values; nothing is owned here.
 #pragma once
 
 #include <cstdint>

@@ -53,7 +53,7 @@ void Engine::drain(bool for_good, int64_t hold_ms) {
     wake();
 }
 
-DrainStage drain_stage() {
+DrainStage Engine::drain_stage() {
     Lock lock(core_->mutex);
     if (core_->drain.out_of_time()) return DrainStage::kOutOfTime;
     return core_->drain.farewell_said() ? DrainStage::kFarewell : DrainStage::kEarly;
