@@ -21,6 +21,7 @@ class Program:
         default_factory=list
     )  # a program that must end with 0, before and after
     env: dict[str, str] = field(default_factory=dict)
+    loaded: tuple[str, ...] = ()  # what the load asks for, where it is not all of `probes`
     needs: tuple[str, ...] = ()  # services: postgres, redis
     boot_s_max: float = 60.0
 
@@ -109,6 +110,8 @@ PROGRAMS = [
         named("exporter:app", "-c", "{apps}/exporter_conf.py"),
         {"/": "exported", "/metrics": "flask_http_request_total"},
         env={"PROMETHEUS_MULTIPROC_DIR": "{dir}"},
+        # prometheus_client fails (struct.error) when it reads what another process has just begun.
+        loaded=("/",),
     ),
     Program(
         "opentelemetry",

@@ -119,7 +119,7 @@ def running(program: Program, directory: Path) -> Iterator[Running]:
 def test_program(program: Program, tmp_path: Path) -> None:
     with running(program, tmp_path) as server:
         server.check()
-        paths = [path for path in program.probes if "socket.io" not in path]
+        paths = program.loaded or [path for path in program.probes if "socket.io" not in path]
         address = ("127.0.0.1", server.port)
         with Load(address, *paths, keep=True, pause_s=PAUSE_S, status_max=399) as traffic:
             traffic.more(50)
