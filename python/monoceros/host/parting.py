@@ -1,4 +1,4 @@
-"""How connections end where the engine has no part (gevent.pywsgi, tornado): as engine_drain.cpp
+"""How connections end where the engine has no part (gevent.pywsgi, tornado): as drainer.cpp
 ends its own. In the thread of the worker's loop; nothing here waits.
 """
 
