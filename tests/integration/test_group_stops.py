@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +101,31 @@ def test_a_term_for_one_worker_is_for_that_worker(serve: StartServer, kind: str)
     assert is_running(second)
     server.worker_pids(2)
     ask(server)
+
+
+LATE = """
+import os, sys
+
+class Late:
+    # What hangs on sys goes last: Python has given signals their defaults by then.
+    def __init__(self):
+        self.kill, self.pid, self.here = os.kill, os.getpid(), os.getpid
+
+    def __del__(self):
+        if self.here() == self.pid:
+            self.kill(self.pid, {number})
+
+sys.late = Late()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_second_signal_does_not_change_the_exit_code(
+    serve: StartServer, tmp_path: Path, number: int
+) -> None:
+    """It reaches the master when its interpreter is at its end already."""
+    conf = tmp_path / "late_conf.py"
+    conf.write_text(LATE.format(number=int(number)))
+    server = serve("probe:app", "-c", str(conf))
+    ask(server)
+    assert server.stop() == 0

@@ -39,5 +39,5 @@ def test_a_refusal(serve: StartServer, kind: str, tmp_path: Path) -> None:
         client.send(b"GET /\r\n\r\n")
         assert client.response().status == 400
     line = next(line for line in server.wait_log("Invalid request").splitlines() if "ip=" in line)
-    assert "{engine_respond.cpp:" in line
+    assert "{answers.cpp:" in line
     assert " note_refusal} Invalid request from ip=" in line

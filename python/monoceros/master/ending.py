@@ -9,9 +9,12 @@ from monoceros.pidfile import Pidfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import NoReturn
 
     from monoceros.contracts import Master
+else:
+    import _signal as signal  # signal itself imports enum and more
 
 
 def pidfile_name(server: Master) -> str | None:
@@ -54,6 +57,9 @@ def leave(server: Master, code: int, reason: str) -> NoReturn:
     if server.pidfile is not None:
         server.pidfile.unlink()
     server.call_hook("on_exit", server)
+    # Python's own end would give them their defaults: a second TERM would be the exit code.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
 
 
