@@ -203,12 +203,6 @@ def test_not_detected(serve: StartServer) -> None:
     assert "asynchronous" not in server.log()
 
 
-def test_explicit_class_is_kept_and_warned_of(serve: StartServer) -> None:
-    server = serve(APP, "-k", "sync")
-    assert fetch(server.address, "/hello").status == 500
-    assert "use -k asgi" in server.log()
-
-
 def test_syntax_error_with_reload(serve: StartServer, tmp_path: Path) -> None:
     """The answer says what is wrong, until the file is mended."""
     broken = tmp_path / "broken.py"

@@ -53,8 +53,8 @@ def test_a_connection_that_has_not_spoken_yet(serve: StartServer, kind: str) -> 
     with Client(server.address) as client:
         leave(server, signal.SIGTERM)
         client.send(request("/hello"))
-        answer = client.response()
-        assert (answer.status, answer.get("Connection")) == (200, "close")
+        # The worker may not have heard of the stop yet: then the connection ends a moment later.
+        assert client.response().status == 200
         assert client.closed()
     assert server.wait(15) == 0
 
