@@ -12,7 +12,6 @@ namespace mono::engine {
 namespace {
 
 constexpr int64_t kDescriptorPauseMs = 100;
-constexpr int64_t kDescriptorSayMs = 10'000;  // a line in the error log, no flood
 constexpr int64_t kRoomMs = 100;
 constexpr size_t kEvictedAtOnce = 16;
 
@@ -52,7 +51,7 @@ void Acceptor::accept_backlog(size_t listener) {
 uint32_t Acceptor::budget(bool their_turn) const {
     return accept_budget({core_.options.slots, core_.slots.busy, core_.ready.size(),
                           core_.links.descriptors(), core_.options.connections_max,
-                          core_.links.clients_room(), core_.options.shared_listeners,
+                          core_.links.clients_room(), core_.listeners.shared(),
                           !core_.drain.accepts(), their_turn});
 }
 
@@ -61,10 +60,7 @@ void Acceptor::accept_from(size_t listener, bool their_turn) {
     if (budget == 0 && core_.links.descriptors() >= core_.options.connections_max) {
         core_.links.make_room();
         budget = this->budget(their_turn);
-        if (core_.links.descriptors() >= core_.options.connections_max) {
-            pause();
-            core_.listeners.rest_until(core_.now.ms + kDescriptorPauseMs);
-        }
+        if (core_.links.descriptors() >= core_.options.connections_max) rest();
     }
     for (; budget != 0; --budget) {
         os::Accepted accepted = os::accept_stream(core_.listeners.fd(listener));
@@ -74,16 +70,13 @@ void Acceptor::accept_from(size_t listener, bool their_turn) {
             continue;
         }
         if (accepted.status == os::AcceptStatus::kNoDescriptors) out_of_descriptors();
-        pause();
-        core_.listeners.rest_until(core_.now.ms + kDescriptorPauseMs);
-        return;
+        return rest();
     }
 }
 
 void Acceptor::out_of_descriptors() {
     core_.links.make_room();
-    if (core_.now.ms - said_ms_ < kDescriptorSayMs) return;
-    said_ms_ = core_.now.ms;
+    if (!no_descriptors_.ask(core_.now.ms)) return;
     core_.notices.say(
         Severity::kError,
         "Cannot accept: no file descriptor or memory is left for a connection. Raise the limit of "
@@ -92,6 +85,11 @@ void Acceptor::out_of_descriptors() {
 
 void Acceptor::pause() {
     if (core_.listeners.pause() && core_.relay.open()) core_.poller.remove(core_.relay.receiver());
+}
+
+void Acceptor::rest() {
+    pause();
+    core_.listeners.rest_until(core_.now.ms + kDescriptorPauseMs);
 }
 
 void Acceptor::resume() {
@@ -109,7 +107,7 @@ void Acceptor::watch_relay() {
 }
 
 // With worker_connections of them, a worker leaves newcomers to its siblings, and does not even
-// hear of them (watch_listeners). Where all are full somebody waits: idle ones make room.
+// hear of them (watch). Where all are full somebody waits: idle ones make room.
 void Acceptor::look_for_room() {
     if (!core_.links.full() || core_.drain.begun() || core_.now.ms < room_at_ms_) return;
     room_at_ms_ = core_.now.ms + kRoomMs;

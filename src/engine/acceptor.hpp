@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/seldom.hpp"
+
 namespace mono::engine {
 
 struct Core;
@@ -30,10 +32,12 @@ class Acceptor {
     uint32_t budget(bool their_turn) const;
     void accept_backlog(size_t listener);
     void out_of_descriptors();
+    // Until some may have become free.
+    void rest();
 
     Core& core_;
     int64_t room_at_ms_ = 0;  // when to look who waits for a place here
-    int64_t said_ms_ = INT64_MIN / 2;
+    Seldom no_descriptors_;
 };
 
 }  // namespace mono::engine

@@ -215,7 +215,6 @@ void Answers::put_page(Exchange& exchange, uint16_t status, std::string_view pag
     if (link != nullptr) link->connection.out.append_copy(page);
 }
 
-// Where the application's answer was not what its head had promised.
 void Answers::note_mismatch(const Exchange& exchange) {
     const session::Response& response = exchange.response;
     if (!response.begun() || response.given_away() || exchange.link == nullptr) return;
@@ -279,7 +278,6 @@ void Answers::give_back(Exchange& exchange, bool whole) {
     if (!core_.ready.empty()) core_.waiters.takers().wake_one();
 }
 
-// An exchange whose connection goes on without it, or has gone.
 void Answers::put_away(Exchange& exchange, Ending ending) {
     core_.recorder.end(exchange, ending);
     core_.recorder.leave(exchange);

@@ -8,8 +8,6 @@ namespace mono::engine {
 
 using session::Exchange;
 
-// What the kernel has, as far as there is room; and the client is asked for it where it wants to
-// be. May close the link.
 void Bodies::pull(Exchange& exchange) {
     Link* link = exchange.link;
     if (link == nullptr) return;
@@ -21,7 +19,6 @@ void Bodies::pull(Exchange& exchange) {
     core_.loop.rearm(*link);
 }
 
-// Who waits for a client is alive; only the thread whose heart it is says so.
 void Bodies::beat() {
     if (core_.options.board == nullptr || os::current_thread() != core_.process.thread) return;
     core_.options.board->slot(core_.options.board_slot).beat_ms.store(base::monotonic_ms());

@@ -81,7 +81,6 @@ void Deadlines::give_up_on_python(Lock& lock) {
     if (news) os::ring(core_.options.master_fd);
 }
 
-// It has ended by itself, or did not begin, before anybody collected it.
 void Deadlines::tell_untold(const Exchange& exchange) {
     if (!core_.recorder.advance_story(exchange, board::Story::kTold)) return;
     const std::string& host = exchange.peer.host;

@@ -1,5 +1,5 @@
 // Link: what ties a session::Connection to a descriptor, a timer and an engine.
-// Owner: the engine's LinkTable, under the engine's lock. Dies in Engine::close_link only.
+// Owner: the engine's LinkTable, under the engine's lock. Dies in Links::forget only.
 #pragma once
 
 #include <cstdint>

@@ -26,7 +26,6 @@ constexpr int kVectors = 16;
 
 Loop::Loop(Core& core) : core_(core), scratch_(new char[session::kReceiveBytes]) {}
 
-// False: the link was closed.
 bool Loop::drive(Link& link, Next next) {
     for (int step = 0; act(link, next); ++step) {
         const Work work = work_of(link);
@@ -130,7 +129,6 @@ void Loop::rearm(Link& link) {
     if (deadline != session::Connection::kNever) core_.links.arm(link, deadline);
 }
 
-// For who writes: sends what there is, and goes on with nothing. False: the link was closed.
 bool Loop::push(Link& link) {
     core_.outgoing.unhold(link);
     for (int step = 0; !link.connection.out.empty() && !link.blocked; ++step) {

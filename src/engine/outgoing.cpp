@@ -17,7 +17,6 @@ constexpr uint32_t kBoxedFrom =
 constexpr uint64_t kSliceBytes = 256 * 1024;
 constexpr int kSlicesInARow = 4;
 constexpr uint64_t kSpillFileBytes = 64 << 20;  // then another: what was sent is given back
-constexpr int64_t kSpillSayMs = 10'000;         // a line in the error log, no flood
 
 // Of one connection's output.
 struct Room {
@@ -79,7 +78,7 @@ void Outgoing::forget_released() {
     core_.released.clear();
 }
 
-// Not when nobody waits for the application, and not behind a slow one: the I/O thread flies beside
+// Not when nobody waits for the application, and not behind a slow one: the I/O thread leads beside
 // it.
 bool Outgoing::may_box(const Exchange& exchange) const {
     uint32_t enough = core_.outbox.empty() ? kBoxedFrom : 1;
@@ -110,7 +109,6 @@ void Outgoing::crowd(Link& link) {
     }
 }
 
-// True: there was something to store.
 bool Outgoing::store_crowded(Lock& lock) {
     const bool any = !crowded_.empty();
     const int slices = core_.options.nested ? 1 : kSlicesInARow;
@@ -158,8 +156,7 @@ void Outgoing::store_slice(Lock& lock) {
 }
 
 void Outgoing::say_unstored() {
-    if (core_.now.ms - said_ms_ < kSpillSayMs) return;
-    said_ms_ = core_.now.ms;
+    if (!unstored_.ask(core_.now.ms)) return;
     core_.notices.say(
         Severity::kError,
         "Cannot store what slow readers have not taken: no disk space or file descriptor is left "

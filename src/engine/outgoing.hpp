@@ -10,6 +10,7 @@
 
 #include "engine/link.hpp"
 #include "engine/pools.hpp"
+#include "engine/seldom.hpp"
 #include "engine/waiters.hpp"
 #include "engine/wire.hpp"
 
@@ -58,7 +59,7 @@ class Outgoing {
     std::deque<uint64_t> crowded_;   // keys of links with too much output in memory, in turn
     std::unique_ptr<char[]> slice_;  // of output on its way to a file; whoever stores
     int64_t boxed_ms_ = 0;
-    int64_t said_ms_ = INT64_MIN / 2;
+    Seldom unstored_;
 };
 
 }  // namespace mono::engine

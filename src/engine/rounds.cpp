@@ -59,7 +59,7 @@ session::Exchange* Rounds::wait_for_request(Lock& lock, int timeout_ms, uint64_t
     while (!core_.process.foreign) {
         if (look_due()) look(lock);
         if (session::Exchange* exchange = pop_ready()) return exchange;
-        if (last_round || this->wakes() != wakes || core_.notices.hear()) break;
+        if (last_round || wakes_ != wakes || core_.notices.hear()) break;
         if (core_.drainer.complete() && !core_.drainer.siblings_wait()) break;
         int64_t left_ms = timeout_ms < 0 ? -1 : std::max<int64_t>(0, end_ms - base::monotonic_ms());
         if (led_) {

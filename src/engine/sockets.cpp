@@ -44,7 +44,6 @@ size_t Sockets::feed(Link& link, char* bytes, size_t size) {
     return size;
 }
 
-// What had no room in the inbox.
 void Sockets::feed_waiting(Link& link) {
     base::ByteQueue& input = link.socket_input;
     if (input.empty()) return;
@@ -60,19 +59,16 @@ void Sockets::note_end(Link& link) {
     core_.turns.note(exchange, EventKind::kBody);
 }
 
-// The peer will send no more, or the connection is broken.
 Next Sockets::end_input(Link& link) {
     if (link.socket->end_of_input()) note_end(link);
     return Next::kRead;
 }
 
-// Tells of a fault that had to wait. Meanwhile nothing was read.
 void Sockets::fail(Link& link) {
     link.socket->fail(core_.now.ms);
     note_end(link);
 }
 
-// Our Close; whoever broke the protocol hears of that instead.
 void Sockets::shut(Link& link, uint16_t code, std::string_view reason) {
     if (link.socket->phase() == WebSocket::Phase::kFaulty)
         fail(link);
@@ -115,7 +111,6 @@ WebSocket::Sent Sockets::send_packed(Lock& lock, Handle handle, std::string_view
     return sent;
 }
 
-// The application is done; the closing handshake may go on without it.
 void Sockets::leave(Link& link) {
     Exchange* exchange = link.connection.detach_exchange();
     core_.answers.put_away(*exchange, Ending::kAnswered);

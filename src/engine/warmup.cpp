@@ -28,7 +28,6 @@ bool Warmup::begin(std::string_view path) {
     return true;
 }
 
-// The status line is here, or the connection has ended without one.
 void Warmup::read() {
     char answer[4096];
     os::IoResult got = os::receive(client_.get(), answer);
