@@ -73,16 +73,24 @@ def launch(tmp_path: Path) -> Iterator[StartServer]:
             server.kill()
 
 
+@contextlib.contextmanager
+def mounted(mount: Path, size: str) -> Iterator[Path]:
+    """A file system of its own, so large."""
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(mount)]
+    if os.getuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("needs to mount a small file system")
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], check=True)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB of its own."""
-    mount = tmp_path / "small"
-    mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(mount)]
-    if os.getuid() or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("needs to mount a small file system")
-    yield mount
-    subprocess.run(["umount", "-l", str(mount)], check=True)
+    with mounted(tmp_path / "small", "64k") as mount:
+        yield mount
 
 
 @pytest.fixture(scope="module")

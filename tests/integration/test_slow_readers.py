@@ -3,16 +3,14 @@ on it, in each class of workers."""
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from client import Client, request
-from conftest import StartServer
+from conftest import StartServer, mounted
 from harness import Server, rss_mib, wait_for
 
 MB = 64
@@ -29,16 +27,9 @@ WAYS.append(("asgi", "iterated"))
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[str]:
     """A directory with no room for what is spilled, on a file system of its own."""
-    mount = tmp_path / "small"
-    mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(mount)]
-    if os.getuid() or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("needs to mount a small file system")
-    try:
+    with mounted(tmp_path / "small", "1m") as mount:
         (mount / "filler").write_bytes(b"x" * 1_000_000)
         yield str(mount)
-    finally:
-        subprocess.run(["umount", "-l", str(mount)], check=True)
 
 
 def stopped_reader(server: Server, target: str) -> Client:
