@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BACKLOG_SECONDS = 0.1  # for connections that stand and have not spoken yet, when the server stops
 IDLE_SECONDS = 0.5  # for requests that cross our decision to stop
 LINGER_SECONDS = 0.5  # for those that cross our FIN: no RST for them
+LAST_SECONDS = 1.0  # of graceful_timeout: to end what is left before the master kills
 READ_BYTES = 1 << 16
 READS_MAX = 16  # of one connection, a turn
 
@@ -27,6 +28,11 @@ def accept_at_once(sock: Any) -> None:
     Who has not spoken when the listener is closed would be reset."""
     if sock.family in (_socket.AF_INET, _socket.AF_INET6) and hasattr(_socket, "TCP_DEFER_ACCEPT"):
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_DEFER_ACCEPT, 0)
+
+
+def last_seconds(graceful_timeout: float) -> float:
+    """As the engine has it: of a short grace no more than a quarter."""
+    return min(LAST_SECONDS, graceful_timeout / 4)
 
 
 def has_unread(sock: Any) -> bool:

@@ -29,7 +29,6 @@ gevent: Any = sys.modules["gevent"]
 
 BEAT_SECONDS = 1.0
 STEP_SECONDS = 0.05
-LAST_SECONDS = 0.5  # of graceful_timeout, to end by itself what is left
 
 
 class PyWSGIHandler(pywsgi.WSGIHandler):  # type: ignore[misc]
@@ -170,7 +169,8 @@ class Servers:
         while worker.alive:
             self._beat(BEAT_SECONDS)
         grace = worker.cfg.graceful_timeout
-        ends = time.monotonic() + worker.cfg.drain_delay + grace - min(LAST_SECONDS, grace / 4)
+        last = parting.last_seconds(grace)
+        ends = time.monotonic() + worker.cfg.drain_delay + grace - last
         while worker.waits_for_master():
             self._beat(STEP_SECONDS)
         self._close_listeners()
@@ -181,7 +181,7 @@ class Servers:
         if len(self.pool):
             words = "%d connections were still open after graceful_timeout."
             worker.log.warning(words, len(self.pool))
-            self.pool.kill(block=True, timeout=LAST_SECONDS)
+            self.pool.kill(block=True, timeout=last / 2)
 
     def _close_listeners(self) -> None:
         """Where nobody accepts after us, whoever the kernel has let in gets in first."""

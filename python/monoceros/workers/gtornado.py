@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 BEAT_MS = 1000
 DRAIN_STEP_S = 0.05
-LAST_SECONDS = 1.0  # of graceful_timeout, or a quarter of it: to leave before the master kills
 ACCEPTED_AT_ONCE = 64
 ACCEPTED_AT_LAST = 1024
 
@@ -122,7 +121,7 @@ class TornadoWorker(Worker):
             await self._told.wait()
         grace = self.cfg.graceful_timeout
         began = time.monotonic()
-        ends = began + grace - min(LAST_SECONDS, grace / 4)  # the master counts from here, too
+        ends = began + grace - parting.last_seconds(grace)  # the master counts from here, too
         while self.waits_for_master():
             await asyncio.sleep(DRAIN_STEP_S)
         if self.server_stops():
