@@ -14,28 +14,10 @@ VENV=${VENV:-.venv}
 PROCESSES=${TEST_PROCESSES:-3}
 ROOT=$PWD/build/sanitized
 
-library() { "${CXX:-g++}" -print-file-name="$1"; }
+. tools/sanitized_module.sh
 
 build() {  # name, compiler flags
-    prefix=$ROOT/$1
-    cmake -G Ninja -S . -B "$prefix/build" -DCMAKE_BUILD_TYPE=Debug -DMONO_PYTHON=ON \
-        -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g $2" -DMONO_SANITIZE=address,undefined \
-        -DPython_EXECUTABLE="$PWD/$VENV/bin/python" > /dev/null
-    cmake --build "$prefix/build" --target _core
-    mkdir -p "$prefix/site"
-    rm -rf "$prefix/site/monoceros"
-    cp -R python/monoceros "$prefix/site/"
-    cmake --install "$prefix/build" --prefix "$prefix/site" > /dev/null
-    # libstdc++ at once: without it ASan finds no __cxa_throw, which greenlet needs.
-    cat > "$prefix/python" << END
-#!/bin/sh
-export LD_PRELOAD="$(library libasan.so) $(library libstdc++.so)"
-export PYTHONPATH="$prefix/site\${PYTHONPATH:+:\$PYTHONPATH}" PYTHONMALLOC=malloc
-export ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:quarantine_size_mb=32
-export UBSAN_OPTIONS=print_stacktrace=1
-exec "$PWD/$VENV/bin/python" "\$@"
-END
-    chmod +x "$prefix/python"
+    sanitized_module "$ROOT/$1" "$PWD/$VENV/bin/python" "$2"
 }
 
 # Misuse, forks, late threads and crowds, floods, deadlines, uploads and spills, slow and hostile
