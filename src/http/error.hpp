@@ -21,6 +21,15 @@ enum class Error : uint8_t {
     kTlsReceived,
     kHttp2Preface,
     kProxyHeader,
+    // The PROXY protocol (src/proxy)
+    kProxyUntrusted,  // 403: proxy_allow_ips does not list the peer
+    kProxyLine,       // version 1: not six fields and CRLF within 107 bytes
+    kProxyVersion,    // version 2: not version 2 with the command LOCAL or PROXY
+    kProxyFamily,     // neither TCP nor a unix stream
+    kProxyAddress,    // address or port invalid, or the block too short for them
+    kProxyTlv,        // version 2: a vector that is cut short, or there twice
+    kProxyChecksum,
+    kProxyTimeout,  // 408
     // Header block
     kTooManyFields,     // 431
     kFieldTooLong,      // 431

@@ -23,6 +23,8 @@ TEST(Describe, RowsBelongToTheirEnumerators) {
     EXPECT_EQ(describe(Error::kRequestLineTooLong).status, 414);
     EXPECT_EQ(describe(Error::kVersionInvalid).rule, "version");
     EXPECT_EQ(describe(Error::kProxyHeader).rule, "proxy-header");
+    EXPECT_EQ(describe(Error::kProxyUntrusted).status, 403);
+    EXPECT_EQ(describe(Error::kProxyTimeout).status, 408);
     EXPECT_EQ(describe(Error::kTooManyFields).status, 431);
     EXPECT_EQ(describe(Error::kHeadTooLong).rule, "head-too-long");
     EXPECT_EQ(describe(Error::kUnderscoreRefused).rule, "underscore");

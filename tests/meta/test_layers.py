@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from repo_tree import ROOT, files, is_test, python_files, text
 
-PROTOCOLS = {"http", "http1", "websocket"}
+PROTOCOLS = {"http", "http1", "proxy", "websocket"}
 # Folder of src/ -> folders whose headers it may include, beside its own.
 EDGES: dict[str, set[str]] = {
     "base": set(),
@@ -21,6 +21,7 @@ EDGES: dict[str, set[str]] = {
     "config": {"base"},
     "http": {"base"},
     "http1": {"base", "http"},
+    "proxy": {"base", "http"},
     "websocket": {"base", "http"},
     "log": {"base", "http", "os"},
     "session": {"base", "config"} | PROTOCOLS,
