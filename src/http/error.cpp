@@ -37,6 +37,13 @@ constexpr ErrorInfo kTable[] = {
     {400, "proxy-tlv", "The PROXY protocol header has a vector that is cut short or repeated."},
     {400, "proxy-checksum", "The checksum of the PROXY protocol header is wrong."},
     {408, "proxy-timeout", "The PROXY protocol header did not arrive in time."},
+    {403, "uwsgi-untrusted",
+     "A request came by uwsgi from a peer that uwsgi_allow_ips does not list."},
+    {501, "uwsgi-modifier",
+     "This is no web request of the uwsgi protocol, which this port speaks: let the proxy use "
+     "uwsgi_pass, with modifier 0."},
+    {400, "uwsgi-variable", "A variable of the uwsgi packet is longer than the packet."},
+    {411, "length-required", "The body is chunked, and the proxy has not said how long it is."},
     {431, "too-many-fields", "There are more header fields than this server permits."},
     {431, "field-too-long", "A header field is longer than this server permits."},
     {431, "head-too-long", "The head of the request is longer than this server permits."},

@@ -30,6 +30,11 @@ enum class Error : uint8_t {
     kProxyTlv,        // version 2: a vector that is cut short, or there twice
     kProxyChecksum,
     kProxyTimeout,  // 408
+    // The uwsgi protocol (src/uwsgi)
+    kUwsgiUntrusted,  // 403: uwsgi_allow_ips does not list the peer
+    kUwsgiModifier,   // 501: HTTP, or a packet of another kind
+    kUwsgiVariable,   // a variable is longer than its packet
+    kLengthRequired,  // 411: a chunked body that the proxy gave no length
     // Header block
     kTooManyFields,     // 431
     kFieldTooLong,      // 431

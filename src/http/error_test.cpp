@@ -25,6 +25,8 @@ TEST(Describe, RowsBelongToTheirEnumerators) {
     EXPECT_EQ(describe(Error::kProxyHeader).rule, "proxy-header");
     EXPECT_EQ(describe(Error::kProxyUntrusted).status, 403);
     EXPECT_EQ(describe(Error::kProxyTimeout).status, 408);
+    EXPECT_EQ(describe(Error::kUwsgiModifier).status, 501);
+    EXPECT_EQ(describe(Error::kLengthRequired).status, 411);
     EXPECT_EQ(describe(Error::kTooManyFields).status, 431);
     EXPECT_EQ(describe(Error::kHeadTooLong).rule, "head-too-long");
     EXPECT_EQ(describe(Error::kUnderscoreRefused).rule, "underscore");

@@ -96,6 +96,8 @@ Fate decide_underscore(HeaderMap header_map) {
 
 }  // namespace
 
+bool is_address(std::string_view text) { return read_address(text).has_value(); }
+
 base::Result<NetworkSet> NetworkSet::parse(const std::vector<std::string>& items) {
     NetworkSet set;
     for (const std::string& item : items) {

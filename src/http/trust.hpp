@@ -20,6 +20,9 @@ struct Network {
     uint8_t prefix_bits = 128;
 };
 
+// A textual IPv4 or IPv6 address, without a zone.
+bool is_address(std::string_view text);
+
 class NetworkSet {
   public:
     // Addresses, CIDR networks without host bits, or "*".

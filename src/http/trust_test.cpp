@@ -81,6 +81,14 @@ TEST(NetworkSet, MistakesAreSentences) {
     }
 }
 
+TEST(IsAddress, TextsThatAre) {
+    for (const char* text : {"192.0.2.1", "::", "2001:db8::1", "::ffff:192.0.2.1"})
+        EXPECT_TRUE(is_address(text)) << text;
+    for (const char* text : {"", "unix:", "192.0.2", "192.0.2.1:80", "[::1]", "fe80::1%eth0", "a"})
+        EXPECT_FALSE(is_address(text)) << text;
+    EXPECT_FALSE(is_address(std::string_view("::1\0", 4)));
+}
+
 TEST(ApplyTrust, KeepsTheOrderOfWhatStays) {
     std::string text = "GET / HTTP/1.1\r\nA: 1\r\nB_B: 2\r\nC: 3\r\nD_D: 4\r\nE: 5\r\n\r\n";
     const http1::HeadRules rules;

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from repo_tree import ROOT, files, is_test, python_files, text
 
-PROTOCOLS = {"http", "http1", "proxy", "websocket"}
+PROTOCOLS = {"http", "http1", "proxy", "uwsgi", "websocket"}
 # Folder of src/ -> folders whose headers it may include, beside its own.
 EDGES: dict[str, set[str]] = {
     "base": set(),
@@ -22,6 +22,7 @@ EDGES: dict[str, set[str]] = {
     "http": {"base"},
     "http1": {"base", "http"},
     "proxy": {"base", "http"},
+    "uwsgi": {"base", "http"},
     "websocket": {"base", "http"},
     "log": {"base", "http", "os"},
     "session": {"base", "config"} | PROTOCOLS,
@@ -31,7 +32,7 @@ EDGES: dict[str, set[str]] = {
     "python": {"engine", "supervisor", "board", "config", "log", "os", "base"} | PROTOCOLS,
 }
 # What the tests of a folder may include besides: their requests come from a parser.
-TEST_EDGES: dict[str, set[str]] = {"http": {"http1"}, "websocket": {"http1"}}
+TEST_EDGES: dict[str, set[str]] = {"http": {"http1"}, "uwsgi": {"http1"}, "websocket": {"http1"}}
 # Modules outside the standard library, and how many files of the package may import each. gevent:
 # the worker, the one that is served by gevent's own servers, and what patches before either.
 OPTIONAL_MODULES = {
