@@ -52,7 +52,9 @@ missing_packages() {
     has g++ || echo g++
     has cmake || echo cmake
     has ninja || echo ninja-build
+    has pkg-config || echo pkg-config
     [ -e /usr/include/zlib.h ] || echo zlib1g-dev
+    [ -e /usr/include/nghttp2/nghttp2.h ] || echo libnghttp2-dev
     python=$(find_python)
     if [ -z "$python" ] || ! can_build "$python"; then echo python3 python3-dev python3-venv; fi
     [ "$1" != build ] || return 0

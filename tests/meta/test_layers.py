@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from repo_tree import ROOT, files, is_test, python_files, text
 
-PROTOCOLS = {"http", "http1", "proxy", "uwsgi", "websocket"}
+PROTOCOLS = {"http", "http1", "http2", "proxy", "uwsgi", "websocket"}
 # Folder of src/ -> folders whose headers it may include, beside its own.
 EDGES: dict[str, set[str]] = {
     "base": set(),
@@ -21,6 +21,8 @@ EDGES: dict[str, set[str]] = {
     "config": {"base"},
     "http": {"base"},
     "http1": {"base", "http"},
+    # nghttp2's callbacks end here; what a stream says is text of HTTP/1 for the session.
+    "http2": {"base", "http"},
     "proxy": {"base", "http"},
     "uwsgi": {"base", "http"},
     "websocket": {"base", "http"},
@@ -28,11 +30,16 @@ EDGES: dict[str, set[str]] = {
     "session": {"base", "config"} | PROTOCOLS,
     "supervisor": {"base", "config"},
     "engine": {"session", "log", "os", "board", "base", "config"} | PROTOCOLS,
-    "tools": {"engine", "board", "session", "log", "os", "base", "config", "http"},
+    "tools": {"engine", "board", "session", "log", "os", "base", "config", "http", "http2"},
     "python": {"engine", "supervisor", "board", "config", "log", "os", "base"} | PROTOCOLS,
 }
 # What the tests of a folder may include besides: their requests come from a parser.
-TEST_EDGES: dict[str, set[str]] = {"http": {"http1"}, "uwsgi": {"http1"}, "websocket": {"http1"}}
+TEST_EDGES: dict[str, set[str]] = {
+    "http": {"http1"},
+    "http2": {"http1"},
+    "uwsgi": {"http1"},
+    "websocket": {"http1"},
+}
 # Modules outside the standard library, and how many files of the package may import each. gevent:
 # the worker, the one that is served by gevent's own servers, and what patches before either.
 OPTIONAL_MODULES = {
@@ -50,6 +57,8 @@ def include_faults(folder: str, source: str, test: bool) -> list[str]:
     for bracket, name in INCLUDE.findall(source):
         if name == "Python.h" and folder != "python":
             faults.append("only src/python includes Python.h")
+        if name.startswith("nghttp2/") and folder != "http2":
+            faults.append("only src/http2 includes nghttp2")
         if bracket == "<":
             if name.startswith("gtest/") and not test:
                 faults.append(f"<{name}> outside a test")
@@ -79,6 +88,7 @@ def test_the_include_check_can_fail() -> None:
     assert include_faults("http", '#include "message.hpp"', False)
     assert include_faults("http", '#include "http/absent.hpp"', False)
     assert include_faults("log", "#include <Python.h>", False)
+    assert include_faults("session", "#include <nghttp2/nghttp2.h>", True)
     assert include_faults("log", "#include <gtest/gtest.h>", False)
     assert not include_faults("log", '#include "http/message.hpp"\n#include <string>', False)
 

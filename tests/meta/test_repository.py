@@ -9,14 +9,14 @@ import pytest
 from repo_tree import ROOT, all_files, code_lines, files, is_test, text
 
 TESTED_FOLDERS = (
-    "base", "config", "http", "http1", "proxy", "uwsgi", "websocket", "log", "session",
+    "base", "config", "http", "http1", "http2", "proxy", "uwsgi", "websocket", "log", "session",
     "supervisor",
 )  # fmt: skip
 # Lines of code without tests that a folder was planned to need; twice that is a redesign.
 BUDGETS = {
     "src/base": 1500, "src/board": 400, "src/os": 1300, "src/config": 1900, "src/http": 900,
-    "src/http1": 700, "src/proxy": 250, "src/uwsgi": 300, "src/websocket": 1100,
-    "src/tls": 700, "src/log": 700, "src/session": 1400,
+    "src/http1": 700, "src/http2": 900, "src/proxy": 250, "src/uwsgi": 300,
+    "src/websocket": 1100, "src/tls": 700, "src/log": 700, "src/session": 1400,
     "src/supervisor": 1000, "src/engine": 2500, "src/python": 3200,
 }  # fmt: skip
 # The same for the Python package, a number a room; the first one is of the files beside the rooms.
