@@ -56,6 +56,8 @@ constexpr ErrorInfo kTable[] = {
     {400, "host", "The Host field is not a host and port."},
     {400, "host-missing", "The Host field is missing."},
     {400, "scheme-conflict", "The proxy's fields disagree about the scheme."},
+    {400, "forwarded", "The Forwarded field is not one of RFC 7239."},
+    {400, "forwarded-conflict", "The proxy's fields disagree about who the client is."},
     {400, "content-length", "The Content-Length field is not a decimal number."},
     {400, "content-length-repeated", "There is more than one Content-Length."},
     {501, "transfer-encoding-unknown", "The transfer coding is not known to this server."},

@@ -48,6 +48,8 @@ enum class Error : uint8_t {
     kHostInvalid,
     kHostMissing,     // an absolute target of HTTP/1.1 without Host
     kSchemeConflict,  // secure_scheme_headers disagree
+    kForwardedMalformed,
+    kForwardedConflict,  // Forwarded and X-Forwarded-For name two clients
     // Framing
     kContentLengthInvalid,  // sign, blank, list, non-digit, beyond 64 bits
     kContentLengthRepeated,

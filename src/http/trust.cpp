@@ -98,6 +98,12 @@ Fate decide_underscore(HeaderMap header_map) {
 
 bool is_address(std::string_view text) { return read_address(text).has_value(); }
 
+bool same_address(std::string_view left, std::string_view right) {
+    const std::optional<Network> one = read_address(left);
+    const std::optional<Network> other = read_address(right);
+    return one && other && one->address == other->address;
+}
+
 base::Result<NetworkSet> NetworkSet::parse(const std::vector<std::string>& items) {
     NetworkSet set;
     for (const std::string& item : items) {

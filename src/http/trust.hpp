@@ -22,6 +22,8 @@ struct Network {
 
 // A textual IPv4 or IPv6 address, without a zone.
 bool is_address(std::string_view text);
+// Both are addresses, and the same one; ::ffff:192.0.2.1 is 192.0.2.1.
+bool same_address(std::string_view left, std::string_view right);
 
 class NetworkSet {
   public:

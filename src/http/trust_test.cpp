@@ -89,6 +89,13 @@ TEST(IsAddress, TextsThatAre) {
     EXPECT_FALSE(is_address(std::string_view("::1\0", 4)));
 }
 
+TEST(SameAddress, HoweverItIsWritten) {
+    EXPECT_TRUE(same_address("2001:db8::1", "2001:DB8:0:0::1"));
+    EXPECT_TRUE(same_address("192.0.2.1", "::ffff:192.0.2.1"));
+    EXPECT_FALSE(same_address("192.0.2.1", "192.0.2.2"));
+    EXPECT_FALSE(same_address("unknown", "unknown"));
+}
+
 TEST(ApplyTrust, KeepsTheOrderOfWhatStays) {
     std::string text = "GET / HTTP/1.1\r\nA: 1\r\nB_B: 2\r\nC: 3\r\nD_D: 4\r\nE: 5\r\n\r\n";
     const http1::HeadRules rules;
