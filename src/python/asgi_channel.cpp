@@ -151,7 +151,13 @@ Answer AsgiChannel::receive() {
     return PyErr_Occurred() ? failed() : receiving_.add(parts_.asgi->create_future.get());
 }
 
-Ref AsgiChannel::make_scope() const { return make_http_scope(*parts_.asgi, *exchange_); }
+Ref AsgiChannel::make_scope() { return make_http_scope(*parts_.asgi, *exchange_, name_); }
+
+Ref AsgiChannel::about() const {
+    if (!name_.method || !name_.path) return Ref(Py_BuildValue("(sss)", "http", "-", "-"));
+    if (!is_http()) return Ref(Py_BuildValue("(ssO)", "websocket", "WEBSOCKET", name_.path.get()));
+    return Ref(Py_BuildValue("(sOO)", "http", name_.method.get(), name_.path.get()));
+}
 
 // The runner asks before anybody else has the exchange, and so it lives while its scope is made.
 Ref AsgiChannel::scope() {

@@ -57,7 +57,11 @@ class AsgiChannel {
     // response unfinished. True: it had answered completely, or its client had left.
     bool close(bool failed);
 
-    bool started() const { return started_; }
+    // Nobody will: what the application has begun is cut off.
+    void abandon() { give_back(false); }
+    // The tuple (type, method, path), for logs: the application may change its scope.
+    Ref about() const;
+    virtual bool is_http() const { return true; }
     // The client has left, or the request is over.
     bool gone() const { return parts_.engine->gone(handle_); }
     // The answer cannot reach its client any more.
@@ -82,7 +86,7 @@ class AsgiChannel {
     // lost: the client has gone
     Answer after_write(bool last, bool lost);
     Answer wait_for_room();
-    virtual Ref make_scope() const;
+    virtual Ref make_scope();
     void give_back(bool whole);
     static Answer raise_over();
     static Answer done() { return {Ref::borrow(Py_None), Ref()}; }
@@ -100,6 +104,7 @@ class AsgiChannel {
     Waiters sending_;
     uint64_t body_offset_ = 0;    // of a whole body
     bool body_received_ = false;  // more_body False was given out
+    RequestName name_;            // once the scope was given
     bool scope_given_ = false;
     bool started_ = false;   // http.response.start was accepted
     bool begun_ = false;     // a body was given to the engine: the head is its own

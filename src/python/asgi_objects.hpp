@@ -39,8 +39,13 @@ struct AsgiShared {
     bool farewells = true;  // event streams hear of a drain by http.disconnect
 };
 
-// The http scope of a request: a new dict; an empty Ref with an exception set.
-Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange);
+// What logs call a request, whatever the application does to its scope.
+struct RequestName {
+    Ref method, path;
+};
+
+// The http scope of a request: a new dict; an empty Ref with an exception set. Fills `name`.
+Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange, RequestName& name);
 
 // Header names in lower case and values, as bytes, in order.
 Ref make_header_list(const session::Exchange& exchange);

@@ -197,7 +197,8 @@ Ref own_versions(const AsgiShared& shared, PyObject* base) {
 
 }  // namespace
 
-Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange) {
+Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange,
+                    RequestName& name) {
     PyObject* base = PyList_GetItem(shared.base_scopes.get(), exchange.peer.listener);
     if (base == nullptr) return Ref();
     Ref scope(PyDict_Copy(base));
@@ -206,12 +207,14 @@ Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange)
     bool old = head.version_major == 1 && head.version_minor == 0;
     bool https = exchange.scheme == http::Scheme::kHttps;
     const bool has_state = shared.app_state.get() != Py_None;
+    name.method = latin1_text(exchange.text(head.method));
+    name.path = path_text(exchange);
     bool made =
         set(scope, shared.asgi, own_versions(shared, base)) &&
         set(scope, shared.http_version,
             Ref::borrow((old ? shared.version_1_0 : shared.version_1_1).get())) &&
-        set(scope, shared.method, latin1_text(exchange.text(head.method))) &&
-        set(scope, shared.path, path_text(exchange)) &&
+        name.method && name.path && set(scope, shared.method, Ref::borrow(name.method.get())) &&
+        set(scope, shared.path, Ref::borrow(name.path.get())) &&
         set(scope, shared.raw_path, bytes_of(exchange.text(head.path))) &&
         set(scope, shared.query_string, bytes_of(exchange.text(head.query))) &&
         set(scope, shared.headers, make_header_list(exchange)) &&

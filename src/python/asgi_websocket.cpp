@@ -26,9 +26,9 @@ bool AsgiWebSocket::read_opening(websocket::Opening& opening) const {
                                    opening) == websocket::Refusal::kNone;
 }
 
-Ref AsgiWebSocket::make_scope() const {
+Ref AsgiWebSocket::make_scope() {
     const AsgiShared& shared = *parts_.asgi;
-    Ref scope = make_http_scope(shared, *exchange_);
+    Ref scope = make_http_scope(shared, *exchange_, name_);
     Ref offered(PyList_New(0));
     websocket::Opening opening;
     if (!scope || !offered || !read_opening(opening)) return Ref();

@@ -18,11 +18,12 @@ class AsgiWebSocket final : public AsgiChannel {
     AsgiWebSocket(EngineParts& parts, session::Exchange* exchange) : AsgiChannel(parts, exchange) {}
 
     Answer send(PyObject* message) override;
+    bool is_http() const override { return false; }
 
   private:
     enum class State : uint8_t { kConnecting, kAccepted, kEnded };
 
-    Ref make_scope() const override;
+    Ref make_scope() override;
     Ref next_message() override;
     bool finish(bool failed) override;
     Ref received(const session::SocketMessage& message) const;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "python/asgi_objects.hpp"
+#include "python/running.hpp"
 #include "python/wsgi_call.hpp"
 
 namespace mono::python {
@@ -29,6 +30,7 @@ struct EngineParts {
     Ref wait;
     Ref around;  // nested: (exchange): returns when something has happened to it, or soon
     std::unique_ptr<AsgiShared> asgi;                       // nested under asyncio
+    Running running;                                        // nested
     std::vector<std::unique_ptr<CallObjects>> spare_calls;  // nested: for requests to come
     std::atomic<Serving> serving{Serving::kUntilWoken};     // any thread
 };
@@ -44,6 +46,8 @@ inline EngineParts* engine_parts(PyObject* self) {
 // Methods of Engine for event loops (exchange_type.cpp).
 PyObject* engine_turn(PyObject* self, PyObject* args);
 PyObject* engine_set_asgi(PyObject* self, PyObject* args);
+PyObject* engine_tasks(PyObject* self, PyObject*);
+PyObject* engine_running(PyObject* self, void*);
 // engine_overdue.cpp
 PyObject* engine_collect_overdue(PyObject* self, PyObject*);
 PyObject* engine_interrupt_overdue(PyObject* self, PyObject* exception);

@@ -390,9 +390,11 @@ PyMethodDef methods[] = {
      "set_asgi(loop, base_scopes, state, farewells=True): exchanges speak ASGI from now on; "
      "farewells: event streams get http.disconnect in a drain."},
     {"turn", engine_turn, METH_VARARGS,
-     "turn([room]) -> ([new Exchange], again, [Exchange whose client left], news): one round of a "
-     "nested engine, without waiting; room: for so many new ones at most; again: take another turn "
+     "turn([most]) -> ([new Exchange], again, [Exchange whose client left], news): one round of a "
+     "nested engine, without waiting; most: how many may run at once; again: take another turn "
      "soon; news: the journal is to be taken."},
+    {"tasks", engine_tasks, METH_NOARGS,
+     "tasks() -> [what runs an Exchange]: those that have not ended."},
     {"fileno", get_fileno, METH_NOARGS, "Readable when turn() has something to do."},
     {"wake", wake, METH_NOARGS,
      "Makes every serve_wsgi return after its current request, until drain() has been called."},
@@ -429,6 +431,7 @@ PyGetSetDef attributes[] = {
     {"farewell_said", get_farewell_said, nullptr, "a drain: streams were told to end", nullptr},
     {"out_of_time", get_out_of_time, nullptr, "the last moment of a drain", nullptr},
     {"has_overdue", get_has_overdue, nullptr, "collect_overdue() has something", nullptr},
+    {"running", engine_running, nullptr, "how many Exchanges have not ended", nullptr},
     {"connections", get_connections, nullptr, "open connections", nullptr},
     {"access_log_in_core", get_access_log_in_core, nullptr, "C++ writes the access log", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},

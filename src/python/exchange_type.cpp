@@ -17,18 +17,35 @@ struct ExchangeObject {
     session::Exchange* exchange;     // WSGI: until it is run; its runner's alone
     engine::Handle handle;           // for all others
     PyObject* waiter;                // WSGI: a callable or nullptr
-    PyObject* task;                  // the runner's, or nullptr
+    PyObject* task;                  // the runner's, or None
     AsgiChannel* channel;            // ASGI: answers instead
+    RunningRequest running;          // in the engine's list, until its task has ended
 };
 
 ExchangeObject* exchange_of(PyObject* self) { return reinterpret_cast<ExchangeObject*>(self); }
+
+// Its task has come to its end, or never will. True: that makes room for a request that waits.
+bool end_run(ExchangeObject* object) {
+    bool room = false;
+    {
+        Locked lock(object->engine);
+        room = engine_parts(object->engine)->running.remove(object->running);
+    }
+    if (object->task != Py_None) Py_XSETREF(object->task, Py_NewRef(Py_None));
+    return room;
+}
+
+// A WebSocket handshake that was answered without the application.
+bool is_refused(PyObject* self) {
+    return exchange_of(self)->exchange == nullptr && exchange_of(self)->channel == nullptr;
+}
 
 PyObject* make_exchange(PyObject* engine, session::Exchange* exchange) {
     PyTypeObject* type = engine_parts(engine)->state.exchange;
     PyObject* self = type->tp_alloc(type, 0);
     if (self == nullptr) return nullptr;
-    Py_INCREF(engine);
-    exchange_of(self)->engine = engine;
+    exchange_of(self)->engine = Py_NewRef(engine);
+    exchange_of(self)->task = Py_NewRef(Py_None);
     exchange_of(self)->exchange = exchange;
     exchange_of(self)->handle = *exchange;
     exchange->user = self;  // borrowed: free_exchange gives the exchange back first
@@ -37,12 +54,10 @@ PyObject* make_exchange(PyObject* engine, session::Exchange* exchange) {
         exchange_of(self)->exchange = nullptr;
         exchange_of(self)->channel = make_channel(parts, exchange);
     }
+    if (is_refused(self)) return self;
+    Locked lock(engine);
+    parts.running.add(exchange_of(self)->running, &exchange_of(self)->task);
     return self;
-}
-
-// A WebSocket handshake that was answered without the application.
-bool is_refused(PyObject* self) {
-    return exchange_of(self)->exchange == nullptr && exchange_of(self)->channel == nullptr;
 }
 
 bool call_waiter(ExchangeObject* object) {
@@ -70,13 +85,33 @@ PyObject* send(PyObject* self, PyObject* message) {
     return make_operation(engine_parts(exchange_of(self)->engine)->state.operation, self, message);
 }
 
+// How a request of ASGI has ended: bits of what close() returns.
+constexpr long kEndedComplete = 1;
+constexpr long kEndedHttp = 2;
+constexpr long kEndedRoom = 4;
+
 PyObject* close_channel(PyObject* self, PyObject* failed) {
     AsgiChannel* channel = channel_of(self);
     if (channel == nullptr) return nullptr;
     if (engine_parts(exchange_of(self)->engine)->engine->foreign()) leave_forked_child();
     const int given = PyObject_IsTrue(failed);
     if (given < 0) return nullptr;
-    return PyBool_FromLong(channel->close(given == 1));
+    const bool complete = channel->close(given == 1);
+    const bool room = end_run(exchange_of(self));
+    return PyLong_FromLong((complete ? kEndedComplete : 0) | (channel->is_http() ? kEndedHttp : 0) |
+                           (room ? kEndedRoom : 0));
+}
+
+PyObject* abandon(PyObject* self, PyObject*) {
+    AsgiChannel* channel = channel_of(self);
+    if (channel == nullptr) return nullptr;
+    channel->abandon();
+    return PyBool_FromLong(end_run(exchange_of(self)));
+}
+
+PyObject* get_about(PyObject* self, void*) {
+    AsgiChannel* channel = channel_of(self);
+    return channel == nullptr ? nullptr : channel->about().release();
 }
 
 // run_wsgi(application): answers the request, in the caller's greenlet.
@@ -101,6 +136,7 @@ PyObject* run_wsgi(PyObject* self, PyObject* application) {
     bool go_on = call.run(application, *exchange);
     parts.spare_calls.push_back(std::move(objects));
     SavedError ending;
+    end_run(object);
     if (!call_waiter(object)) PyErr_WriteUnraisable(self);  // greenlets that still write to it
     if (ending) ending.restore();
     if (!go_on) return nullptr;
@@ -158,7 +194,8 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(exchange_of(self)->engine);
     Py_VISIT(exchange_of(self)->waiter);
-    Py_VISIT(exchange_of(self)->task);
+    // Not its task: one that waits for what only this exchange tells of is in nobody else's hands,
+    // and would be collected with it. So it lives until it has ended (end_run).
     const AsgiChannel* channel = exchange_of(self)->channel;
     return channel == nullptr ? 0 : channel->traverse(visit, arg);
 }
@@ -173,6 +210,7 @@ void free_exchange(PyObject* self) {
     ExchangeObject* object = exchange_of(self);
     PyTypeObject* type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    end_run(object);
     clear(self);
     delete object->channel;
     if (object->exchange != nullptr)  // nobody answered: the client shall not wait for ever
@@ -183,7 +221,8 @@ void free_exchange(PyObject* self) {
 }
 
 PyMemberDef members[] = {
-    {"task", T_OBJECT, offsetof(ExchangeObject, task), 0, "the runner's task"},
+    // Never nullptr for those who ask: Python's own code for such members takes a shorter way.
+    {"task", T_OBJECT_EX, offsetof(ExchangeObject, task), 0, "the runner's task"},
     {nullptr, 0, 0, 0, nullptr},
 };
 
@@ -192,7 +231,10 @@ PyMethodDef methods[] = {
     {"receive", receive, METH_NOARGS, "ASGI's receive: an awaitable."},
     {"send", send, METH_O, "ASGI's send: an awaitable."},
     {"close", close_channel, METH_O,
-     "close(failed) -> whether it had answered completely, or its client had left."},
+     "close(failed) -> how it has ended, as bits: 1: it had answered completely, or its client had "
+     "left; 2: it is no WebSocket; 4: there was no room for another request, and now there is."},
+    {"abandon", abandon, METH_NOARGS,
+     "abandon() -> whether that makes room: nobody answers it, unless that is done."},
     {"run_wsgi", run_wsgi, METH_O, "run_wsgi(application): answers the request."},
     {"enter", enter, METH_NOARGS, "enter() -> whether the application may begin; False: too late."},
     {"leave", leave, METH_NOARGS,
@@ -205,6 +247,7 @@ PyMethodDef methods[] = {
 };
 
 PyGetSetDef attributes[] = {
+    {"about", get_about, nullptr, "type, method and path of its scope, as they were", nullptr},
     {"gone", get_gone, nullptr, "the client has left, or the request was answered", nullptr},
     {"request_id", get_request_id, nullptr, "of the request; - once it was answered", nullptr},
     {"waiter", get_waiter, set_waiter, "called on room, body and departure", nullptr},
@@ -302,8 +345,13 @@ Ref deliver_all(PyObject* self, const engine::Turn& turn, TurnErrors& errors) {
 
 PyObject* engine_turn(PyObject* self, PyObject* args) {
     EngineParts& parts = *engine_parts(self);
-    unsigned int room = UINT32_MAX;
-    if (!PyArg_ParseTuple(args, "|I:turn", &room)) return nullptr;
+    unsigned int most = UINT32_MAX;
+    if (!PyArg_ParseTuple(args, "|I:turn", &most)) return nullptr;
+    uint32_t room = 0;
+    {
+        Locked lock(self);
+        room = parts.running.room(most);
+    }
     engine::Turn turn;
     {
         WithoutGil without;
@@ -318,6 +366,28 @@ PyObject* engine_turn(PyObject* self, PyObject* args) {
     const bool news = parts.engine->needs_attention();  // owners have been released
     return Py_BuildValue("(NNNN)", fresh.release(), PyBool_FromLong(turn.again), gone.release(),
                          PyBool_FromLong(news));
+}
+
+PyObject* engine_tasks(PyObject* self, PyObject*) {
+    std::vector<Ref> tasks;  // making a list may run anything
+    {
+        Locked lock(self);
+        const RunningRequest* one = engine_parts(self)->running.first();
+        for (; one != nullptr; one = one->next) {
+            if (*one->task != nullptr && *one->task != Py_None)
+                tasks.push_back(Ref::borrow(*one->task));
+        }
+    }
+    Ref list(PyList_New(0));
+    for (const Ref& task : tasks) {
+        if (!list || PyList_Append(list.get(), task.get()) < 0) return nullptr;
+    }
+    return list.release();
+}
+
+PyObject* engine_running(PyObject* self, void*) {
+    Locked lock(self);
+    return PyLong_FromUnsignedLong(engine_parts(self)->running.count());
 }
 
 PyObject* engine_set_asgi(PyObject* self, PyObject* args) {

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from monoceros.workers.asgi_hearing import Hearing
     from monoceros.workers.stacks import Stack
 
-    About = tuple[str, str, str]  # type, method and path of a scope, as they were at first
-
 BEAT_SECONDS = 1.0
 QUICK_SECONDS = 1.0  # what tasks get when the worker must leave at once
 SLOTS_MAX = 1 << 30  # the engine's own limit is that of descriptors
@@ -40,6 +38,9 @@ SLOTS_MAX = 1 << 30  # the engine's own limit is that of descriptors
 TASK: dict[str, Any] = {"name": "request"}
 if sys.version_info >= (3, 12):
     TASK["eager_start"] = True
+# What Exchange.close() says, as bits.
+ENDED_COMPLETE, ENDED_HTTP, ENDED_ROOM = 1, 2, 4
+ANSWERED = ENDED_COMPLETE | ENDED_HTTP
 
 
 class ASGIWorker(EngineWorker):
@@ -48,6 +49,7 @@ class ASGIWorker(EngineWorker):
     CALLED = ()
     nested = True
     stream_bodies = True
+    changes_scope = False  # by _scope()
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -163,7 +165,6 @@ class ASGIWorker(EngineWorker):
 
     async def _begin(self) -> None:
         self._awake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._quick = False
         self._add_signals()
         self._lifespan = Lifespan(self.wsgi, self.cfg.asgi_lifespan, self.log)
@@ -177,6 +178,8 @@ class ASGIWorker(EngineWorker):
         scopes = [self.base_scope(listener) for listener in self.sockets]
         farewells = "sse_starlette" not in sys.modules or "stream_grace" in self.cfg.sources
         self.engine.set_asgi(self.loop, scopes, self._lifespan.state, farewells)
+        watched = self._has_deadlines or True in self.heard or self.changes_scope
+        self._answer = self._handle_watched if watched else self._handle
         self.loop.add_reader(self.engine.fileno(), self._turn)
         self._turn()
 
@@ -207,19 +210,19 @@ class ASGIWorker(EngineWorker):
     async def _drain(self) -> None:
         assert self.engine is not None
         self.begin_drain()
-        while (self.is_draining() or self._tasks) and not self._must_hurry():
+        while (self.is_draining() or self.engine.running) and not self._must_hurry():
             if self.engine.farewell_said:
                 self._stop_signal.tell()
             await self._beat(0.05)
         self._stop_signal.tell()
-        if self._tasks:
+        if tasks := self.engine.tasks():
             if not self._quick:
                 words = "%d requests are cancelled: graceful_timeout is over."
-                self.log.warning(words, len(self._tasks))
-            for task in self._tasks:
+                self.log.warning(words, len(tasks))
+            for task in tasks:
                 task.cancel()
             left_s = QUICK_SECONDS if self._quick else (self._end_at - time.monotonic()) / 2
-            await asyncio.wait(self._tasks, timeout=max(left_s, 0.05))
+            await asyncio.wait(tasks, timeout=max(left_s, 0.05))
             self._turn()  # what they have said at their end
         self.warn_of_open_connections()
 
@@ -231,32 +234,26 @@ class ASGIWorker(EngineWorker):
 
     def _turn(self) -> None:
         assert self.engine is not None
-        # Tasks that have answered and work on have no slot in the engine any more.
-        fresh, again, gone, news = self.engine.turn(max(0, self.slots - len(self._tasks)))
+        fresh, again, gone, news = self.engine.turn(self.slots)
         for exchange in fresh:
-            self._start(exchange)
+            exchange.task = asyncio.Task(self._answer(exchange), loop=self.loop, **TASK)
         for exchange in gone:
             if exchange.task is not None:
-                self._cancel_later(exchange.task)
+                self._cancel_later(exchange)
         if again:
             self.loop.call_soon(self._turn)
         if news:
             self._awake.set()
 
-    def _start(self, exchange: _core.Exchange) -> None:
-        task = asyncio.Task(self._handle(exchange), loop=self.loop, **TASK)
-        if not task.done():
-            exchange.task = task
-            self._tasks.add(task)
-
-    def _forget(self, task: asyncio.Task[None] | None) -> None:
-        self._tasks.discard(task)
-        if len(self._tasks) == self.slots - 1:  # there was no room for a request that waits
-            self.loop.call_soon(self._turn)
-
-    def _cancel_later(self, task: asyncio.Task[None]) -> None:
+    def _cancel_later(self, exchange: _core.Exchange) -> None:
         """The client has left: the application hears of it, then has a grace period."""
-        task.add_done_callback(self._forget)  # one that has not begun never comes to its end
+        task = exchange.task
+
+        def ended(_: asyncio.Task[None]) -> None:
+            if exchange.abandon():  # it has not begun, and never comes to its end
+                self._turn()
+
+        task.add_done_callback(ended)
         grace = self.cfg.asgi_disconnect_grace_period
         if grace:
             self.loop.call_later(grace, task.cancel)
@@ -264,69 +261,82 @@ class ASGIWorker(EngineWorker):
             task.cancel()
 
     async def _handle(self, exchange: _core.Exchange) -> None:
+        """A request that nobody but the application hears of: the way that is short."""
+        try:
+            await self.wsgi(exchange.scope(), exchange.receive, exchange.send)
+        except BaseException as error:
+            self._end(exchange, error)
+        else:
+            ended = exchange.close(False)
+            if ended == ANSWERED:
+                self.nr += 1
+                if self.nr >= self.max_requests or not self.alive:
+                    self._look_at_life()
+            else:
+                self._settle(exchange, ended, False)
+
+    async def _handle_watched(self, exchange: _core.Exchange) -> None:
+        """A request with a deadline, or of which hooks or loggers hear."""
         if self._has_deadlines:
             exchange.task = asyncio.current_task(self.loop)  # eager tasks have just begun
             if not exchange.enter():
-                self._count(exchange, failed=True)
+                self._settle(exchange, exchange.close(True), True)
                 return
-        scope = self._scope(exchange)
-        about = (scope["type"], scope.get("method", "WEBSOCKET"), scope["path"])
-        send = exchange.send
         hearing = None
         try:
-            if True in self.heard and about[0] == "http":
+            scope = self._scope(exchange)
+            send = exchange.send
+            if True in self.heard and scope["type"] == "http":
                 hearing = self._listen(scope, send)
                 send = hearing.send
             await self.wsgi(scope, exchange.receive, send)
         except BaseException as error:
-            self._end(exchange, about, hearing, error)
+            self._end(exchange, error)
         else:
-            self._end(exchange, about, hearing, None)
-
-    def _end(
-        self,
-        exchange: _core.Exchange,
-        about: About,
-        hearing: Hearing | None,
-        error: BaseException | None,
-    ) -> None:
-        """The scope is the application's: whatever it has done to it, this request ends."""
-        if self._has_deadlines and exchange.leave():
-            self.tell_overdue()
-        if error is not None:
-            self._explain(exchange, about, error)
-        failed = error is not None
-        if not self._count(exchange, failed, about[0] == "http") and not failed:
-            self.log.error("The application left %s %s without a complete response.", *about[1:])
+            self._end(exchange, None)
         if hearing is not None and self.heard[1]:
             self._after_request(*hearing.outcome())
 
-    def _count(self, exchange: _core.Exchange, failed: bool, http: bool = True) -> bool:
-        """The exchange is done. Whether its response was complete, or its client has left."""
-        self._forget(exchange.task)
-        exchange.task = None
-        complete = exchange.close(failed)
-        if http:
+    def _end(self, exchange: _core.Exchange, error: BaseException | None) -> None:
+        if self._has_deadlines and exchange.leave():
+            self.tell_overdue()
+        if error is not None:
+            self._explain(exchange, error)
+        failed = error is not None
+        self._settle(exchange, exchange.close(failed), failed)
+
+    def _settle(self, exchange: _core.Exchange, ended: int, failed: bool) -> None:
+        """After close()."""
+        if ended & ENDED_ROOM:
+            self.loop.call_soon(self._turn)
+        if not failed and not ended & ENDED_COMPLETE:
+            _, method, path = exchange.about
+            self.log.error("The application left %s %s without a complete response.", method, path)
+        if ended & ENDED_HTTP:
             self.nr += 1
-            self.check_max_requests()
+        self._look_at_life()
+
+    def _look_at_life(self) -> None:
+        self.check_max_requests()
         if not self.alive:
             self._awake.set()
-        return complete
 
-    def _explain(self, exchange: _core.Exchange, about: About, error: BaseException) -> None:
+    def _explain(self, exchange: _core.Exchange, error: BaseException) -> None:
         """What the application raised."""
+        kind, method, path = exchange.about
+        name = method, path
         if isinstance(error, asyncio.CancelledError):
             if not exchange.gone:
-                self.log.warning("A request was cancelled: %s %s", *about[1:])
-        elif _is_departure(error, exchange.gone or about[0] == "websocket"):
-            self.log.debug("The client left: %s %s", *about[1:])
+                self.log.warning("A request was cancelled: %s %s", *name)
+        elif _is_departure(error, exchange.gone or kind == "websocket"):
+            self.log.debug("The client left: %s %s", *name)
         elif isinstance(error, SystemExit | KeyboardInterrupt):
             forked.leave_if_forked(self.pid, error)
             self.log.info("The application asked worker %s to leave", self.pid)
             self.alive = False
         elif not isinstance(error, RequestTimeout | GeneratorExit):
             forked.leave_if_forked(self.pid, error)
-            self._handle_error(error, *about[1:], exchange.request_id)
+            self._handle_error(error, method, path, exchange.request_id)
 
     def _scope(self, exchange: _core.Exchange) -> dict[str, Any]:
         scope = exchange.scope()

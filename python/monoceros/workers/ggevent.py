@@ -138,7 +138,6 @@ class GeventWorker(EngineWorker):
 
     def run(self) -> None:
         self._awake = event.Event()
-        self._running: set[gevent.Greenlet] = set()
         if self.uses_pywsgi():
             from monoceros.workers.gpywsgi import Servers
 
@@ -161,13 +160,15 @@ class GeventWorker(EngineWorker):
 
     def _end_requests(self) -> None:
         """Of a drain: the master is about to kill; iterables are closed before."""
-        if not self._running:
+        assert self.engine is not None
+        greenlets = self.engine.tasks()
+        if not greenlets:
             return
         self.ending.signs = (gevent.GreenletExit,)
-        for greenlet in self._running:
+        for greenlet in greenlets:
             self.ending.note(greenlet)
         self.ending.tell()
-        gevent.killall(list(self._running), timeout=max(0.05, self._end_at - time.monotonic()))
+        gevent.killall(greenlets, timeout=max(0.05, self._end_at - time.monotonic()))
         self._turn()
 
     def _beat(self, seconds: float) -> None:
@@ -190,27 +191,24 @@ class GeventWorker(EngineWorker):
         """In the hub: hands what is ready to greenlets."""
         assert self.engine is not None
         fresh, again, _, news = self.engine.turn()
+        spawn, handle = gevent.spawn, self._handle
         for exchange in fresh:
-            greenlet = gevent.spawn(self._handle, exchange)
-            self._running.add(greenlet)
+            exchange.task = spawn(handle, exchange)
         if again:
             get_hub().loop.run_callback(self._turn)
         if news:
             self._awake.set()
 
     def _handle(self, exchange: _core.Exchange) -> None:
-        if self._has_deadlines:
-            exchange.task = gevent.getcurrent()
         try:
             exchange.run_wsgi(self.wsgi)
         except departure.Exit:
             raise  # of the worker
         except (SystemExit, KeyboardInterrupt, gevent.GreenletExit):
             self.log.debug("A request ended its greenlet")
-        exchange.task = None
-        self._running.discard(gevent.getcurrent())
         self.nr += 1
-        self.check_max_requests()
+        if self.nr >= self.max_requests:
+            self.check_max_requests()
         if not self.alive:
             self._awake.set()
 

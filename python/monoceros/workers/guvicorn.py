@@ -25,6 +25,8 @@ HOST_LENGTH_MAX = 253  # of a name; nothing longer is remembered
 class UvicornWorker(ASGIWorker):
     """-k uvicorn.workers.UvicornWorker, where it is not a class of one's own."""
 
+    changes_scope = True
+
     def load_wsgi(self) -> None:
         self._proxies = Proxies(self.cfg.forwarded_allow_ips)
         self._lend_handlers()  # first: an application that configures logging has the last word
