@@ -10,7 +10,6 @@ again: the engine goes on ringing for whom nobody has interrupted.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections import deque
 
@@ -20,12 +19,15 @@ from monoceros.workers.base import OVERDUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from types import FrameType
 
     from monoceros import _core
     from monoceros.contracts import EngineWorker
     from monoceros.workers.place import Place
     from monoceros.workers.stacks import Stack
+else:
+    import _signal as signal  # signal itself imports enum and more
 
 # In a copy of the process when nobody reacts to OVERDUE: every thread's stack into the black box.
 STUCK = signal.SIGRTMIN + 6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 
@@ -17,6 +16,7 @@ from monoceros.workers.error_stream import ErrorStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
     from types import FrameType
     from typing import Any
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from monoceros.workers.deadlines import Deadlines
     from monoceros.workers.overrides import HandledRequest
     from monoceros.workers.stacks import Stack
+else:
+    import _signal as signal  # signal itself imports enum and more
 
 DEBUG = 10  # logging.DEBUG, without importing logging
 # Of the log: by method, not by level, for loggers that count or override them.
