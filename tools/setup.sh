@@ -55,6 +55,7 @@ missing_packages() {
     has pkg-config || echo pkg-config
     [ -e /usr/include/zlib.h ] || echo zlib1g-dev
     [ -e /usr/include/nghttp2/nghttp2.h ] || echo libnghttp2-dev
+    [ -e /usr/include/openssl/ssl.h ] || echo libssl-dev
     python=$(find_python)
     if [ -z "$python" ] || ! can_build "$python"; then echo python3 python3-dev python3-venv; fi
     [ "$1" != build ] || return 0

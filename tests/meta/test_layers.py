@@ -26,12 +26,13 @@ EDGES: dict[str, set[str]] = {
     "proxy": {"base", "http"},
     "uwsgi": {"base", "http"},
     "websocket": {"base", "http"},
+    "tls": {"base", "os"},
     "log": {"base", "http", "os"},
     "session": {"base", "config"} | PROTOCOLS,
     "supervisor": {"base", "config"},
-    "engine": {"session", "log", "os", "board", "base", "config"} | PROTOCOLS,
+    "engine": {"session", "tls", "log", "os", "board", "base", "config"} | PROTOCOLS,
     "tools": {"engine", "board", "session", "log", "os", "base", "config", "http", "http2"},
-    "python": {"engine", "supervisor", "board", "config", "log", "os", "base"} | PROTOCOLS,
+    "python": {"engine", "supervisor", "board", "config", "tls", "log", "os", "base"} | PROTOCOLS,
 }
 # What the tests of a folder may include besides: their requests come from a parser.
 TEST_EDGES: dict[str, set[str]] = {
@@ -59,6 +60,8 @@ def include_faults(folder: str, source: str, test: bool) -> list[str]:
             faults.append("only src/python includes Python.h")
         if name.startswith("nghttp2/") and folder != "http2":
             faults.append("only src/http2 includes nghttp2")
+        if name.startswith("openssl/") and folder != "tls":
+            faults.append("only src/tls includes OpenSSL")
         if bracket == "<":
             if name.startswith("gtest/") and not test:
                 faults.append(f"<{name}> outside a test")
@@ -89,6 +92,7 @@ def test_the_include_check_can_fail() -> None:
     assert include_faults("http", '#include "http/absent.hpp"', False)
     assert include_faults("log", "#include <Python.h>", False)
     assert include_faults("session", "#include <nghttp2/nghttp2.h>", True)
+    assert include_faults("engine", "#include <openssl/ssl.h>", False)
     assert include_faults("log", "#include <gtest/gtest.h>", False)
     assert not include_faults("log", '#include "http/message.hpp"\n#include <string>', False)
 
