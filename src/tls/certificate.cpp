@@ -64,7 +64,7 @@ std::vector<std::string> names_of(X509* leaf) {
 // Empty, or what is wrong.
 std::string read_chain(const CertificatePem& pem, Certificate& into) {
     const BioPtr bio = bio_over(pem.chain);
-    void* password = const_cast<std::string*>(&pem.password);
+    void* password = const_cast<std::string*>(&pem.password.text());
     into.leaf.reset(PEM_read_bio_X509_AUX(bio.get(), nullptr, give_password, password));
     if (into.leaf == nullptr) {
         const bool none = ERR_GET_REASON(ERR_peek_error()) == PEM_R_NO_START_LINE;
@@ -80,9 +80,9 @@ std::string read_chain(const CertificatePem& pem, Certificate& into) {
 }
 
 std::string read_key(const CertificatePem& pem, Certificate& into) {
-    const std::string& text = pem.key.empty() ? pem.chain : pem.key;
+    const std::string& text = pem.key.empty() ? pem.chain : pem.key.text();
     const BioPtr bio = bio_over(text);
-    void* password = const_cast<std::string*>(&pem.password);
+    void* password = const_cast<std::string*>(&pem.password.text());
     into.key.reset(PEM_read_bio_PrivateKey(bio.get(), nullptr, give_password, password));
     if (into.key != nullptr) return "";
     if (is_encrypted(text))
@@ -165,14 +165,14 @@ bool is_encrypted(std::string_view key) {
            key.find("\nProc-Type: 4,ENCRYPTED") != std::string_view::npos;
 }
 
-std::string key_in_the_clear(const Certificate& certificate) {
+Secret key_in_the_clear(const Certificate& certificate) {
     const BioPtr bio(BIO_new(BIO_s_secmem()));
     if (PEM_write_bio_PKCS8PrivateKey(bio.get(), certificate.key.get(), nullptr, nullptr, 0,
                                       nullptr, nullptr) != 1)
         return "";
     char* bytes = nullptr;
     const long size = BIO_get_mem_data(bio.get(), &bytes);
-    return {bytes, static_cast<size_t>(size)};
+    return std::string(bytes, static_cast<size_t>(size));
 }
 
 }  // namespace mono::tls

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "tls/secret.hpp"
 #include "tls/ssl_ptr.hpp"
 
 namespace mono::tls {
@@ -15,10 +16,10 @@ namespace mono::tls {
 // As it was read from files. `name` is for sentences only: the file's.
 struct CertificatePem {
     std::string name;
-    std::string chain;     // the server's certificate first
-    std::string key;       // empty: it is in `chain`
-    std::string password;  // of the key, where it is encrypted
-    std::string ocsp;      // a response to staple, DER; may be empty
+    std::string chain;  // the server's certificate first
+    Secret key;         // empty: it is in `chain`
+    Secret password;    // of the key, where it is encrypted
+    std::string ocsp;   // a response to staple, DER; may be empty
 };
 
 struct Certificate {
@@ -47,6 +48,6 @@ int64_t days_left(const Certificate& certificate, int64_t now);
 bool is_encrypted(std::string_view key);
 
 // The key without a password, PKCS #8 in PEM: for processes that are not told the password.
-std::string key_in_the_clear(const Certificate& certificate);
+Secret key_in_the_clear(const Certificate& certificate);
 
 }  // namespace mono::tls

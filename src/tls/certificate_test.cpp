@@ -27,8 +27,8 @@ TEST(Certificate, TheKeyMayStandBesideIt) {
     CertificatePem pem = issued.both();
     const Certificate apart = certificate_of(pem);
     EXPECT_EQ(apart.names, (std::vector<std::string>{"a.example", "*.b.example"}));
-    pem.chain = pem.key + pem.chain;
-    pem.key.clear();
+    pem.chain = pem.key.text() + pem.chain;
+    pem.key = "";
     EXPECT_EQ(certificate_of(pem).names, apart.names);
 }
 
@@ -40,7 +40,7 @@ TEST(Certificate, FaultsAreSentences) {
     pem = issued.both("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     EXPECT_TRUE(fault_of(pem).starts_with("test.pem: a certificate of the chain cannot be read"));
     pem = issued.both();
-    pem.key.clear();
+    pem.key = "";
     EXPECT_EQ(fault_of(pem), "test.pem: there is no private key in PEM");
     pem.key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     EXPECT_TRUE(fault_of(pem).starts_with("test.pem: the key: ")) << fault_of(pem);
@@ -54,15 +54,15 @@ TEST(Certificate, EncryptedKeysNeedTheirPassword) {
     const Issued issued = issue({});
     CertificatePem pem = issued.both();
     pem.key = issued.key_pem("secret");
-    EXPECT_TRUE(is_encrypted(pem.key));
+    EXPECT_TRUE(is_encrypted(pem.key.text()));
     EXPECT_EQ(fault_of(pem), "test.pem: the key is encrypted, and there is no password");
     pem.password = "Secret";
     EXPECT_EQ(fault_of(pem), "test.pem: the key's password is wrong");
     pem.password = "secret";
     const Certificate certificate = certificate_of(pem);
     pem.key = key_in_the_clear(certificate);
-    pem.password.clear();
-    EXPECT_FALSE(is_encrypted(pem.key));
+    pem.password = "";
+    EXPECT_FALSE(is_encrypted(pem.key.text()));
     EXPECT_EQ(fault_of(pem), "");
 }
 
@@ -73,7 +73,7 @@ TEST(Certificate, TraditionalEncryptionIsKnown) {
         PEM_write_bio_PrivateKey_traditional(bio, issued.key.get(), EVP_aes_128_cbc(), nullptr, 0,
                                              nullptr, const_cast<char*>("old"));
     });
-    EXPECT_TRUE(is_encrypted(pem.key));
+    EXPECT_TRUE(is_encrypted(pem.key.text()));
     pem.password = "old";
     EXPECT_EQ(fault_of(pem), "");
 }

@@ -270,9 +270,9 @@ TEST_P(Tickets, AreTakenByWhoeverKnowsTheKeys) {
     EXPECT_TRUE(resumes(client_));
     ASSERT_TRUE(rotate(options_.tickets));
     EXPECT_TRUE(resumes(client_));  // by the former key; the answer has a ticket of the new one
-    ASSERT_TRUE(rotate(options_.tickets) && rotate(options_.tickets));
+    ASSERT_TRUE(rotate(options_.tickets));
     EXPECT_TRUE(resumes(client_));
-    ASSERT_TRUE(rotate(options_.tickets) && rotate(options_.tickets) && rotate(options_.tickets));
+    ASSERT_TRUE(rotate(options_.tickets) && rotate(options_.tickets));
     EXPECT_FALSE(resumes(client_));
     options_.tickets = {};
     ASSERT_TRUE(rotate(options_.tickets));

@@ -55,9 +55,10 @@ struct Issued {
     std::string pem() const { return to_pem(certificate.get()); }
     std::string key_pem(const char* password = nullptr) const {
         return pem_of([&](BIO* bio) {
-            PEM_write_bio_PKCS8PrivateKey(bio, key.get(),
-                                          password == nullptr ? nullptr : EVP_aes_256_cbc(),
-                                          password, password == nullptr ? 0 : 6, nullptr, nullptr);
+            PEM_write_bio_PKCS8PrivateKey(
+                bio, key.get(), password == nullptr ? nullptr : EVP_aes_256_cbc(), password,
+                password == nullptr ? 0 : static_cast<int>(std::string_view(password).size()),
+                nullptr, nullptr);
         });
     }
     CertificatePem both(std::string more = "") const {

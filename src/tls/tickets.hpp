@@ -19,7 +19,7 @@ struct TicketKey {
 
 // The first makes tickets; the others only open what was made before the last rotations.
 struct TicketKeys {
-    static constexpr size_t kMax = 3;
+    static constexpr size_t kMax = 2;
     std::array<TicketKey, kMax> keys;
     uint32_t count = 0;
 };
