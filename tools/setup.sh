@@ -63,6 +63,7 @@ missing_packages() {
     has clang++ || echo clang
     has run-clang-tidy || echo clang-tidy
     has curl || echo curl
+    has openssl || echo openssl
     has nginx || [ -x /usr/sbin/nginx ] || echo nginx
     has haproxy || [ -x /usr/sbin/haproxy ] || echo haproxy
     has ps || echo procps

@@ -17,6 +17,7 @@ int add_input_type(PyObject* module);          // wsgi_input.cpp: wsgi.input
 int add_client_socket_type(PyObject* module);  // client_socket.cpp: gunicorn.socket
 int add_request_times_type(PyObject* module);  // request_times.cpp: RequestTimes
 int add_inotify_type(PyObject* module);        // inotify_type.cpp: Inotify
+int add_tls_store_type(PyObject* module);      // tls_type.cpp: TlsStore
 int add_operation_type(PyObject* module);      // asgi_operation.cpp: what ASGI awaits
 int add_exchange_type(PyObject* module);       // exchange_type.cpp: Exchange, of nested engines
 int add_engine_type(PyObject* module);         // engine_type.cpp: Engine
