@@ -33,7 +33,8 @@ def test_a_pair_is_published_and_replaced(pairs: list[tuple[bytes, bytes]]) -> N
     (cert, key), (other, other_key) = pairs
     store = _core.TlsStore()
     opened = store.open([("a.pem", cert, key, b"", b"")], ["http/1.1"], ciphers="ECDHE+AESGCM")
-    assert opened == (True, [], [], "a.pem", 29)
+    assert opened[:4] == (True, [], [], "a.pem")
+    assert opened[4] in (29, 30)
     same = store.update([("a.pem", cert, key, b"", b"")], ["http/1.1"], ciphers="ECDHE+AESGCM")
     assert not same[0]
     mixed = store.update([("a.pem", other, key, b"", b"")], ["http/1.1"])

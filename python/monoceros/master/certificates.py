@@ -1,0 +1,182 @@
+"""Certificates: reads the TLS files that a configuration names and publishes them to all workers,
+at the start and again whenever they change.
+
+Owned by the master; one a generation, because a configuration decides which files there are. What
+the files are worth is judged by _core.TlsStore. Invariant: what cannot be served, once something
+is, changes nothing but the log.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from monoceros import _core
+from monoceros.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from monoceros.master.loop import Loop
+
+WARN_DAYS = 14
+LINKS_MAX = 40  # as the kernel
+QUIET_S = 0.2  # certificate and key are two files: whoever writes them has done by then
+
+
+class Certificates:
+    def __init__(self, cfg: Any, log: Any, protocols: list[str]) -> None:
+        self._cfg = cfg
+        self._log = log
+        self._protocols = protocols
+        self._said: set[str] = set()  # refusals that stand: said once
+        self.store = _core.TlsStore()
+
+    def open(self, former: Certificates | None = None) -> None:
+        """The first time. ConfigError: this configuration cannot be served. Tickets of `former`
+        stay good."""
+        try:
+            certificates, more = self._read()
+            if former is not None:
+                more["tickets_of"] = former.store
+            published = self.store.open(certificates, self._protocols, **more)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"TLS cannot be served: {error}") from None
+        self._tell(published)
+
+    def look(self) -> bool:
+        """Reads the files again; whether workers have something new."""
+        try:
+            certificates, more = self._read()
+            published = self.store.update(certificates, self._protocols, **more)
+        except (OSError, ValueError) as error:
+            self._refuse([str(error)])
+            return False
+        self._refuse(published[2])
+        if published[0]:
+            self._log.info("New TLS certificates are served to new connections")
+            self._tell(published)
+        return published[0]
+
+    def files(self) -> list[str]:
+        """Whatever is read."""
+        cfg = self._cfg
+        names = (cfg.certfile, cfg.keyfile, cfg.ca_certs)
+        return [os.path.abspath(name) for name in names if name]
+
+    def _read(self) -> tuple[list[tuple[str, bytes, bytes, bytes, bytes]], dict[str, Any]]:
+        cfg = self._cfg
+        if not cfg.certfile:
+            raise ValueError("there is a keyfile and no certfile")
+        key = _bytes_of(cfg.keyfile) if cfg.keyfile else b""
+        certificate = (cfg.certfile, _bytes_of(cfg.certfile), key, b"", b"")
+        more: dict[str, Any] = {"ciphers": cfg.ciphers or "", "cert_reqs": cfg.cert_reqs}
+        if cfg.ca_certs:
+            more["ca"] = _bytes_of(cfg.ca_certs)
+        return [certificate], more
+
+    def _tell(self, published: tuple[bool, list[str], list[str], str, int]) -> None:
+        _, warnings, _, name, days = published
+        for warning in warnings:
+            self._log.warning("TLS: %s", warning)
+        level = self._log.info if days >= WARN_DAYS else self._log.warning
+        level("TLS: %s expires in %s days", name, days)
+
+    def _refuse(self, sentences: list[str]) -> None:
+        for sentence in sentences:
+            if sentence not in self._said:
+                self._log.error("TLS: %s; what was served before goes on", sentence)
+        self._said = set(sentences)
+
+
+class Watch:
+    """Looks at the files of the current certificates when the kernel tells of a change.
+
+    Owned by the master, in whose loop it waits; a worker drops it. Where there is no inotify the
+    files are read at HUP only.
+    """
+
+    def __init__(self, loop: Loop, log: Any) -> None:
+        self._loop = loop
+        self._certificates: Certificates | None = None
+        self._inotify: _core.Inotify | None = None
+        self._due_s: float | None = None
+        try:
+            self._inotify = _core.Inotify()
+        except OSError as error:
+            log.warning("Changed TLS files are noticed at HUP only: %s", error)
+            return
+        loop.watch(self._inotify.fileno(), self._note)
+
+    def follow(self, certificates: Certificates) -> None:
+        """These are served from now on."""
+        self._certificates = certificates
+        self._watch()
+
+    def _watch(self) -> None:
+        if self._inotify is None or self._certificates is None:
+            return
+        for directory in directories(self._certificates.files()):
+            try:
+                self._inotify.watch(directory)
+            except OSError:
+                pass  # it is gone: a directory above it tells when it is back
+
+    def _note(self) -> None:
+        assert self._inotify is not None
+        if self._inotify.drain() and self._due_s is None:
+            self._due_s = time.monotonic() + QUIET_S
+
+    def wait_ms(self) -> int:
+        """Until look_if_due() has something to do; -1: nothing has changed."""
+        if self._due_s is None:
+            return -1
+        return max(0, round((self._due_s - time.monotonic()) * 1000))
+
+    def look_if_due(self) -> bool:
+        """Whether workers have something new."""
+        if self._certificates is None or self.wait_ms() != 0:
+            return False
+        self._due_s = None
+        self._watch()  # links lead elsewhere now
+        return self._certificates.look()
+
+    def close(self) -> None:
+        if self._inotify is not None:
+            self._loop.forget(self._inotify.fileno())
+            self._inotify = None
+
+
+def _bytes_of(name: str) -> bytes:
+    with open(name, "rb") as file:
+        return file.read()
+
+
+def directories(names: Iterable[str]) -> set[str]:
+    """Where something happens when one of these files is replaced: its own directory, and that of
+    each link on the way (certbot turns links to files around, Kubernetes one to a directory)."""
+    found: set[str] = set()
+    for name in names:
+        path = os.path.abspath(name)
+        for _ in range(LINKS_MAX):
+            link = _first_link(path)
+            if link is None:
+                break
+            found.add(os.path.dirname(link))
+            target = os.path.join(os.path.dirname(link), os.readlink(link))
+            path = os.path.normpath(target + path[len(link) :])
+        found.add(os.path.dirname(path))
+    return found
+
+
+def _first_link(path: str) -> str | None:
+    """The shortest beginning of a path that is a symbolic link."""
+    at = 0
+    while at >= 0:
+        at = path.find("/", at + 1)
+        head = path if at < 0 else path[:at]
+        if os.path.islink(head):
+            return head
+    return None
