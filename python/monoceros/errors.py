@@ -19,6 +19,14 @@ class RequestTimeout(BaseException):
     The client has been answered already. Not an Exception: what answers errors must not try to.
     """
 
+    exchange: object = None  # whose it is, where a thread has several requests
+
+    @classmethod
+    def of(cls, exchange: object) -> "RequestTimeout":
+        error = cls()
+        error.exchange = exchange
+        return error
+
     def __str__(self) -> str:
         return "the application did not answer within request_timeout"
 

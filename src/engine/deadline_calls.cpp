@@ -17,7 +17,7 @@ bool DeadlineCalls::interrupt(Handle handle) {
     if (exchange == nullptr || !core_.deadlines.overdue().take_running(*exchange) ||
         exchange->leaving)
         return false;
-    exchange->interrupted = true;
+    core_.deadlines.overdue().note_interrupted(*exchange);
     return true;
 }
 
@@ -39,10 +39,18 @@ void DeadlineCalls::collect_overdue(const std::function<void(Exchange&, bool)>& 
 
 void DeadlineCalls::interrupt_overdue(const std::function<bool(Exchange&)>& visit) {
     Lock lock(core_.mutex);
-    core_.deadlines.overdue().visit_running([&](Exchange& exchange) {
-        if (!exchange.leaving && !exchange.interrupted) exchange.interrupted = visit(exchange);
+    Overdue& overdue = core_.deadlines.overdue();
+    overdue.visit_running([&](Exchange& exchange) {
+        if (!exchange.leaving && !exchange.interrupted && visit(exchange))
+            overdue.note_interrupted(exchange);
         return exchange.leaving || exchange.interrupted;
     });
+}
+
+void DeadlineCalls::interrupt_again(const std::function<bool(const Exchange&)>& is_it) {
+    Lock lock(core_.mutex);
+    core_.deadlines.overdue().take_back(is_it);
+    core_.io_thread.kick_watch();
 }
 
 bool DeadlineCalls::enter_in_time(Handle handle) {

@@ -24,6 +24,8 @@ class DeadlineCalls {
     // Calls visit(exchange) under the lock for each collected one whose application still runs and
     // was not interrupted; true: it is now.
     void interrupt_overdue(const std::function<bool(session::Exchange&)>& visit);
+    // Those of whom is_it(exchange) is true, under the lock, have not heard of their interruption.
+    void interrupt_again(const std::function<bool(const session::Exchange&)>& is_it);
     // Whoever interrupts the application of this one may do it now, and only now.
     bool interrupt(Handle handle);
     // The application begins. False: its time is over already, and it shall not.

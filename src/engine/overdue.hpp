@@ -1,8 +1,8 @@
-// Overdue: running requests whose time is over (docs/adr/0013), on their way through two stations:
-// uncollected, until the runner has heard of them; then running, until it has interrupted their
-// applications or they have ended. And when to ring for the runner: once for however many there
-// are, and again after a while, twice as long each time.
-// Pure. Owner: one engine, under its lock.
+// Overdue: running requests whose time is over (docs/adr/0013), on their way through three
+// stations: uncollected, until the runner has heard of them; then running, until it has interrupted
+// their applications; then interrupted, until they end. Or back: what was raised may get lost on
+// its way. And when to ring for the runner: once for however many there are, and again after a
+// while, twice as long each time. Pure. Owner: one engine, under its lock.
 #pragma once
 
 #include <algorithm>
@@ -55,9 +55,24 @@ class Overdue {
     bool take_running(const session::Exchange& exchange) {
         return std::erase(running_, &exchange) != 0;
     }
+    void note_interrupted(session::Exchange& exchange) {
+        exchange.interrupted = true;
+        interrupted_.push_back(&exchange);
+    }
+    // It has not heard: those of whom is_it(exchange) is true are to be interrupted again.
+    template <class Is>
+    void take_back(Is is_it) {
+        std::erase_if(interrupted_, [&](session::Exchange* exchange) {
+            if (exchange->leaving || !is_it(*exchange)) return false;
+            exchange->interrupted = false;
+            await_interruption(*exchange);
+            return true;
+        });
+    }
     // The request has ended. True: nobody had collected it.
     bool forget(const session::Exchange& exchange) {
         std::erase(running_, &exchange);
+        std::erase(interrupted_, &exchange);
         return std::erase(uncollected_, &exchange) != 0;
     }
     void clear() { uncollected_.clear(); }
@@ -69,6 +84,7 @@ class Overdue {
 
     std::vector<session::Exchange*> uncollected_;
     std::vector<session::Exchange*> running_;
+    std::vector<session::Exchange*> interrupted_;
     uint32_t rings_ = 0;    // since the last collection
     int64_t rung_ms_ = 0;   // the last of them
     int64_t since_ms_ = 0;  // there is something uncollected

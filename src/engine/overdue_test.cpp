@@ -72,5 +72,31 @@ TEST(Overdue, WhatIsDealtWithIsVisitedNoMore) {
     EXPECT_TRUE(overdue.take_running(two));
 }
 
+TEST(Overdue, WhoHasNotHeardIsInterruptedAgain) {
+    Overdue overdue;
+    session::Exchange lost;
+    session::Exchange heard;
+    for (session::Exchange* exchange : {&lost, &heard}) overdue.note_interrupted(*exchange);
+    auto is_lost = [&](const session::Exchange& exchange) { return &exchange == &lost; };
+    overdue.take_back(is_lost);
+    EXPECT_FALSE(lost.interrupted);
+    EXPECT_TRUE(heard.interrupted);
+    EXPECT_FALSE(overdue.empty()) << "it rings again";
+    EXPECT_TRUE(overdue.take_running(lost));
+    overdue.take_back(is_lost);
+    EXPECT_TRUE(overdue.empty()) << "it was taken back once";
+}
+
+TEST(Overdue, WhoHasEndedIsNotInterruptedAgain) {
+    Overdue overdue;
+    session::Exchange leaving;
+    session::Exchange gone;
+    for (session::Exchange* exchange : {&leaving, &gone}) overdue.note_interrupted(*exchange);
+    leaving.leaving = true;
+    EXPECT_FALSE(overdue.forget(gone)) << "somebody has told of it";
+    overdue.take_back([](const session::Exchange&) { return true; });
+    EXPECT_TRUE(overdue.empty());
+}
+
 }  // namespace
 }  // namespace mono::engine

@@ -1,6 +1,6 @@
-// Engine.collect_overdue and interrupt_overdue: from the engine's overdue requests to Python.
-// Called by the main thread's signal handler, with the GIL, which is not given up in here: where a
-// thread is and what it runs belong together.
+// Engine.collect_overdue, interrupt_overdue and interrupt_again: from the engine's overdue requests
+// to Python. But for the last, called by the main thread's signal handler, with the GIL, which is
+// not given up in here: where a thread is and what it runs belong together.
 
 #include <string>
 #include <vector>
@@ -137,6 +137,19 @@ PyObject* engine_interrupt_overdue(PyObject* self, PyObject* exception) {
     }
     return list ? Py_BuildValue("(ON)", here_is_late ? Py_True : Py_False, list.release())
                 : nullptr;
+}
+
+// In the thread in which it was lost. Of a thread's own request nobody raises before this returns.
+PyObject* engine_interrupt_again(PyObject* self, PyObject* lost) {
+    Ref handle(PyObject_GetAttrString(lost, "exchange"));
+    if (!handle) return nullptr;
+    const void* user = handle.get() == Py_None ? nullptr : handle.get();
+    const unsigned long here = PyThread_get_thread_ident();
+    engine_parts(self)->engine->interrupt_again([&](const session::Exchange& exchange) {
+        if (exchange.user != user) return false;
+        return user != nullptr || static_cast<unsigned long>(exchange.thread) == here;
+    });
+    Py_RETURN_NONE;
 }
 
 }  // namespace mono::python

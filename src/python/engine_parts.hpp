@@ -51,6 +51,7 @@ PyObject* engine_running(PyObject* self, void*);
 // engine_overdue.cpp
 PyObject* engine_collect_overdue(PyObject* self, PyObject*);
 PyObject* engine_interrupt_overdue(PyObject* self, PyObject* exception);
+PyObject* engine_interrupt_again(PyObject* self, PyObject* lost);
 // Drops the references that the engine is done with.
 void release_owners(engine::Engine& engine);
 

@@ -412,6 +412,8 @@ PyMethodDef methods[] = {
     {"interrupt_overdue", engine_interrupt_overdue, METH_O,
      "interrupt_overdue(exception) -> (here, [Exchange]): raises in the threads of collected "
      "requests, but for this one. The others are the runner's to interrupt."},
+    {"interrupt_again", engine_interrupt_again, METH_O,
+     "interrupt_again(exception): Python has dropped it; whom it was for is overdue once more."},
     {"take_journal", take_journal, METH_NOARGS,
      "[(level, text, file, line, function)]: what the error log must say, and where that is said."},
     {"counters", counters, METH_NOARGS, "(accepted, answered, refused, aborted)"},

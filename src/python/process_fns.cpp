@@ -62,29 +62,37 @@ PyObject* end_own_fork(PyObject*, PyObject*) {
     Py_RETURN_NONE;
 }
 
-// In any thread, while an exception is told that nobody can catch. self: (kind, lost, before).
+// In any thread, while an exception is told that nobody can catch. self: (kinds, before).
 PyObject* on_unraisable(PyObject* self, PyObject* unraisable) {
-    PyObject* kind = PyTuple_GET_ITEM(self, 0);
     Ref value(PyObject_GetAttrString(unraisable, "exc_value"));
     if (!value) return nullptr;
-    if (!PyObject_TypeCheck(value.get(), reinterpret_cast<PyTypeObject*>(kind)))
-        return PyObject_CallOneArg(PyTuple_GET_ITEM(self, 2), unraisable);
-    Ref number(PyObject_GetAttrString(value.get(), "signum"));
-    if (!number) return nullptr;
-    Ref told(PyObject_CallOneArg(PyTuple_GET_ITEM(self, 1), number.get()));
+    auto* kind = reinterpret_cast<PyObject*>(Py_TYPE(value.get()));
+    Ref entry = Ref::borrow(PyDict_GetItemWithError(PyTuple_GET_ITEM(self, 0), kind));
+    if (!entry) {
+        if (PyErr_Occurred() != nullptr) return nullptr;
+        return PyObject_CallOneArg(PyTuple_GET_ITEM(self, 1), unraisable);
+    }
+    PyObject* lost;
+    int number;
+    if (!PyArg_ParseTuple(entry.get(), "Oi", &lost, &number)) return nullptr;
+    if (number == 0) {
+        Ref own(PyObject_GetAttrString(value.get(), "signum"));
+        if (!own) return nullptr;
+        number = static_cast<int>(PyLong_AsLong(own.get()));
+    }
+    Ref told(PyObject_CallOneArg(lost, value.get()));
     if (!told) PyErr_Clear();  // another signal's exit: this one comes all the same
     // The last step: Python code that came after it, here, would be what the handler interrupts.
-    if (PyErr_SetInterruptEx(static_cast<int>(PyLong_AsLong(number.get()))) != 0) PyErr_Clear();
+    if (PyErr_SetInterruptEx(number) != 0) PyErr_Clear();
     Py_RETURN_NONE;
 }
 
 PyMethodDef on_unraisable_method = {"on_unraisable", on_unraisable, METH_O, nullptr};
 
 PyObject* unraisable_hook(PyObject*, PyObject* args) {
-    PyObject* kind;
-    PyObject* lost;
+    PyObject* kinds;
     PyObject* before;
-    if (!PyArg_ParseTuple(args, "O!OO", &PyType_Type, &kind, &lost, &before)) return nullptr;
+    if (!PyArg_ParseTuple(args, "O!O", &PyDict_Type, &kinds, &before)) return nullptr;
     return PyCFunction_New(&on_unraisable_method, args);
 }
 
@@ -126,9 +134,10 @@ PyMethodDef functions[] = {
     {"begin_own_fork", begin_own_fork, METH_NOARGS, "Until end_own_fork() children get it all."},
     {"end_own_fork", end_own_fork, METH_NOARGS, "In the parent and in the child."},
     {"unraisable_hook", unraisable_hook, METH_VARARGS,
-     "unraisable_hook(kind, lost, before): a sys.unraisablehook. For exceptions of the kind,\n"
-     "lost(exception.signum) is called, then the signal is handled again, in the code behind;\n"
-     "others go to `before`."},
+     "unraisable_hook({kind: (lost, signal)}, before): a sys.unraisablehook. For exceptions of a\n"
+     "kind lost(exception) is called, then the signal is handled again, in the code behind; 0: "
+     "the\n"
+     "exception's signum. Others go to `before`."},
     {"started_as", started_as, METH_NOARGS,
      "The file that this process was started from, as it was named: a script, or an interpreter."},
     {"raise_open_files_max", raise_open_files_max, METH_NOARGS,

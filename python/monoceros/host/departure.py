@@ -1,19 +1,16 @@
 """How the handler of a signal ends the process: by SystemExit in whatever the main thread runs.
 
-Python drops what is raised in the callback of a weak reference, in __del__, in a callback of the
-collector: it tells sys.unraisablehook and goes on. So that hook knows our exits, and there the
-signal comes again, for the code behind. All else goes to the hook that was there.
+Where Python drops exceptions it comes again, for the code behind (unraisable.py).
 """
 
 from __future__ import annotations
 
-import sys
 import time
 
 # As they are in the master: gevent's would not run beside a main thread that waits.
 from _thread import get_ident, start_new_thread
 
-from monoceros import _core
+from monoceros.host import unraisable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +28,6 @@ _sleep = time.sleep
 
 _codes: dict[int, Any] = {}  # signal -> the exit that its handler has asked for
 _raised = 0  # how often one was raised
-_hook: Any = None
 
 
 class Exit(SystemExit):
@@ -56,10 +52,8 @@ def handler(function: Handler) -> Handler:
 
 
 def _raise(sig: int) -> None:
-    global _raised, _hook
-    if sys.unraisablehook is not _hook:  # the application's may have taken its place
-        before: Any = sys.unraisablehook
-        sys.unraisablehook = _hook = _core.unraisable_hook(Exit, _lost, before)
+    global _raised
+    unraisable.guard()
     _raised += 1
     leave = Exit(_codes[sig])
     leave.signum = sig
@@ -80,9 +74,12 @@ def arrive() -> None:
     _raised += 1
 
 
-def _lost(sig: int) -> None:
+def _lost(leave: Exit) -> None:
     """In the hook, which has the signal handled once more as soon as this has returned."""
-    start_new_thread(_ring, (get_ident(), sig, _raised))
+    start_new_thread(_ring, (get_ident(), leave.signum, _raised))
+
+
+unraisable.watch(Exit, _lost, 0)
 
 
 def _ring(thread: int, sig: int, raised: int) -> None:

@@ -14,6 +14,7 @@ import sys
 from collections import deque
 
 from monoceros.errors import RequestTimeout
+from monoceros.host import unraisable
 from monoceros.workers import stacks
 from monoceros.workers.base import OVERDUE
 
@@ -99,6 +100,7 @@ class Deadlines:
 
             box = self._place.black_box
             faulthandler.register(STUCK, file=box, all_threads=True, chain=False)
+        unraisable.watch(RequestTimeout, self._engine.interrupt_again, OVERDUE)
         signal.signal(OVERDUE, self.handle)
 
     def close(self) -> None:
@@ -108,7 +110,8 @@ class Deadlines:
 
     def handle(self, sig: int, frame: FrameType | None) -> None:
         """The signal's handler. While it runs, another one leaves the work to it."""
-        here, again = False, not self._at_it
+        here: RequestTimeout | None = None
+        again = not self._at_it
         while again:
             self._at_it = True
             try:
@@ -119,8 +122,8 @@ class Deadlines:
             finally:
                 self._at_it = False
             again = self._failure is None and self._engine.has_overdue
-        if here:
-            raise RequestTimeout
+        if here is not None:
+            raise here
 
     def _collect(self, frame: FrameType | None) -> None:
         threads, late = self._engine.collect_overdue()
@@ -158,15 +161,18 @@ class Deadlines:
             text = "".join(f"{story.text(sources=False)}\n" for story in stories)
             os.write(self._place.black_box, text.encode("utf-8", "replace"))
 
-    def _interrupt(self, frame: FrameType | None) -> bool:
-        """Whether it is to be raised here."""
-        here, exchanges = self._engine.interrupt_overdue(RequestTimeout)
+    def _interrupt(self, frame: FrameType | None) -> RequestTimeout | None:
+        """What is to be raised here."""
+        unraisable.guard()
+        mine, exchanges = self._engine.interrupt_overdue(RequestTimeout)
+        here = RequestTimeout() if mine else None
         later = []
         for exchange in exchanges:
             if not self._worker.is_running(exchange):
                 later.append(exchange)
-            elif not stacks.is_ours(frame):  # between our calls and the application's: next time
-                here = exchange.interrupt() or here
+            # Between our calls and the application's: next time.
+            elif not stacks.is_ours(frame) and exchange.interrupt():
+                here = RequestTimeout.of(exchange)
         if later:
             self._worker.interrupt_soon(later)
         return here

@@ -3,8 +3,12 @@ run before the master kills, and told."""
 
 from __future__ import annotations
 
+from _thread import get_ident
+
 from monoceros import _core
 from monoceros.errors import StopTimeout
+from monoceros.host import unraisable
+from monoceros.workers.base import OVERDUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +23,10 @@ class Ending:
     def __init__(self, worker: Any) -> None:
         self._worker = worker
         self._untold = 0
-        self._interrupted: set[Any] = set()
+        self._interrupted: set[Any] = set()  # threads or greenlets
         self.pool: list[threading.Thread] | None = None
         self.signs: tuple[type[BaseException], ...] = (StopTimeout,)  # how a request ends by it
+        unraisable.watch(StopTimeout, self._lost, OVERDUE)
 
     def handle(self, sig: int, frame: FrameType | None) -> None:
         """The signal's handler. The engine rings: requests are late, or the time is over. In the
@@ -33,10 +38,11 @@ class Ending:
             return
         from monoceros.workers import stacks
 
+        unraisable.guard()
         if self.pool is not None:
             self._interrupt_pool(self.pool, stacks)
         elif not self._interrupted and stacks.in_application(frame):
-            self.note(None)
+            self.note(get_ident())
             raise StopTimeout
 
     def _interrupt_pool(self, pool: list[threading.Thread], stacks: Any) -> None:
@@ -53,9 +59,14 @@ class Ending:
         self._interrupted.add(one)
         self._untold += 1
 
+    def _lost(self, error: StopTimeout) -> None:
+        """In the thread in which Python has dropped it: the next ring finds it there again."""
+        self._interrupted.discard(get_ident())
+        self._untold -= 1  # below 0 where that was told
+
     def tell(self) -> None:
-        count, self._untold = self._untold, 0
-        if count:
+        if self._untold > 0:
+            count, self._untold = self._untold, 0
             words = "1 request is ended" if count == 1 else f"{count} requests are ended"
             self._worker.log.warning("%s: graceful_timeout is over.", words)
 

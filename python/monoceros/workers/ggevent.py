@@ -262,7 +262,7 @@ class GeventWorker(EngineWorker):
         """In the hub."""
         for exchange in exchanges:
             if exchange.interrupt():
-                exchange.task.throw(RequestTimeout)
+                exchange.task.throw(RequestTimeout.of(exchange))
 
     def wake_to_tell(self) -> None:
         get_hub().loop.run_callback_threadsafe(self._awake.set)
