@@ -134,10 +134,12 @@ def test_program(program: Program, tmp_path: Path) -> None:
 
 
 def reload(server: Running) -> None:
-    """HUP; returns when none of the old workers is left, and all is as before."""
+    """HUP; returns when none of the old workers is left, and all is as before. The new ones boot in
+    two stages: one has to serve before the others begin."""
     master = server.master()
     old = children_of(master)
     assert old, server.text()
     os.kill(master, signal.SIGHUP)
-    wait_for(lambda: not any(map(is_running, old)), f"the old workers' end: {server.text()}", 90)
+    patience = 30 + 2 * server.program.boot_s_max
+    wait_for(lambda: not any(map(is_running, old)), "the old workers' end", patience)
     server.check()
