@@ -83,7 +83,7 @@ void AnswerCalls::give_away(Handle handle) {
     Link* link = exchange->link;
     if (link != nullptr && !link->blocked && !core_.loop.push(*link)) link = nullptr;
     if (link != nullptr && std::exchange(link->delimited, false))
-        os::reset_on_close(link->fd.get(), false);
+        link->transport.reset_on_close(false);
     exchange->response.give_away();
     core_.recorder.respond(*exchange);
     core_.deadlines.cancel(*exchange);
@@ -132,7 +132,8 @@ int AnswerCalls::share_socket(Handle handle, std::string* ahead) {
     exchange->head.keep_alive = false;
     exchange->response.forbid_keep_alive();
     if (ahead != nullptr) *ahead = link->connection.pipelined();
-    return os::duplicate(link->fd.get()).release();
+    const int fd = link->transport.bare_fd();
+    return fd < 0 ? -1 : os::duplicate(fd).release();
 }
 
 void AnswerCalls::finish(Handle handle) {

@@ -74,7 +74,7 @@ void Answers::guard_end(const Exchange& exchange) {
     if (link == nullptr || !exchange.response.close_delimited() || exchange.response.no_body())
         return;
     link->delimited = true;
-    os::reset_on_close(link->fd.get(), true);
+    link->transport.reset_on_close(true);
 }
 
 char* Answers::buffer(size_t bytes) {
@@ -146,16 +146,16 @@ WriteStatus Answers::transmit(Link& link, const Wire& wire, void* owner) {
         iovec vectors[3] = {{const_cast<char*>(wire.lead.data()), wire.lead.size()},
                             {const_cast<char*>(wire.body.data()), wire.body.size()},
                             {const_cast<char*>(wire.suffix.data()), wire.suffix.size()}};
-        os::IoResult result =
-            wire.body.empty() ? os::send_bytes(link.fd.get(), wire.lead.data(), wire.lead.size())
-                              : os::send_vectors(link.fd.get(), vectors, 3);
+        os::IoResult result = wire.body.empty()
+                                  ? link.transport.send(wire.lead.data(), wire.lead.size())
+                                  : link.transport.send(vectors, 3);
         if (result.status == os::IoStatus::kBroken || result.status == os::IoStatus::kEof) {
             core_.links.close(link);
             return WriteStatus::kGone;
         }
         sent = result.bytes;
     }
-    if (sent == wire.size()) return WriteStatus::kDone;
+    if (sent == wire.size() && !link.transport.unsent()) return WriteStatus::kDone;
     WriteStatus status = keep(link, wire, sent, owner);
     if (link.blocked || core_.loop.push(link)) return status;
     return status == WriteStatus::kKept ? status : WriteStatus::kGone;

@@ -87,7 +87,7 @@ void Drainer::half_close(Link& link) {
     if (link.eof) return core_.links.close(link);
     if (!core_.links.poll(link)) return;
     link.connection.linger(core_.now.ms, kLingerMs);
-    os::shutdown_write(link.fd.get());
+    link.transport.end_output();
     core_.loop.rearm(link);
 }
 

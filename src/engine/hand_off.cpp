@@ -33,12 +33,13 @@ void HandOff::offer(bool long_wait) {
 Handover HandOff::hand_over(Link& link) {
     Exchange& exchange = *link.connection.exchange();
     if (!may_move(link, core_.options.limits) || link.eof) return Handover::kUnfit;
-    Handover handover = core_.relay.send(exchange, link.fd.get(), link.connection.pipelined());
+    Handover handover =
+        core_.relay.send(exchange, link.transport.fd(), link.connection.pipelined());
     if (handover != Handover::kDone) return handover;
     core_.ready.remove(exchange);
     core_.recorder.hand_over(exchange);
     // The description lives on in the packet, and would go on being reported here.
-    if (link.polled) core_.poller.remove(link.fd.get());
+    if (link.polled) core_.poller.remove(link.transport.fd());
     core_.links.forget(link);
     return Handover::kDone;
 }
@@ -63,7 +64,8 @@ bool HandOff::accept() {
     }
     link.readable = true;
     // Whose client has left meanwhile does not reach the application.
-    if (core_.loop.drive(link, next) && os::has_hung_up(link.fd.get())) core_.links.close(link);
+    if (core_.loop.drive(link, next) && os::has_hung_up(link.transport.fd()))
+        core_.links.close(link);
     return true;
 }
 

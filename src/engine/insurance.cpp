@@ -75,7 +75,7 @@ void Insurance::install() {
 bool Insurance::hand_on(const session::Exchange& exchange, Link& link) const {
     link.given_away =
         may_move(link, limits_) &&
-        relay_.send(exchange, link.fd.get(), link.connection.pipelined()) == Handover::kDone;
+        relay_.send(exchange, link.transport.fd(), link.connection.pipelined()) == Handover::kDone;
     return link.given_away;
 }
 

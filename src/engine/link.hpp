@@ -1,4 +1,4 @@
-// Link: what ties a session::Connection to a descriptor, a timer and an engine.
+// Link: what ties a session::Connection to a transport, a timer and an engine.
 // Owner: the engine's LinkTable, under the engine's lock. Dies in Links::forget only.
 #pragma once
 
@@ -8,6 +8,7 @@
 
 #include "base/timer_wheel.hpp"
 #include "engine/spill_file.hpp"
+#include "engine/transport.hpp"
 #include "os/fd.hpp"
 #include "session/connection.hpp"
 #include "websocket/websocket.hpp"
@@ -28,10 +29,10 @@ constexpr uint64_t kHeldBytesMax = 64 * 1024;  // that may wait for the I/O thre
 struct Link : base::TimerNode {
     Link(const session::ConnectionContext& context, os::Fd descriptor, session::PeerInfo peer,
          int64_t now_ms)
-        : fd(std::move(descriptor)), connection(context, std::move(peer), now_ms) {}
+        : transport(std::move(descriptor)), connection(context, std::move(peer), now_ms) {}
 
     uint64_t key = 0;
-    os::Fd fd;
+    Transport transport;
     session::Connection connection;
     std::unique_ptr<websocket::WebSocket> socket;  // after an upgrade
     base::ByteQueue socket_input;                  // arrived while the inbox was full
@@ -40,6 +41,8 @@ struct Link : base::TimerNode {
     bool readable = false;                         // an edge came while nobody wanted bytes
     bool eof = false;                              // the peer sent FIN
     bool blocked = false;                          // the kernel took no more: wait for EPOLLOUT
+    // All that was said has left, but for what waits in the outbox.
+    bool all_sent() const { return connection.out.empty() && !transport.unsent(); }
     bool wants_bytes() const {
         return socket ? socket->wants_bytes() && socket_input.empty() : connection.wants_bytes();
     }

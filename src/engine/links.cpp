@@ -118,7 +118,7 @@ uint32_t Links::clients_room() const {
 
 bool Links::poll(Link& link) {
     if (link.polled) return true;
-    if (!core_.poller.add_stream(link.fd.get(), link.key)) {
+    if (!core_.poller.add_stream(link.transport.fd(), link.key)) {
         close(link);
         return false;
     }
@@ -175,14 +175,13 @@ void Links::close(Link& link) {
     core_.outgoing.unhold(link);
     session::Exchange* exchange = link.connection.exchange();
     if (exchange != nullptr && exchange->handed_out) {
-        exchange->delivered =
-            exchange->response.whole() && link.connection.out.empty() && !link.boxed;
+        exchange->delivered = exchange->response.whole() && link.all_sent() && !link.boxed;
         // The application was not done: without a length, only a reset tells the client so.
         if (exchange->response.close_delimited()) {
             if (exchange->delivered)
-                os::reset_on_close(link.fd.get(), false);
+                link.transport.reset_on_close(false);
             else
-                os::reset(link.fd.get());
+                link.transport.reset();
         }
         release_handed_out(link);
     } else if (exchange != nullptr && (link.connection.phase() == Phase::kReady ||
@@ -191,12 +190,15 @@ void Links::close(Link& link) {
         core_.recorder.end(*exchange, Ending::kAborted);
     } else if (exchange != nullptr && link.connection.phase() == Phase::kFlush) {
         // The end of a close-delimited answer is a FIN: cut short, it must not look whole.
-        bool cut = link.connection.broken_reply() || link.boxed || !link.connection.out.empty();
-        if (cut && exchange->response.close_delimited()) os::reset(link.fd.get());
+        bool cut = link.connection.broken_reply() || link.boxed || !link.all_sent();
+        if (cut && exchange->response.close_delimited()) link.transport.reset();
         core_.answers.note_finished(link, !cut);
     }
-    // The last close() of a connection sends the FIN, and here it may not be the last.
-    if (core_.process.has_children && !link.given_away) os::shutdown_both(link.fd.get());
+    if (!link.given_away) {
+        link.transport.say_end();
+        // The last close() of a connection sends the FIN, and here it may not be the last.
+        if (core_.process.has_children) link.transport.end_both();
+    }
     if (link.boxed) core_.outbox.drop(link);
     link.connection.out.clear(core_.released);
     forget(link);

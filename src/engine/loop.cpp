@@ -38,7 +38,7 @@ bool Loop::drive(Link& link, Next next) {
 
 Loop::Work Loop::work_of(const Link& link) const {
     if (link.socket && link.socket->over()) return Work::kClose;
-    if (!link.connection.out.empty()) {
+    if (!link.all_sent()) {
         if (!link.blocked && !link.held) return Work::kSend;
     } else if (link.connection.phase() == Phase::kFlush && !link.boxed) {
         return Work::kAdvance;
@@ -90,7 +90,7 @@ bool Loop::act(Link& link, Next next) {
 // A request is complete, or its head is and its body streams: it waits for the application.
 void Loop::dispatch(Link& link) {
     session::Exchange* exchange = link.connection.exchange();
-    core_.recorder.begin(*exchange, link.fd.get());
+    core_.recorder.begin(*exchange, link.transport.bare_fd());
     exchange->link = &link;
     if (!core_.options.limits.readiness_path.empty() &&
         exchange->text(exchange->head.path) == core_.options.limits.readiness_path)
@@ -104,10 +104,10 @@ void Loop::dispatch(Link& link) {
 bool Loop::rest(Link& link) {
     // Our half is said; what still comes is thrown away until the peer closes its own. Once: on a
     // unix socket each shutdown(2) is an event to ourselves.
-    if (link.socket && link.connection.out.empty() && !link.half_closed &&
+    if (link.socket && link.all_sent() && !link.half_closed &&
         link.socket->phase() == websocket::WebSocket::Phase::kLinger) {
         link.half_closed = true;
-        os::shutdown_write(link.fd.get());
+        link.transport.end_output();
     }
     rearm(link);
     const bool waits = link.blocked || link.socket || link.wants_bytes();
@@ -119,7 +119,7 @@ bool Loop::rest(Link& link) {
 bool Loop::later(Link& link) {
     rearm(link);
     if (!link.polled) return core_.links.poll(link);
-    if (core_.poller.remind(link.fd.get(), link.key)) return true;
+    if (core_.poller.remind(link.transport.fd(), link.key)) return true;
     core_.links.close(link);
     return false;
 }
@@ -131,7 +131,7 @@ void Loop::rearm(Link& link) {
 
 bool Loop::push(Link& link) {
     core_.outgoing.unhold(link);
-    for (int step = 0; !link.connection.out.empty() && !link.blocked; ++step) {
+    for (int step = 0; !link.all_sent() && !link.blocked; ++step) {
         if (step == kStepsInARow) return later(link);
         if (send(link)) continue;
         core_.links.close(link);
@@ -147,10 +147,12 @@ bool Loop::send(Link& link) {
     const base::Chain::FileRange file = out.front_file();
     os::IoResult sent;
     if (file.fd >= 0) {
-        sent = os::send_file(link.fd.get(), file.fd, file.offset, file.length);
+        sent = link.transport.send_file(file.fd, file.offset, file.length);
+    } else if (out.empty()) {
+        sent = link.transport.flush();
     } else {
         iovec vectors[kVectors];
-        sent = os::send_vectors(link.fd.get(), vectors, out.gather(vectors, kVectors));
+        sent = link.transport.send(vectors, out.gather(vectors, kVectors));
     }
     if (sent.status == os::IoStatus::kAgain) {
         link.blocked = true;
@@ -159,7 +161,7 @@ bool Loop::send(Link& link) {
         return true;
     }
     if (sent.status != os::IoStatus::kDone) return false;
-    out.consume(sent.bytes, core_.released);
+    if (!out.empty()) out.consume(sent.bytes, core_.released);
     if (out.empty()) link.output_spill.reset();
     progressed(link);
     return true;
@@ -185,15 +187,15 @@ Next Loop::advance(Link& link) {
     const session::Exchange* exchange = connection.exchange();  // nullptr: refused while it ran
     if (exchange != nullptr && exchange->response.given_away()) {
         // Its client hears of the end, whoever of the application still holds the socket.
-        os::shutdown_write(link.fd.get());
+        link.transport.end_output();
         return Next::kClose;
     }
-    if (std::exchange(link.delimited, false)) os::reset_on_close(link.fd.get(), false);
+    if (std::exchange(link.delimited, false)) link.transport.reset_on_close(false);
     core_.answers.note_finished(link, true);
     if (!connection.persists() && !link.eof) {
         // Closing with unread input would be a reset, which takes the answer with it
         // (RFC 9112 section 9.6): what is there makes the connection linger.
-        os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
+        os::IoResult got = link.transport.receive({scratch_.get(), session::kReceiveBytes});
         if (got.status == os::IoStatus::kDone) [[maybe_unused]]
             Next kept = connection.feed({scratch_.get(), got.bytes}, core_.now.ms);
         if (got.status == os::IoStatus::kEof) link.eof = link.readable = true;
@@ -201,12 +203,12 @@ Next Loop::advance(Link& link) {
     Next next = connection.flushed(core_.now.ms);
     if (core_.drain.begun() && connection.phase() == Phase::kIdle)
         core_.drain.note_idle(core_.now.ms);
-    if (connection.phase() == Phase::kLinger) os::shutdown_write(link.fd.get());
+    if (connection.phase() == Phase::kLinger) link.transport.end_output();
     return next;
 }
 
 Next Loop::receive(Link& link) {
-    os::IoResult got = os::receive(link.fd.get(), {scratch_.get(), session::kReceiveBytes});
+    os::IoResult got = link.transport.receive({scratch_.get(), session::kReceiveBytes});
     if (got.status == os::IoStatus::kAgain) {
         link.readable = false;
         return Next::kRead;

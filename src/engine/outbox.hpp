@@ -35,7 +35,7 @@ class Outbox {
         answer.link = &link;
         answer.exchange = link.connection.exchange();
         answer.bytes = {bytes_.get() + used_, bytes};
-        answer.fd.store(link.fd.get(), std::memory_order_relaxed);
+        answer.fd.store(link.transport.bare_fd(), std::memory_order_relaxed);
         used_ += bytes;
         count_.fetch_add(1, std::memory_order_release);
         link.boxed = true;

@@ -58,7 +58,7 @@ void Outgoing::flush_outbox() {
         Link& link = core_.outbox.link(i);
         std::string_view answer = core_.outbox.take(i);
         if (answer.empty()) continue;
-        os::IoResult sent = os::send_bytes(link.fd.get(), answer.data(), answer.size());
+        os::IoResult sent = link.transport.send(answer.data(), answer.size());
         if (sent.status == os::IoStatus::kBroken || sent.status == os::IoStatus::kEof) {
             core_.links.close(link);
             continue;
@@ -84,7 +84,7 @@ bool Outgoing::may_box(const Exchange& exchange) const {
     uint32_t enough = core_.outbox.empty() ? kBoxedFrom : 1;
     return core_.ready.size() >= enough && core_.io_thread.runs() && !core_.io_thread.leads() &&
            !core_.drain.begun() && exchange.link != nullptr &&
-           exchange.link->connection.out.empty();
+           exchange.link->transport.bare_fd() >= 0 && exchange.link->connection.out.empty();
 }
 
 WriteStatus Outgoing::box(Link& link, const Wire& wire) {

@@ -52,9 +52,9 @@ bool TempFile::write_at(uint64_t offset, std::string_view bytes) {
     return true;
 }
 
-ssize_t TempFile::read_at(uint64_t offset, std::span<char> into) const {
+ssize_t read_at(int fd, uint64_t offset, std::span<char> into) {
     while (true) {
-        ssize_t got = pread(fd_.get(), into.data(), into.size(), static_cast<off_t>(offset));
+        ssize_t got = pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
         if (got >= 0 || errno != EINTR) return got;
     }
 }

@@ -14,6 +14,9 @@
 
 namespace mono::os {
 
+// Of any regular file, whatever its offset. Bytes read; 0 at the end; -1 on an I/O error.
+ssize_t read_at(int fd, uint64_t offset, std::span<char> into);
+
 class TempFile {
   public:
     // `directory` empty or not writable: /tmp.
@@ -31,8 +34,9 @@ class TempFile {
 
     // All or nothing; false when the disk is full.
     [[nodiscard]] bool write_at(uint64_t offset, std::string_view bytes);
-    // Bytes read; 0 at the end; -1 on an I/O error.
-    ssize_t read_at(uint64_t offset, std::span<char> into) const;
+    ssize_t read_at(uint64_t offset, std::span<char> into) const {
+        return os::read_at(fd_.get(), offset, into);
+    }
 
   private:
     Fd fd_;
