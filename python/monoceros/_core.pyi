@@ -101,6 +101,7 @@ class Engine:
         stream_bodies: bool = False,
         place: tuple[Scoreboard, int, int, int, int, int, int] | None = None,
         runner_fd: int = -1,
+        tls: TlsStore | None = None,
     ) -> Engine: ...
     @property
     def wakeup_fd(self) -> int: ...

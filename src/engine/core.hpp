@@ -25,6 +25,7 @@
 #include "engine/listeners.hpp"
 #include "engine/loop.hpp"
 #include "engine/notices.hpp"
+#include "engine/opening.hpp"
 #include "engine/options.hpp"
 #include "engine/outbox.hpp"
 #include "engine/outgoing.hpp"
@@ -101,6 +102,7 @@ struct Core : State {
     bool ok() const { return poller.ok() && wakeup.ok(); }
 
     Links links{*this};
+    Openings openings{*this};
     Loop loop{*this};
     Rounds rounds{*this};
     Acceptor acceptor{*this};

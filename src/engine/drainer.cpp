@@ -83,7 +83,8 @@ void Drainer::take_step(DrainStep step) {
 }
 
 void Drainer::half_close(Link& link) {
-    if (link.connection.phase() != Phase::kIdle) return;
+    if (link.multiplexer) return link.multiplexer->drain();
+    if (!link.idle() || link.opening || link.stream != nullptr) return;
     if (link.eof) return core_.links.close(link);
     if (!core_.links.poll(link)) return;
     link.connection.linger(core_.now.ms, kLingerMs);
@@ -114,6 +115,7 @@ void Drainer::refuse_waiting() {
     while (core_.drain.stopping() && core_.relay.open() && core_.hand_off.accept()) {
     }
     core_.links.for_each([&](Link& link) {
+        if (link.multiplexer) link.multiplexer->drain();
         const session::Exchange* exchange = link.connection.exchange();
         bool waits = exchange != nullptr && !exchange->handed_out &&
                      link.connection.phase() != Phase::kFlush;

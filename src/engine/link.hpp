@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "base/timer_wheel.hpp"
+#include "engine/multiplexer.hpp"
+#include "engine/opening.hpp"
 #include "engine/spill_file.hpp"
+#include "engine/stream_channel.hpp"
 #include "engine/transport.hpp"
 #include "os/fd.hpp"
 #include "session/connection.hpp"
@@ -33,7 +36,10 @@ struct Link : base::TimerNode {
 
     uint64_t key = 0;
     Transport transport;
+    std::unique_ptr<Opening> opening;  // before the first byte of its protocol
     session::Connection connection;
+    std::unique_ptr<Multiplexer> multiplexer;      // it speaks HTTP/2: requests are its streams'
+    StreamChannel* stream = nullptr;               // it is such a stream; its transport's
     std::unique_ptr<websocket::WebSocket> socket;  // after an upgrade
     base::ByteQueue socket_input;                  // arrived while the inbox was full
     std::shared_ptr<SpillFile> output_spill;       // of a response to a slow reader
@@ -41,12 +47,18 @@ struct Link : base::TimerNode {
     bool readable = false;                         // an edge came while nobody wanted bytes
     bool eof = false;                              // the peer sent FIN
     bool blocked = false;                          // the kernel took no more: wait for EPOLLOUT
+    // It waits for nothing but a next request.
+    bool idle() const {
+        return connection.phase() == session::Phase::kIdle && (!multiplexer || multiplexer->idle());
+    }
     // All that was said has left, but for what waits in the outbox.
     bool all_sent() const { return connection.out.empty() && !transport.unsent(); }
     bool wants_bytes() const {
         return socket ? socket->wants_bytes() && socket_input.empty() : connection.wants_bytes();
     }
     int64_t deadline_ms() const {
+        if (opening) return opening->deadline_ms;
+        if (multiplexer) return multiplexer->deadline_ms();
         return socket ? socket->deadline_ms() : connection.deadline_ms();
     }
     bool half_closed = false;  // our half of a WebSocket that lingers

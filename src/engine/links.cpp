@@ -97,6 +97,7 @@ void Links::add(os::Fd fd, const os::PeerAddress& peer, size_t listener) {
     info.trusted = core_.options.limits.trust.forwarded_allow_ips.contains(peer.host);
     Link& link = admit(std::move(fd), std::move(info));
     ++accepted_;
+    core_.openings.begin(link);
     core_.loop.rearm(link);  // who never sends a byte has a deadline too
     // The request is often here already: then a short connection never enters the poller.
     link.readable = true;
@@ -111,9 +112,19 @@ Link& Links::admit(os::Fd fd, session::PeerInfo peer) {
     return link;
 }
 
+Link& Links::admit_stream(std::unique_ptr<StreamChannel> stream, Link& connection) {
+    Link& link = table_.add(context_, os::Fd(), connection.connection.peer(), core_.now.ms);
+    link.stream = stream.get();
+    link.transport.put_between(std::move(stream));
+    link.polled = true;  // by the connection
+    ++streams_;
+    core_.loop.rearm(link);
+    return link;
+}
+
 uint32_t Links::clients_room() const {
     const uint32_t most = core_.options.clients_max;
-    return most == 0 ? UINT32_MAX : most - std::min(most, table_.size());
+    return most == 0 ? UINT32_MAX : most - std::min(most, table_.size() - streams_);
 }
 
 bool Links::poll(Link& link) {
@@ -135,8 +146,9 @@ void Links::poll_all() {
 bool Links::evict_idle(size_t most, bool lingering) {
     std::vector<Link*> idle;
     table_.for_each([&](Link& link) {
-        const Phase phase = link.connection.phase();
-        if (phase == Phase::kIdle || (lingering && phase == Phase::kLinger)) idle.push_back(&link);
+        if (link.stream != nullptr) return;
+        const bool lingers = lingering && link.connection.phase() == Phase::kLinger;
+        if (link.idle() || lingers) idle.push_back(&link);
     });
     for (Link* link : longest_waiting(idle, most)) close(*link);
     return !idle.empty();
@@ -172,6 +184,7 @@ void Links::release_handed_out(Link& link) {
 }
 
 void Links::close(Link& link) {
+    if (link.multiplexer) link.multiplexer->close_streams();
     core_.outgoing.unhold(link);
     session::Exchange* exchange = link.connection.exchange();
     if (exchange != nullptr && exchange->handed_out) {
@@ -209,8 +222,11 @@ void Links::close(Link& link) {
 void Links::forget(Link& link) {
     wheel_.cancel(link);
     if (!link.polled) --unpolled_;
+    if (link.stream != nullptr)
+        --streams_;
+    else
+        --descriptors_.links;
     table_.remove(link);
-    --descriptors_.links;
     if (trim_due() && core_.io_thread.runs()) core_.io_thread.hurry();
 }
 

@@ -26,6 +26,8 @@ class Links {
     void add(os::Fd fd, const os::PeerAddress& peer, size_t listener);
     // A connection that is driven by who adds it.
     Link& admit(os::Fd fd, session::PeerInfo peer);
+    // A stream of a connection.
+    Link& admit_stream(std::unique_ptr<StreamChannel> stream, Link& connection);
     void close(Link& link);
     // Somebody else goes on with it: nothing is said to the peer.
     void forget(Link& link);
@@ -79,6 +81,7 @@ class Links {
     LinkTable table_;
     base::TimerWheel wheel_;
     uint32_t peak_ = 0;      // since the heap was trimmed
+    uint32_t streams_ = 0;   // of HTTP/2: links without a descriptor
     uint32_t unpolled_ = 0;  // links that are not in the poller
     int64_t polled_ms_ = 0;  // when there were none of them
     uint64_t accepted_ = 0;

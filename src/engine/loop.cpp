@@ -36,7 +36,18 @@ bool Loop::drive(Link& link, Next next) {
     return false;
 }
 
+Loop::Work Loop::work_of(Multiplexer& multiplexer, const Link& link) const {
+    if (multiplexer.has_output() || link.transport.unsent()) {
+        if (!link.blocked) return Work::kSend;
+    } else if (multiplexer.over()) {
+        return Work::kClose;
+    }
+    if (multiplexer.has_news()) return Work::kSettle;
+    return link.readable ? Work::kReceive : Work::kNone;
+}
+
 Loop::Work Loop::work_of(const Link& link) const {
+    if (link.multiplexer) return work_of(*link.multiplexer, link);
     if (link.socket && link.socket->over()) return Work::kClose;
     if (!link.all_sent()) {
         if (!link.blocked && !link.held) return Work::kSend;
@@ -54,6 +65,8 @@ Next Loop::perform(Link& link, Work work) {
             return advance(link);
         case Work::kReceive:
             return receive(link);
+        case Work::kSettle:
+            return link.multiplexer->settle();
         case Work::kClose:
             return Next::kClose;
         case Work::kNone:
@@ -92,6 +105,7 @@ void Loop::dispatch(Link& link) {
     session::Exchange* exchange = link.connection.exchange();
     core_.recorder.begin(*exchange, link.transport.bare_fd());
     exchange->link = &link;
+    if (link.stream != nullptr) exchange->head.become_http2();
     if (!core_.options.limits.readiness_path.empty() &&
         exchange->text(exchange->head.path) == core_.options.limits.readiness_path)
         return core_.answers.answer_probe(link);
@@ -118,6 +132,10 @@ bool Loop::rest(Link& link) {
 // its descriptor, in this process's threads or in an event loop around it.
 bool Loop::later(Link& link) {
     rearm(link);
+    if (link.stream != nullptr) {
+        link.stream->call_again();
+        return true;
+    }
     if (!link.polled) return core_.links.poll(link);
     if (core_.poller.remind(link.transport.fd(), link.key)) return true;
     core_.links.close(link);
@@ -142,6 +160,7 @@ bool Loop::push(Link& link) {
 
 // One system call's worth. False: the connection is broken.
 bool Loop::send(Link& link) {
+    if (link.multiplexer && !link.transport.unsent()) return link.multiplexer->flush();
     session::Connection& connection = link.connection;
     base::Chain& out = connection.out;
     const base::Chain::FileRange file = out.front_file();
@@ -201,6 +220,10 @@ Next Loop::advance(Link& link) {
         if (got.status == os::IoStatus::kEof) link.eof = link.readable = true;
     }
     Next next = connection.flushed(core_.now.ms);
+    if (link.stream != nullptr) {
+        link.stream->finish();
+        return Next::kClose;
+    }
     if (core_.drain.begun() && connection.phase() == Phase::kIdle)
         core_.drain.note_idle(core_.now.ms);
     if (connection.phase() == Phase::kLinger) link.transport.end_output();
@@ -208,7 +231,13 @@ Next Loop::advance(Link& link) {
 }
 
 Next Loop::receive(Link& link) {
+    if (link.opening && link.opening->step != Opening::Step::kTls)
+        return core_.openings.look(link, {scratch_.get(), session::kReceiveBytes});
     os::IoResult got = link.transport.receive({scratch_.get(), session::kReceiveBytes});
+    if (link.opening) {
+        const Next next = core_.openings.shake(link);
+        if (next != Next::kRead || !link.transport.channel()) return next;
+    }
     if (got.status == os::IoStatus::kAgain) {
         link.readable = false;
         return Next::kRead;
@@ -216,11 +245,13 @@ Next Loop::receive(Link& link) {
     if (got.status != os::IoStatus::kDone) {
         link.readable = false;
         link.eof = true;
+        if (link.multiplexer) return Next::kClose;
         if (link.socket) return core_.sockets.end_input(link);
         return got.status == os::IoStatus::kEof ? link.connection.end_of_input() : Next::kClose;
     }
     // A short read of a stream has emptied it (epoll(7)); a FIN behind it shows as eof.
     if (got.bytes < session::kReceiveBytes && link.polled && !link.eof) link.readable = false;
+    if (link.multiplexer) return link.multiplexer->feed({scratch_.get(), got.bytes});
     if (!link.socket) return link.connection.feed({scratch_.get(), got.bytes}, core_.now.ms);
     const size_t taken = core_.sockets.feed(link, scratch_.get(), got.bytes);
     link.socket_input.append({scratch_.get() + taken, got.bytes - taken});

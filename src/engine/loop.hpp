@@ -27,10 +27,11 @@ class Loop {
 
   private:
     // What is to be done next on a connection.
-    enum class Work : uint8_t { kNone, kSend, kAdvance, kReceive, kClose };
+    enum class Work : uint8_t { kNone, kSend, kAdvance, kReceive, kSettle, kClose };
 
     bool act(Link& link, session::Next next);
     Work work_of(const Link& link) const;
+    Work work_of(Multiplexer& multiplexer, const Link& link) const;
     session::Next perform(Link& link, Work work);
     bool send(Link& link);
     session::Next advance(Link& link);

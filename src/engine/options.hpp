@@ -6,7 +6,9 @@
 #include <string>
 
 #include "board/scoreboard.hpp"
+#include "engine/opening.hpp"
 #include "engine/relay.hpp"
+#include "http2/limits.hpp"
 #include "log/access_log.hpp"
 #include "session/limits.hpp"
 #include "websocket/websocket.hpp"
@@ -15,6 +17,8 @@ namespace mono::engine {
 
 struct Options {
     session::Limits limits;
+    OpeningRules opening;
+    http2::Limits http2;
     uint32_t slots = 1;             // requests that the runner runs at once
     uint32_t connections_max = 0;   // 0: from RLIMIT_NOFILE
     uint32_t clients_max = 0;       // connections that one worker holds at most; 0: any number

@@ -136,6 +136,10 @@ void Rounds::expire_links() {
     while (Link* link = core_.links.expired(core_.now.ms)) {
         if (link->deadline_ms() > core_.now.ms) {
             core_.loop.rearm(*link);
+        } else if (link->opening) {
+            core_.openings.expire(*link);
+        } else if (link->multiplexer) {
+            link->multiplexer->expire();
         } else if (link->socket) {
             core_.sockets.expire(*link);
         } else {

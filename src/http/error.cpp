@@ -21,6 +21,8 @@ constexpr ErrorInfo kTable[] = {
     {400, "tls",
      "These bytes are TLS, and this port speaks plain HTTP: let the client use http://, or a proxy "
      "end TLS."},
+    {400, "plain-http",
+     "This is a plain HTTP request, and this port speaks TLS: use https:// instead."},
     {400, "http2-preface",
      "This is HTTP/2 without TLS, and this port speaks HTTP/1.1: let the client or the proxy use "
      "that."},

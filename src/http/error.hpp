@@ -19,6 +19,7 @@ enum class Error : uint8_t {
     kVersionInvalid,
     // Other protocols (other_protocol.hpp)
     kTlsReceived,
+    kPlainHttp,  // where TLS is spoken
     kHttp2Preface,
     kProxyHeader,
     // The PROXY protocol (src/proxy)

@@ -51,10 +51,20 @@ struct RequestHead {
     uint64_t content_length = 0;  // with BodyKind::kLength
     bool keep_alive = false;      // what the request asks for and the version permits
     bool expect_continue = false;
-    bool upgrade = false;  // Connection lists "upgrade" and Upgrade is present
+    bool of_stream = false;  // HTTP/2: the response has an end of its own
+    bool upgrade = false;    // Connection lists "upgrade" and Upgrade is present
 
     bool at_least_1_1() const {
         return version_major > 1 || (version_major == 1 && version_minor >= 1);
+    }
+    // A request of HTTP/2, once it has been judged as the HTTP/1.1 text that it was made into.
+    void become_http2() {
+        of_stream = true;
+        version_major = 2;
+        version_minor = 0;
+        std::erase_if(fields, [](const Field& field) {
+            return field.known == KnownField::kTransferEncoding;
+        });
     }
     void clear() {
         std::vector<Field> kept = std::move(fields);

@@ -111,6 +111,10 @@ IoResult receive(int fd, std::span<char> into) {
     return result_of(recv(fd, into.data(), into.size(), 0));
 }
 
+IoResult peek(int fd, std::span<char> into) {
+    return result_of(recv(fd, into.data(), into.size(), MSG_PEEK));
+}
+
 IoResult send_vectors(int fd, const iovec* vectors, int count) {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(vectors);

@@ -58,6 +58,8 @@ void accept_at_once(int listener);
 // Whether the peer has closed its side, or the connection is broken.
 bool has_hung_up(int fd);
 IoResult receive(int fd, std::span<char> into);
+// What receive() would give, which stays where it is.
+IoResult peek(int fd, std::span<char> into);
 IoResult send_vectors(int fd, const iovec* vectors, int count);
 IoResult send_bytes(int fd, const char* bytes, size_t length);
 // From a file, without touching its offset.

@@ -35,7 +35,7 @@ struct AsgiShared {
     Ref facts_base;       // {"request_id": None, "times": None}
     Ref method, path, raw_path, query_string, scheme, http_version, client, state_key, https, wss,
         ws;
-    Ref version_1_0, version_1_1, empty_bytes;
+    Ref version_1_0, version_1_1, version_2, tls_extension, variables, empty_bytes;
     bool farewells = true;  // event streams hear of a drain by http.disconnect
 };
 

@@ -4,6 +4,7 @@
 #include "http/response_head.hpp"
 #include "http/target.hpp"
 #include "python/asgi_objects.hpp"
+#include "python/connection_facts.hpp"
 #include "python/request_times.hpp"
 
 namespace mono::python {
@@ -132,6 +133,9 @@ bool AsgiShared::init_texts() {
                     {ws, "ws"},
                     {version_1_0, "1.0"},
                     {version_1_1, "1.1"},
+                    {version_2, "2"},
+                    {tls_extension, "tls"},
+                    {variables, "variables"},
                     {websocket, "websocket"},
                     {subprotocols, "subprotocols"},
                     {subprotocol, "subprotocol"},
@@ -182,10 +186,14 @@ namespace {
 Ref make_extensions(const AsgiShared& shared, const session::Exchange& exchange) {
     Ref extensions(PyDict_Copy(shared.extensions_base.get()));
     Ref ours(extensions ? PyDict_Copy(shared.facts_base.get()) : nullptr);
+    const session::Facts* facts = exchange.peer.facts.get();
+    const bool tls = facts != nullptr && facts->tls;
     bool made = ours && set(ours, shared.request_id, latin1_text(exchange.request_id())) &&
                 set(ours, shared.times, make_request_times(shared.times_type, exchange)) &&
                 (exchange.trace_id.empty() ||
                  set(ours, shared.trace_id, latin1_text(exchange.text(exchange.trace_id)))) &&
+                (facts == nullptr || set(ours, shared.variables, make_variables(*facts))) &&
+                (!tls || set(extensions, shared.tls_extension, make_tls_extension(*facts->tls))) &&
                 set(extensions, shared.monoceros_extension, std::move(ours));
     return made ? std::move(extensions) : Ref();
 }
@@ -205,14 +213,17 @@ Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange,
     if (!scope) return Ref();
     const http::RequestHead& head = exchange.head;
     bool old = head.version_major == 1 && head.version_minor == 0;
-    bool https = exchange.scheme == http::Scheme::kHttps;
+    bool https = exchange.https();
     const bool has_state = shared.app_state.get() != Py_None;
     name.method = latin1_text(exchange.text(head.method));
     name.path = path_text(exchange);
     bool made =
         set(scope, shared.asgi, own_versions(shared, base)) &&
         set(scope, shared.http_version,
-            Ref::borrow((old ? shared.version_1_0 : shared.version_1_1).get())) &&
+            Ref::borrow((head.of_stream ? shared.version_2
+                         : old          ? shared.version_1_0
+                                        : shared.version_1_1)
+                            .get())) &&
         name.method && name.path && set(scope, shared.method, Ref::borrow(name.method.get())) &&
         set(scope, shared.path, Ref::borrow(name.path.get())) &&
         set(scope, shared.raw_path, bytes_of(exchange.text(head.path))) &&

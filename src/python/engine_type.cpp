@@ -3,10 +3,12 @@
 #include <memory>
 
 #include "base/clock.hpp"
+#include "engine/opening_rules.hpp"
 #include "http/response_head.hpp"
 #include "python/engine_parts.hpp"
 #include "python/scoreboard_type.hpp"
 #include "python/settings_type.hpp"
+#include "python/tls_type.hpp"
 #include "python/types.hpp"
 #include "python/wsgi_call.hpp"
 
@@ -72,21 +74,23 @@ struct Arguments {
     int nested = 0;
     int stream_bodies = 0;
     PyObject* place = Py_None;
+    PyObject* tls = Py_None;
     int runner_fd = -1;
 };
 
 bool parse_arguments(PyObject* args, PyObject* kwargs, Arguments& parsed) {
-    static const char* kNames[] = {"settings",   "listeners", "handle_error",  "before",
-                                   "after",      "wait",      "around",        "script_name",
-                                   "server",     "slots",     "shared",        "connections_max",
-                                   "access_log", "nested",    "stream_bodies", "place",
-                                   "runner_fd",  "access_fd", "keep_unrun",    nullptr};
+    static const char* kNames[] = {
+        "settings",   "listeners",   "handle_error",  "before", "after",     "wait",
+        "around",     "script_name", "server",        "slots",  "shared",    "connections_max",
+        "access_log", "nested",      "stream_bodies", "place",  "runner_fd", "access_fd",
+        "keep_unrun", "tls",         nullptr};
     return PyArg_ParseTupleAndKeywords(
-               args, kwargs, "OOO|$OOOOssIpIpppOiip", const_cast<char**>(kNames), &parsed.settings,
+               args, kwargs, "OOO|$OOOOssIpIpppOiipO", const_cast<char**>(kNames), &parsed.settings,
                &parsed.listeners, &parsed.handle_error, &parsed.before, &parsed.after, &parsed.wait,
                &parsed.around, &parsed.script_name, &parsed.server, &parsed.slots, &parsed.shared,
                &parsed.connections_max, &parsed.access_log, &parsed.nested, &parsed.stream_bodies,
-               &parsed.place, &parsed.runner_fd, &parsed.access_fd, &parsed.keep_unrun) != 0;
+               &parsed.place, &parsed.runner_fd, &parsed.access_fd, &parsed.keep_unrun,
+               &parsed.tls) != 0;
 }
 
 // place: (Scoreboard, slot, relay's sender, relay's receiver, master's wake-up descriptor, signal
@@ -105,6 +109,15 @@ bool read_place(EngineParts& parts, PyObject* place, engine::Options& options) {
     return true;
 }
 
+// A TlsStore, or None: connections are not encrypted.
+bool read_tls(PyObject* tls, engine::OpeningRules& rules) {
+    if (tls == Py_None) return true;
+    const tls::Store* store = tls_store_of(tls);
+    if (store == nullptr) return false;
+    rules.tls = [view = std::make_shared<tls::View>(*store)] { return view->current(); };
+    return true;
+}
+
 bool open_engine(EngineParts& parts, const Arguments& arguments) {
     const config::Settings* settings = settings_of(arguments.settings);
     if (settings == nullptr) return false;
@@ -115,6 +128,10 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     engine::Options options;
     options.limits = std::move(limits.value());
     options.limits.script_name = arguments.script_name;
+    auto opening = engine::opening_rules_from(*settings);
+    if (!opening) return raise_sentence(opening.sentence());
+    options.opening = std::move(opening.value());
+    options.http2 = engine::http2_limits_from(*settings);
     options.slots = arguments.slots;
     options.shared_listeners = arguments.shared != 0;
     options.clients_max = arguments.connections_max;
@@ -131,6 +148,7 @@ bool open_engine(EngineParts& parts, const Arguments& arguments) {
     options.runner_fd = arguments.runner_fd;
     options.keep_unrun = arguments.keep_unrun != 0;
     if (!read_place(parts, arguments.place, options)) return false;
+    if (!read_tls(arguments.tls, options.opening)) return false;
     parts.engine = std::make_unique<engine::Engine>(std::move(options));
     if (!parts.engine->ok()) {
         PyErr_SetFromErrno(PyExc_OSError);

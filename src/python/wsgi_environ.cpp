@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "http/target.hpp"
+#include "python/connection_facts.hpp"
 
 namespace mono::python {
 namespace {
@@ -137,7 +138,7 @@ bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& 
     const http::RequestHead& head = exchange.head;
     std::string_view query = exchange.text(head.query);
     if (!exchange.script_name.empty()) script_name = exchange.text(exchange.script_name);
-    bool https = exchange.scheme == http::Scheme::kHttps;
+    bool https = exchange.https();
     bool plain_http = exchange.scheme == http::Scheme::kHttp;
     // What the base has already is left as it is.
     const bool get = exchange.text(head.method) == kMethodNames[kGet];
@@ -212,7 +213,7 @@ bool EnvironMaker::add_host_as_server(PyObject* environ, const session::Exchange
         size_t colon = host.rfind(':');
         bool in_brackets =
             host.find(']', colon == std::string_view::npos ? 0 : colon) != std::string_view::npos;
-        std::string_view port = exchange.scheme == http::Scheme::kHttps ? "443" : "80";
+        std::string_view port = exchange.https() ? "443" : "80";
         if (colon != std::string_view::npos && !in_brackets) {
             if (colon + 1 < host.size()) port = host.substr(colon + 1);
             host = host.substr(0, colon);
@@ -232,6 +233,7 @@ Ref EnvironMaker::make(const session::Exchange& exchange, std::string_view scrip
     bool made =
         environ && add_request_line(environ.get(), exchange, script_name) &&
         add_peer(environ.get(), exchange) && add_fields(environ.get(), exchange) &&
+        (!exchange.peer.facts || add_variables(environ.get(), *exchange.peer.facts)) &&
         (!listeners_[listener].unix_socket || add_host_as_server(environ.get(), exchange)) &&
         set(environ.get(), kRequestId, ascii_text(exchange.request_id())) &&
         (exchange.trace_id.empty() ||

@@ -121,10 +121,12 @@ void Connection::identify() {
     http::RequestOrigin origin =
         http::read_origin(exchange.bytes.data(), exchange.head, peer_.trusted);
     exchange.trace_id = origin.trace_id;
-    if (origin.request_id.empty()) {
-        context_.ids.make(exchange.id);
-    } else {
+    if (!origin.request_id.empty()) {
         exchange.id.assign(exchange.text(origin.request_id));
+    } else if (served_ == 0 && peer_.facts && http::is_request_id(peer_.facts->request_id)) {
+        exchange.id.assign(peer_.facts->request_id);  // it names the connection: once
+    } else {
+        context_.ids.make(exchange.id);
     }
     if (origin.queue_start.empty()) return;
     int64_t waited_us = http::queue_time_us(exchange.text(origin.queue_start), base::unix_us());
@@ -435,6 +437,19 @@ Next Connection::refuse_waiting(Error error, int64_t now_ms) {
     if (phase_ == Phase::kHead && !parser_.started()) return Next::kClose;
     unread_ = phase_ != Phase::kReady;
     Next next = refuse(error, 0);
+    set_deadline(now_ms, context_.limits.send_ms_max);
+    return next;
+}
+
+void Connection::open(PeerInfo peer, int64_t now_ms) {
+    peer_ = std::move(peer);
+    set_deadline(now_ms, context_.limits.head_ms_max);
+}
+
+Next Connection::refuse_opening(Error error, uint64_t offset, int64_t now_ms) {
+    begin_request(now_ms);
+    unread_ = true;
+    Next next = refuse(error, offset);
     set_deadline(now_ms, context_.limits.send_ms_max);
     return next;
 }

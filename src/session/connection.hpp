@@ -84,6 +84,11 @@ class Connection {
     // Bytes from the peer, all of them taken: what comes in kReady and kFlush waits its turn, so
     // feed only while wants_bytes(), or the peer is not slowed down.
     [[nodiscard]] Next feed(std::string_view bytes, int64_t now_ms);
+    // Before the first byte: who the peer is, and what else is known of it. The time for the first
+    // request begins.
+    void open(PeerInfo peer, int64_t now_ms);
+    // What came before the first request cannot be right.
+    [[nodiscard]] Next refuse_opening(http::Error error, uint64_t offset, int64_t now_ms);
     // The peer will send no more.
     [[nodiscard]] Next end_of_input();
     // deadline_ms() has passed.

@@ -19,6 +19,7 @@
 #include "http/request_id.hpp"
 #include "http/trust.hpp"
 #include "session/body.hpp"
+#include "session/facts.hpp"
 #include "session/response.hpp"
 #include "session/socket_inbox.hpp"
 
@@ -31,8 +32,9 @@ namespace mono::session {
 struct PeerInfo {
     std::string host;  // textual IP; empty for unix peers
     uint16_t port = 0;
-    uint16_t listener = 0;  // index into the engine's listeners
-    bool trusted = false;   // forwarded_allow_ips
+    uint16_t listener = 0;               // index into the engine's listeners
+    bool trusted = false;                // forwarded_allow_ips
+    std::shared_ptr<const Facts> facts;  // nullptr: nothing else is known
 };
 
 struct Exchange;
@@ -89,6 +91,11 @@ struct Exchange {
     bool delivered = false;      // the client left, but the kernel had all of the response
     bool continue_sent = false;  // 100 Continue
 
+    // Whether the client's own connection is encrypted, as far as is known.
+    bool https() const {
+        if (scheme != http::Scheme::kTransport) return scheme == http::Scheme::kHttps;
+        return peer.facts && peer.facts->tls;
+    }
     std::string_view request_id() const { return id.view(); }
     // How long each leg took; -1: the request has not been at both of its ends.
     int64_t balancer_wait_us() const { return between(balancer_us, accepted_us); }

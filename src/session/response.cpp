@@ -31,6 +31,8 @@ void Response::begin(const http::RequestHead& request, const ResponseContext& co
         framing_ = Framing::kLength;
         add_length_ = true;
         left_ = added_length_ = static_cast<uint64_t>(known_length);
+    } else if (request.of_stream) {
+        framing_ = Framing::kStream;
     } else if (request.at_least_1_1()) {
         framing_ = Framing::kChunked;
     } else {

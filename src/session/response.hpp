@@ -54,7 +54,10 @@ class Response {
     // Bytes of Content-Length that the application still owes.
     uint64_t owed() const { return framing_ == Framing::kLength && !no_body_ ? left_ : 0; }
     // The client can tell that the body is whole: nothing is owed, the last chunk was made.
-    bool complete() const { return owed() == 0 && (framing_ != Framing::kChunked || ended_); }
+    bool complete() const {
+        return owed() == 0 &&
+               ((framing_ != Framing::kChunked && framing_ != Framing::kStream) || ended_);
+    }
     // All that the client was promised has been framed, whatever the application still does.
     bool whole() const { return exhausted() || (begun_ && ended_ && owed() == 0); }
     // The application gave bytes that had to be dropped: no body allowed, beyond the length, or
@@ -69,7 +72,7 @@ class Response {
     bool given_away() const { return given_away_; }
 
   private:
-    enum class Framing : uint8_t { kNone, kLength, kChunked, kClose };
+    enum class Framing : uint8_t { kNone, kLength, kChunked, kClose, kStream };
 
     http::ResponseHead::Context head_context(const ResponseContext& context) const;
 

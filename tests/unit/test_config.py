@@ -268,13 +268,12 @@ def test_freeze_gives_the_core_what_was_set(cfg: Config) -> None:
 
 def test_settings_not_built_yet_are_named(cfg: Config) -> None:
     assert cfg.not_yet() == ([], [])
-    cfg.set("http_protocols", "h2,h1")
-    cfg.set("certfile", "x")
-    cfg.set("protocol", "http")
+    cfg.set("ssl_context", lambda config, factory: factory())
+    cfg.set("protocol", "uwsgi")
     cfg.set("worker_tmp_dir", "/dev/shm")
     warnings, refusals = cfg.not_yet()
-    assert [text.split()[0] for text in warnings] == ["http_protocols"]
-    assert [text.split()[0] for text in refusals] == ["certfile"]
+    assert [text.split()[0] for text in warnings] == ["ssl_context"]
+    assert [text.split()[0] for text in refusals] == ["protocol"]
 
 
 # ---- the environment

@@ -1,0 +1,42 @@
+#include "engine/opening_rules.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace mono::engine {
+
+namespace {
+
+constexpr uint32_t kConnectionWindow = 1024 * 1024;
+
+proxy::Versions versions_of(const std::string& mode) {
+    if (mode == "v1") return proxy::Versions::kV1;
+    return mode == "v2" ? proxy::Versions::kV2 : proxy::Versions::kBoth;
+}
+
+}  // namespace
+
+base::Result<OpeningRules> opening_rules_from(const config::Settings& settings) {
+    OpeningRules rules;
+    rules.proxy = settings.proxy_protocol != "off";
+    rules.proxy_versions = versions_of(settings.proxy_protocol);
+    auto allowed = http::NetworkSet::parse(settings.proxy_allow_ips);
+    if (!allowed) return base::Failure{"proxy_allow_ips: " + allowed.sentence()};
+    rules.proxy_allow_ips = std::move(allowed.value());
+    const std::string& cleartext = settings.http2_cleartext;
+    rules.http2_cleartext = cleartext == "prior-knowledge" || cleartext == "both";
+    return rules;
+}
+
+http2::Limits http2_limits_from(const config::Settings& settings) {
+    http2::Limits limits;
+    limits.streams_max = static_cast<uint32_t>(settings.http2_max_concurrent_streams);
+    limits.window_bytes = static_cast<uint32_t>(settings.http2_initial_window_size);
+    limits.frame_bytes_max = static_cast<uint32_t>(settings.http2_max_frame_size);
+    limits.header_list_bytes_max = static_cast<uint32_t>(
+        std::clamp<int64_t>(settings.http2_max_header_list_size, 0, UINT32_MAX));
+    limits.connection_window_bytes = std::max(kConnectionWindow, limits.window_bytes);
+    return limits;
+}
+
+}  // namespace mono::engine
