@@ -14,7 +14,7 @@ import time
 from monoceros import SERVER, __version__, _core, compat, sock, systemd, util
 from monoceros.errors import HaltServer
 from monoceros.host import forked
-from monoceros.master import ending, notices, reexec, release
+from monoceros.master import certificates, ending, notices, reexec, release
 from monoceros.master.generation import Generation, View
 from monoceros.master.loop import Loop
 from monoceros.master.performer import Performer
@@ -91,7 +91,7 @@ class Arbiter:
         """Takes a configuration: the first one, or that of a reload."""
         self.generation = self.generation.having(app=app, cfg=app.cfg)
         self.set_logger(self.cfg)
-        self.generation = self.generation.configured()
+        self.generation = certificates.adopt(self.generation.configured(), self.log)
         previous, self.configured_workers = self.configured_workers, self.cfg.workers
         self._nworkers_changed(self.configured_workers, previous)
         if self.cfg.loglevel.lower() == "debug":

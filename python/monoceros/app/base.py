@@ -100,7 +100,7 @@ class BaseApplication:
         self._say_what_matters()
         try:
             Arbiter(self).run()
-        except RuntimeError as error:
+        except (ConfigError, RuntimeError) as error:
             stop_with(error)
 
     def _say_what_matters(self) -> None:

@@ -19,11 +19,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from monoceros.master.generation import Generation
     from monoceros.master.loop import Loop
 
 WARN_DAYS = 14
 LINKS_MAX = 40  # as the kernel
 QUIET_S = 0.2  # certificate and key are two files: whoever writes them has done by then
+
+
+def adopt(generation: Generation, log: Any) -> Generation:
+    """With the certificates that its configuration names. ConfigError: they cannot be served."""
+    cfg, cls = generation.cfg, generation.worker_class
+    if not cfg.is_ssl:
+        return generation.having(certificates=None)
+    if not getattr(cls, "serves_tls", False) or getattr(cls, "server_class", None) is not None:
+        raise ConfigError(
+            f"{cls.__name__} serves by a server of its own, which has no TLS here: choose another "
+            "worker_class, or leave TLS to the proxy."
+        )
+    made = Certificates(cfg, log, protocols_of(cfg))
+    made.open(generation.certificates)
+    return generation.having(certificates=made)
+
+
+def store_of(generation: Generation) -> _core.TlsStore | None:
+    return None if generation.certificates is None else generation.certificates.store
+
+
+def protocols_of(cfg: Any) -> list[str]:
+    """For ALPN, the preferred one first; none where there is nothing to choose."""
+    if "h2" not in cfg.http_protocols:
+        return []
+    names = {"h1": "http/1.1", "h2": "h2"}
+    chosen = [names[name] for name in cfg.http_protocols]
+    return chosen if "http/1.1" in chosen else [*chosen, "http/1.1"]
 
 
 class Certificates:
@@ -110,8 +139,8 @@ class Watch:
             return
         loop.watch(self._inotify.fileno(), self._note)
 
-    def follow(self, certificates: Certificates) -> None:
-        """These are served from now on."""
+    def follow(self, certificates: Certificates | None) -> None:
+        """These are served from now on; None: connections are plain."""
         self._certificates = certificates
         self._watch()
 

@@ -8,6 +8,7 @@ import sys
 from monoceros import _core, sock, util
 from monoceros.errors import AppImportError
 from monoceros.host import departure, forked
+from monoceros.master import certificates
 from monoceros.master.child import Child
 from monoceros.workers import leaving
 from monoceros.workers.place import Place
@@ -33,7 +34,8 @@ def prepare(server: Master, generation: Generation, slot: int, age: int) -> Chil
     )
     black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
     ends = generation.relay.ends()
-    worker.attach(Place(server.scoreboard, slot, server.PIPE[1], ends, black_box))
+    tls = certificates.store_of(generation)
+    worker.attach(Place(server.scoreboard, slot, server.PIPE[1], ends, black_box, tls))
     handover = None
     if cfg.uid != os.geteuid():
         from monoceros.logs.files import Handover

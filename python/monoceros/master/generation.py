@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 class Generation:
     __slots__ = (
-        "address", "app", "app_state", "cfg", "directory", "environ", "listeners", "proc_name",
-        "relay", "timeout", "worker_class",
+        "address", "app", "app_state", "certificates", "cfg", "directory", "environ", "listeners",
+        "proc_name", "relay", "timeout", "worker_class",
     )  # fmt: skip
 
     app: Application
     app_state: dict[str, Any]  # cfg, and what the application keeps of it
     cfg: Any  # a config.Config
+    certificates: Any  # a certificates.Certificates; None: connections are plain
     environ: dict[str, str]
     directory: str
     listeners: list[BaseSocket]

@@ -109,6 +109,7 @@ class Performer:
         self.server.WORKERS.clear()
         self._todo.clear()
         self.reloads.close_others()
+        self.reloads.forget()
 
     def reap(self) -> None:
         """Collects every process that has ended, ours or (as PID 1) anybody's."""

@@ -9,7 +9,7 @@ import os
 import time
 
 from monoceros import sock, systemd, util
-from monoceros.master import ending, notices
+from monoceros.master import certificates, ending, notices
 from monoceros.master.policy import policy
 from monoceros.master.rollout import Rollout
 
@@ -30,6 +30,7 @@ class Reloads:
         self._do = do
         self._rollout: Rollout | None = None
         self._moved = False  # the configuration being read has other addresses
+        self._watch: certificates.Watch | None = None  # of their files; made when there are some
 
     @property
     def rollout(self) -> Rollout:
@@ -39,6 +40,7 @@ class Reloads:
     def start(self) -> None:
         """The server listens: this is what a first reload would go back to."""
         self._rollout = Rollout(self.server.generation, self.server.configured_workers)
+        self._follow_certificates()
 
     # ---- actions
 
@@ -70,12 +72,17 @@ class Reloads:
     # ---- steps of a reload
 
     def wait_ms(self) -> int:
-        """Until an address is to be tried once more; -1: none is."""
-        return self.rollout.wait_ms()
+        """Until an address is to be tried once more, or certificates be read; -1: neither."""
+        waits = [self.rollout.wait_ms()]
+        if self._watch is not None:
+            waits.append(self._watch.wait_ms())
+        return min((wait for wait in waits if wait >= 0), default=-1)
 
     def try_again(self) -> None:
-        if self.wait_ms() == 0:
+        if self.rollout.wait_ms() == 0:
             self._try(self.finish)
+        if self._watch is not None:
+            self._watch.look_if_due()
 
     def _try(self, step: Callable[[], None]) -> None:
         server, rollout = self.server, self.rollout
@@ -109,6 +116,7 @@ class Reloads:
         server.directory.tell(server.app.cfg, server.log)
         server.setup(server.app)
         server.log.reopen_files()
+        self._follow_certificates()
         self._moved = server.cfg.address != old_addresses and not server.systemd
         self.finish()
 
@@ -132,6 +140,18 @@ class Reloads:
         server.relay = sock.RelayPair()
         notices.say_where(server)
 
+    def _follow_certificates(self) -> None:
+        served = self.server.generation.certificates
+        if served is not None and self._watch is None:
+            self._watch = certificates.Watch(self.server.loop, self.server.log)
+        if self._watch is not None:
+            self._watch.follow(served)
+
+    def forget(self) -> None:
+        """In a worker."""
+        if self._watch is not None:
+            self._watch.close()
+
     # ---- the way back
 
     def _fail(self, error: BaseException) -> None:
@@ -149,6 +169,7 @@ class Reloads:
         server = self.server
         generation.enter()
         server.generation = generation
+        self._follow_certificates()
         if server.master_pid:
             server.proc_name = f"{generation.cfg.proc_name}.2"
         else:

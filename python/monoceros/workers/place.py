@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Place:
-    __slots__ = ("black_box", "master_fd", "relay", "scoreboard", "slot")
+    __slots__ = ("black_box", "master_fd", "relay", "scoreboard", "slot", "tls")
 
     def __init__(
         self,
@@ -26,12 +26,14 @@ class Place:
         master_fd: int,
         relay: tuple[int, int],
         black_box: int,
+        tls: _core.TlsStore | None = None,
     ) -> None:
         self.scoreboard = scoreboard
         self.slot = slot
         self.master_fd = master_fd  # a byte wakes the master
         self.relay = relay  # over which workers hand requests to each other
         self.black_box = black_box  # a file in memory: what the master reads of a dead worker
+        self.tls = tls  # what the master publishes of certificates; None: plain connections
 
     def fds(self) -> list[int]:
         """That forked children of the application must not have."""

@@ -48,6 +48,7 @@ class EngineWorker(Worker):
     """Runs a WSGI application over the C++ engine with `slots` requests at once."""
 
     counts_requests = True  # in the scoreboard
+    serves_tls = True
     slots = 1
     nested = False  # an event loop drives the engine
     stream_bodies = False  # applications get requests at their heads
@@ -159,6 +160,7 @@ class EngineWorker(Worker):
             stream_bodies=self.stream_bodies,
             place=self._place_of_engine(),
             runner_fd=self.runner_fd(),
+            tls=self.place.tls if self.place is not None else None,
         )
 
     def connections_max(self) -> int:
