@@ -68,6 +68,7 @@ missing_packages() {
     has haproxy || [ -x /usr/sbin/haproxy ] || echo haproxy
     has ps || echo procps
     has wrk || echo wrk
+    has h2load || echo nghttp2-client
     if [ "$1" = software ]; then
         has redis-server || echo redis-server
         ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || echo postgresql

@@ -63,13 +63,15 @@ class Haproxy:
 
 
 @contextlib.contextmanager
-def haproxy(upstreams: dict[str, int], prefix: Path) -> Iterator[Haproxy]:
-    """haproxy in front of servers, by name, on ports of 127.0.0.1."""
+def haproxy(upstreams: dict[str, int], prefix: Path, server_options: str = "") -> Iterator[Haproxy]:
+    """haproxy in front of servers, by name, on ports of 127.0.0.1; what stands behind each."""
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     assert program is not None, "these tests need haproxy: apt-get install haproxy"
     prefix.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    servers = [f"    server {name} 127.0.0.1:{there}" for name, there in upstreams.items()]
+    servers = [
+        f"    server {name} 127.0.0.1:{there} {server_options}" for name, there in upstreams.items()
+    ]
     config = prefix / "haproxy.cfg"
     config.write_text(CONFIG.format(prefix=prefix, port=port, servers="\n".join(servers)))
     command = [program, "-db", "-f", str(config)]
