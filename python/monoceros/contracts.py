@@ -101,6 +101,7 @@ class Master(Protocol):
     SIGNALS: list[Any]
     START_CTX: dict[str | int, object]
     PIPE: list[int]
+    loop: Any  # a master.loop.Loop
     LISTENERS: Any
     WORKERS: dict[int, Any]
     generation: Any  # a master.generation.Generation; the next four are views of it

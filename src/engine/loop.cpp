@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/core.hpp"
+#include "http/bounds.hpp"
 #include "os/socket.hpp"
 
 namespace mono::engine {
@@ -68,10 +69,22 @@ Next Loop::perform(Link& link, Work work) {
         case Work::kSettle:
             return link.multiplexer->settle();
         case Work::kClose:
-            return Next::kClose;
+            return link.multiplexer ? part(link) : Next::kClose;
         case Work::kNone:
             break;
     }
+    return Next::kRead;
+}
+
+// The last GOAWAY is on its way. What still comes (acknowledgements, window updates) would turn a
+// close into a reset, which takes answers with it that the peer has not read yet.
+Next Loop::part(Link& link) {
+    const bool broken = link.multiplexer->broken();
+    link.multiplexer->close_streams();
+    link.multiplexer.reset();
+    if (broken || link.eof) return Next::kClose;
+    link.connection.linger(core_.now.ms, http::kLingerMs);
+    link.transport.end_output();
     return Next::kRead;
 }
 

@@ -33,6 +33,7 @@ class Loop {
     Work work_of(const Link& link) const;
     Work work_of(Multiplexer& multiplexer, const Link& link) const;
     session::Next perform(Link& link, Work work);
+    session::Next part(Link& link);
     bool send(Link& link);
     session::Next advance(Link& link);
     session::Next receive(Link& link);

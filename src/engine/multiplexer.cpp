@@ -93,8 +93,10 @@ void Multiplexer::progressed() {
 
 void Multiplexer::expire() {
     session_.end_drain();
-    [[maybe_unused]] const bool sent = flush();
-    core_.links.close(connection_);
+    if (streams_.empty() && flush())
+        core_.loop.drive(connection_, Next::kRead);
+    else
+        core_.links.close(connection_);
 }
 
 void Multiplexer::drain() {

@@ -40,6 +40,7 @@ class Multiplexer final : public http2::Events {
     bool has_output() { return !broken_ && !session_.output().empty(); }
     // Nothing is left to be said or heard.
     bool over() const { return broken_ || session_.over(); }
+    bool broken() const { return broken_; }
     bool idle() const { return streams_.empty(); }
     int64_t deadline_ms() const { return deadline_ms_; }
     // It is over: nobody has asked anything for long, or does not read.

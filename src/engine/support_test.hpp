@@ -167,6 +167,8 @@ class Client {
         return end_;
     }
     const std::string& unread() const { return buffer_; }
+    std::string take() { return std::exchange(buffer_, {}); }
+    bool ended() const { return end_ != End::kOpen; }
 
     std::string head;  // of the last response()
 

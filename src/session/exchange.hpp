@@ -32,9 +32,9 @@ namespace mono::session {
 struct PeerInfo {
     std::string host;  // textual IP; empty for unix peers
     uint16_t port = 0;
-    uint16_t listener = 0;               // index into the engine's listeners
-    bool trusted = false;                // forwarded_allow_ips
-    std::shared_ptr<const Facts> facts;  // nullptr: nothing else is known
+    uint16_t listener = 0;                 // index into the engine's listeners
+    bool trusted = false;                  // forwarded_allow_ips
+    std::shared_ptr<const Facts> facts{};  // nullptr: nothing else is known
 };
 
 struct Exchange;

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -21,7 +22,6 @@ from harness import IS_GUNICORN, Server, wait_for
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="about what gunicorn does otherwise")
 H2 = "--http2-prior-knowledge"
 OPTIONS = ("--http2-cleartext", "prior-knowledge")
-KIND_IDS = list(KINDS)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -125,29 +125,31 @@ def test_a_flood_of_resets_is_ended(two: Server) -> None:
     assert json.loads(curl(H2, url(two)))["version"] == "2"
 
 
-@pytest.mark.parametrize("kind", KIND_IDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_reload_loses_no_request(serve: StartServer, kind: str) -> None:
+    """HUP under load: every request is answered. (One a connection: curl 7 cannot use one again
+    that it began by prior knowledge, whatever the server.)"""
     *options, app = KINDS[kind]
     server = serve(app, *options, *OPTIONS, workers=2)
-    if shutil.which("h2load") is None:
-        pytest.skip("no h2load")
-    command = ["h2load", "-D", "4", "-c", "4", "-m", "5", url(server)]
-    load = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    stop = threading.Event()
+    failures: list[str] = []
+
+    def load() -> None:
+        while not stop.is_set():
+            try:
+                curl(H2, url(server))
+            except subprocess.CalledProcessError as error:
+                failures.append(error.stderr.decode())
+
+    threads = [threading.Thread(target=load) for _ in range(2)]
+    for thread in threads:
+        thread.start()
     try:
-        for turn in range(2):
+        for turn in range(3):
             server.signal(signal.SIGHUP)
             wait_for(lambda turn=turn: server.log().count("workers replaced") > turn, "the reload")
-        shown = load.communicate(timeout=60)[0].decode()
     finally:
-        load.kill()
-        load.wait()
-    found = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", shown)
-    assert found, shown
-    # h2load does not connect again: what it had not sent when its connections ended counts as
-    # failed there. What was sent is answered.
-    wait_for(
-        lambda: server.log().count("Worker exiting") >= 4, "the workers of both generations"
-    )
-    codes = re.search(r"status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx", shown)
-    assert codes, shown
-    assert int(found[1]) <= int(codes[1])
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not failures

@@ -173,11 +173,11 @@ def test_certificates_are_replaced_under_load(serve: StartServer, tmp_path: Path
         context = ssl._create_unverified_context()
         while not stop.is_set():
             try:
-                with socket.create_connection(("127.0.0.1", server.port)) as plain:
-                    with context.wrap_socket(plain) as tls:
-                        tls.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-                        if not tls.recv(100).startswith(b"HTTP/1.1 200"):
-                            failures.append("no answer")
+                plain = socket.create_connection(("127.0.0.1", server.port))
+                with plain, context.wrap_socket(plain) as tls:
+                    tls.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                    if not tls.recv(100).startswith(b"HTTP/1.1 200"):
+                        failures.append("no answer")
                 served[0] += 1
             except OSError as error:
                 failures.append(str(error))
@@ -262,9 +262,7 @@ def test_a_reload_loses_no_handshake(serve: StartServer, pair: Pair) -> None:
     try:
         for turn in range(3):
             server.signal(signal.SIGHUP)
-            wait_for(
-                lambda turn=turn: server.log().count("workers replaced") > turn, "the reload"
-            )
+            wait_for(lambda turn=turn: server.log().count("workers replaced") > turn, "the reload")
     finally:
         stop.set()
         for thread in threads:

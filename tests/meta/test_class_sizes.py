@@ -39,7 +39,7 @@ DEBTS = {
 }
 # Header -> lines today.
 HEADER_DEBTS = {
-    "src/engine/support_test.hpp": 427,
+    "src/engine/support_test.hpp": 429,
 }
 
 

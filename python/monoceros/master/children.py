@@ -35,7 +35,7 @@ def prepare(server: Master, generation: Generation, slot: int, age: int) -> Chil
     black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
     ends = generation.relay.ends()
     tls = certificates.store_of(generation)
-    worker.attach(Place(server.scoreboard, slot, server.PIPE[1], ends, black_box, tls))
+    worker.attach(Place(server.scoreboard, slot, server.PIPE[1], ends, black_box, tls=tls))
     handover = None
     if cfg.uid != os.geteuid():
         from monoceros.logs.files import Handover

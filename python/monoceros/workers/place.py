@@ -26,6 +26,7 @@ class Place:
         master_fd: int,
         relay: tuple[int, int],
         black_box: int,
+        *,
         tls: _core.TlsStore | None = None,
     ) -> None:
         self.scoreboard = scoreboard
