@@ -106,11 +106,9 @@ void StreamChannel::answer(std::string_view head) {
     if (status < 200 && status != kSwitchingProtocols)
         return owner_->session().interim(id_, status, fields);
     answering_ = true;
-    // RFC 8441 section 5: a stream that becomes a WebSocket is answered with 200.
-    if (status == kSwitchingProtocols) return owner_->session().respond(id_, 200, fields, false);
-    websocket_ = false;
+    websocket_ = websocket_ && status == kSwitchingProtocols;
     const session::Exchange* exchange = link_->connection.exchange();
-    const bool empty = exchange != nullptr && exchange->response.exhausted() &&
+    const bool empty = !websocket_ && exchange != nullptr && exchange->response.exhausted() &&
                        exchange->response.body_bytes() == 0;
     owner_->session().respond(id_, status, fields, empty);
 }

@@ -10,8 +10,12 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, RemoteSettingsChanged, ResponseReceived, StreamEnded
 
 from client import Client
 from conftest import StartServer
@@ -123,6 +127,39 @@ def test_a_flood_of_resets_is_ended(two: Server) -> None:
                 break
         wait_for(lambda: "h2-reset-flood" in two.log(), "the line of the flood")
     assert json.loads(curl(H2, url(two)))["version"] == "2"
+
+
+def test_a_websocket(serve: StartServer) -> None:
+    """RFC 8441: an extended CONNECT opens it, on a connection that serves requests as well."""
+    server = serve("asgi_sockets:app", "-k", "asgi", *OPTIONS)
+    connection = H2Connection(H2Configuration(client_side=True))
+    with Client(server.address) as client:
+        arrived: list[Any] = []
+
+        def until(kind: type) -> Any:
+            while True:
+                while arrived:
+                    if isinstance(event := arrived.pop(0), kind):
+                        return event
+                client.send(connection.data_to_send())
+                arrived.extend(connection.receive_data(client.sock.recv(65536)))
+
+        connection.initiate_connection()
+        until(RemoteSettingsChanged)
+        assert connection.remote_settings.enable_connect_protocol == 1
+        fields = [
+            (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
+            (":path", "/echo"), (":authority", "a"), ("sec-websocket-version", "13"),
+        ]  # fmt: skip
+        connection.send_headers(1, fields)
+        names = dict(until(ResponseReceived).headers)
+        assert names[b":status"] == b"200"
+        assert b"sec-websocket-accept" not in names
+        connection.send_data(1, b"\x81\x85\0\0\0\0hello")
+        assert until(DataReceived).data == b"\x81\x05hello"
+        connection.send_data(1, b"\x88\x82\0\0\0\0\x03\xe8")
+        assert until(DataReceived).data == b"\x88\x02\x03\xe8"
+        until(StreamEnded)
 
 
 @pytest.mark.parametrize("kind", KINDS)
