@@ -18,6 +18,10 @@ using Step = Opening::Step;
 
 constexpr int64_t kPrefaceMs = 1'000;  // then it is HTTP/1, as far as that goes
 
+int64_t after(int64_t now_ms, int64_t span_ms) {
+    return span_ms > 0 ? now_ms + span_ms : session::Connection::kNever;
+}
+
 void add(session::Facts& facts, const char* name, std::string value) {
     if (!value.empty()) facts.variables.emplace_back(name, std::move(value));
 }
@@ -74,7 +78,7 @@ void Openings::begin(Link& link) {
     if (!rules.proxy && !rules.tls && !rules.http2_cleartext) return;
     link.opening = std::make_unique<Opening>();
     link.opening->facts = std::make_shared<session::Facts>();
-    link.opening->deadline_ms = core_.now.ms + rules.proxy_ms_max;
+    link.opening->deadline_ms = after(core_.now.ms, rules.proxy_ms_max);
     if (!rules.proxy) next_step(link);
 }
 
@@ -159,7 +163,7 @@ void Openings::next_step(Link& link) {
         return;
     }
     link.opening->step = Step::kTls;
-    link.opening->deadline_ms = core_.now.ms + rules.tls_ms_max;
+    link.opening->deadline_ms = after(core_.now.ms, rules.tls_ms_max);
     link.transport.put_between(std::make_unique<TlsChannel>(link.transport.fd(), context));
     core_.loop.rearm(link);
 }

@@ -27,7 +27,7 @@ struct OpeningRules {
     bool proxy = false;  // headers are looked for
     proxy::Versions proxy_versions = proxy::Versions::kBoth;
     http::NetworkSet proxy_allow_ips;
-    int64_t proxy_ms_max = 5'000;
+    int64_t proxy_ms_max = 5'000;  // 0 = no limit; so tls_ms_max
     // The certificates of this moment; unset: no TLS. nullptr: there are none that can be used.
     std::function<std::shared_ptr<const tls::Context>()> tls;
     int64_t tls_ms_max = 10'000;

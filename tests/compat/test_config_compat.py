@@ -17,11 +17,15 @@ Both = Callable[..., tuple[Any, Any]]
 # Settings that only monoceros has.
 OURS = {
     "behind", "body_rate_min", "client_body_buffer_size", "client_body_timeout",
-    "client_header_timeout", "drain_delay", "explain", "limit_request_body", "limit_request_head",
-    "max_surge", "max_unavailable", "max_worker_memory", "queue_timeout", "readiness_path",
-    "request_buffering", "request_id_header", "request_kill_timeout", "request_timeout",
-    "send_timeout", "server_timing", "stream_grace", "tmp_upload_max", "warmup_path",
-    "worker_lifetime_min", "worker_memory_kind", "ws_ping_interval", "ws_ping_timeout",
+    "client_header_timeout", "drain_delay", "explain", "http2_connection_window_size",
+    "http2_max_continuations", "http2_max_empty_frames", "http2_max_pings",
+    "http2_max_priorities", "http2_max_queued_frames", "http2_max_resets", "http2_max_settings",
+    "http2_max_window_updates", "limit_request_body", "limit_request_head", "max_surge",
+    "max_unavailable", "max_worker_memory", "proxy_protocol_timeout", "queue_timeout",
+    "readiness_path", "request_buffering", "request_id_header", "request_kill_timeout",
+    "request_timeout", "send_timeout", "server_timing", "stream_grace", "tls_handshake_timeout",
+    "tmp_upload_max", "warmup_path", "worker_lifetime_min", "worker_memory_kind",
+    "ws_ping_interval", "ws_ping_timeout",
 }  # fmt: skip
 # Default -> why it differs.
 OTHER_DEFAULTS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -125,6 +126,16 @@ def test_others_may_not_send_one(serve: StartServer, header: bytes) -> None:
     with Client(server.address) as client:
         client.send(GET)
         assert facts(client)["client"][0] == "127.0.0.1"
+
+
+def test_a_header_has_its_time(serve: StartServer) -> None:
+    options = ("--proxy-protocol", "auto", "--proxy-protocol-timeout", "1")
+    server = serve("gateway_app:wsgi", *options)
+    with Client(server.address) as client:
+        client.send(b"PROXY TCP4 ")
+        with contextlib.suppress(ConnectionResetError):  # what it has sent is never read
+            assert client.closed()
+    server.wait_log("proxy_protocol_timeout")
 
 
 def test_a_unix_peer_may_send_one(serve: StartServer, tmp_path: Path) -> None:

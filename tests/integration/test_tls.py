@@ -82,6 +82,13 @@ def test_a_client_that_says_nothing_holds_no_slot(secure: Server, pair: Pair) ->
         assert json.loads(curl("--cacert", str(pair.cert), url(secure)))["path"] == "/"
 
 
+def test_a_handshake_has_its_time(serve: StartServer, pair: Pair) -> None:
+    server = serve("gateway_app:wsgi", *pair.options(), "--tls-handshake-timeout", "1")
+    with Client(server.address) as client:
+        client.send(b"\x16\x03\x01")
+        assert client.closed()
+
+
 def test_a_handshake_byte_by_byte(secure: Server, pair: Pair) -> None:
     """Every split of what the client says."""
     context = ssl.create_default_context(cafile=str(pair.cert))
