@@ -52,7 +52,10 @@ Core::~Core() {
     Lock lock(mutex);
     outgoing.flush_outbox();
     std::vector<Link*> open;
-    links.for_each([&](Link& link) { open.push_back(&link); });
+    // Streams end with their connections.
+    links.for_each([&](Link& link) {
+        if (link.stream == nullptr) open.push_back(&link);
+    });
     for (Link* link : open) links.close(*link);
     outgoing.forget_released();
 }

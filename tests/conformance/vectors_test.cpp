@@ -98,15 +98,24 @@ TEST(VectorFiles, AreWellFormed) {
     EXPECT_GE(loaded.cases.size(), kSmallestCount);
 }
 
+// What belongs to what stands around HTTP/1: openings of connections, uwsgi, proxies' fields. The
+// tests beside src/proxy, src/uwsgi and src/http/forwarded raise them, and those of the engine.
+bool is_of_another_protocol(http::Error error) {
+    using http::Error;
+    return error == Error::kPlainHttp ||
+           (error >= Error::kProxyUntrusted && error <= Error::kLengthRequired) ||
+           error == Error::kForwardedMalformed || error == Error::kForwardedConflict;
+}
+
 // What this folder never raises: limits, time, the server's own state, a rule nobody demands.
 bool is_elsewhere(http::Error error) {
     using http::Error;
-    return error == Error::kNone || error == Error::kHostMissing || error == Error::kBodyTooLarge ||
-           error == Error::kHeadTimeout || error == Error::kBodyTimeout ||
-           error == Error::kBodyTooSlow || error == Error::kScriptNameMismatch ||
-           error == Error::kStorageFull || error == Error::kStorageLimit ||
-           error == Error::kRequestTimeout || error == Error::kQueueTimeout ||
-           error == Error::kStopping;
+    return is_of_another_protocol(error) || error == Error::kNone || error == Error::kHostMissing ||
+           error == Error::kBodyTooLarge || error == Error::kHeadTimeout ||
+           error == Error::kBodyTimeout || error == Error::kBodyTooSlow ||
+           error == Error::kScriptNameMismatch || error == Error::kStorageFull ||
+           error == Error::kStorageLimit || error == Error::kRequestTimeout ||
+           error == Error::kQueueTimeout || error == Error::kStopping;
 }
 
 TEST(VectorFiles, RaiseEveryRule) {
