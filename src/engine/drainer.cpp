@@ -116,6 +116,7 @@ void Drainer::refuse_waiting() {
     }
     core_.links.for_each([&](Link& link) {
         if (link.multiplexer) link.multiplexer->drain();
+        if (link.opening) return core_.links.close(link);
         const session::Exchange* exchange = link.connection.exchange();
         bool waits = exchange != nullptr && !exchange->handed_out &&
                      link.connection.phase() != Phase::kFlush;
