@@ -267,7 +267,8 @@ def test_config_from_a_module(run: Run, here: Path) -> None:
         (["-c", "nope.py", "loadable"], 1, "'nope.py' does not exist"),
         (["--chdir", "nope", "loadable"], 1, "'nope' to change to does not exist"),
         (["--paste", "nope.ini"], 1, "nope.ini' does not exist"),
-        (["--certfile", "x", "loadable"], 1, "certfile cannot be used yet: TLS"),
+        (["--certfile", "x", "loadable"], 1, "TLS cannot be served: "),
+        (["--protocol", "uwsgi", "loadable"], 1, "protocol cannot be used yet: the uwsgi"),
     ],
 )
 def test_exit_codes(run: Run, args: list[str], code: int, said: str) -> None:
