@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import wait_for
+from monoceros import _core
 from pair import Side
 from patience import pace, quiet_for
 from scenario import Group, Look
@@ -63,7 +64,9 @@ def port_taken(side: Side) -> Any:
 
 
 def pidfile_of(content: str) -> Look:
-    """A pidfile that is there already: {alive} is this process, {dead} one that has ended."""
+    """A pidfile that is there already: {alive} is this process, which counts as a server because
+    it has the core of one in memory; {dead} one that has ended."""
+    assert _core.__file__
 
     def look(side: Side) -> Any:
         done = subprocess.Popen([sys.executable, "-c", ""])
