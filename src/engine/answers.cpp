@@ -18,8 +18,6 @@ using session::Exchange;
 
 namespace {
 
-constexpr uint16_t kSwitchingProtocols = 101;
-
 // One metric of a Server-Timing field (W3C): durations are in milliseconds.
 void append_timing(std::string_view name, int64_t duration_us, std::string& text) {
     if (duration_us < 0) return;
@@ -337,12 +335,11 @@ void Answers::note_refusal(Link& link) {
         if (!told) return;
         more = *std::move(told);
     }
-    const std::string& host = link.connection.peer().host;
     std::string text = info.status == 503 ? "Refused a request" : "Invalid request";
-    text += " from ip=" + (host.empty() ? "unix" : host) + ": " + std::string(info.detail) + " [" +
-            std::string(info.rule) + " at byte " + std::to_string(refusal.offset) + ", answered " +
-            std::to_string(info.status) + ", request id " + std::string(exchange.request_id()) +
-            "]" + more;
+    text += " from ip=" + std::string(link.connection.peer().shown()) + ": " +
+            std::string(info.detail) + " [" + std::string(info.rule) + " at byte " +
+            std::to_string(refusal.offset) + ", answered " + std::to_string(info.status) +
+            ", request id " + std::string(exchange.request_id()) + "]" + more;
     core_.notices.say(Severity::kWarning, std::move(text));
 }
 

@@ -83,12 +83,11 @@ void Deadlines::give_up_on_python(Lock& lock) {
 
 void Deadlines::tell_untold(const Exchange& exchange) {
     if (!core_.recorder.advance_story(exchange, board::Story::kTold)) return;
-    const std::string& host = exchange.peer.host;
     core_.notices.say(
         Severity::kError,
         "Request timed out: " + std::string(exchange.text(exchange.head.method)) + " " +
             std::string(exchange.text(exchange.head.target)) + " (request id " +
-            std::string(exchange.request_id()) + ", client " + (host.empty() ? "unix" : host) +
+            std::string(exchange.request_id()) + ", client " + std::string(exchange.peer.shown()) +
             ") was answered with 504, and " +
             (exchange.entered ? "ended before it could be interrupted" : "had not begun"));
 }

@@ -164,18 +164,17 @@ void Multiplexer::on_room(uint32_t stream) { note(stream); }
 
 void Multiplexer::on_refused(uint32_t, uint16_t status, std::string_view why) {
     core_.recorder.refuse_unread();
-    const std::string& host = connection_.connection.peer().host;
-    core_.notices.say(Severity::kWarning,
-                      "Invalid request from ip=" + (host.empty() ? std::string("unix") : host) +
-                          ": " + std::string(why) + " [HTTP/2, " +
-                          (status == 0 ? "reset" : "answered " + std::to_string(status)) + "]");
+    core_.notices.say(
+        Severity::kWarning,
+        "Invalid request from ip=" + std::string(connection_.connection.peer().shown()) + ": " +
+            std::string(why) + " [HTTP/2, " +
+            (status == 0 ? "reset" : "answered " + std::to_string(status)) + "]");
 }
 
 void Multiplexer::say_fault() {
     if (std::exchange(fault_said_, true)) return;
-    const std::string& host = connection_.connection.peer().host;
     core_.notices.say(Severity::kWarning, "An HTTP/2 connection from ip=" +
-                                              (host.empty() ? std::string("unix") : host) +
+                                              std::string(connection_.connection.peer().shown()) +
                                               " was ended: " + session_.fault_text());
 }
 

@@ -216,9 +216,8 @@ void Openings::expire(Link& link) {
 void Openings::say(const Link& link, const std::string& what) {
     const std::optional<std::string> told = failed_.ask(core_.now.ms);
     if (!told) return;
-    const std::string& host = link.connection.peer().host;
     core_.notices.say(Severity::kWarning,
-                      "A connection from ip=" + (host.empty() ? std::string("unix") : host) +
+                      "A connection from ip=" + std::string(link.connection.peer().shown()) +
                           " was closed before its first request: " + what + *told);
 }
 

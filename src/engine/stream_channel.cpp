@@ -5,6 +5,7 @@
 
 #include "engine/link.hpp"
 #include "engine/multiplexer.hpp"
+#include "engine/wire.hpp"
 #include "http1/chunked.hpp"
 
 namespace mono::engine {
@@ -18,7 +19,6 @@ constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::string_view kHeadEnd = "\r\n\r\n";
 constexpr std::string_view kChunked = "Transfer-Encoding: chunked\r\n\r\n";
 constexpr size_t kStatusAt = 9;  // behind "HTTP/1.1 "
-constexpr uint16_t kSwitchingProtocols = 101;
 
 }  // namespace
 
@@ -58,10 +58,10 @@ IoResult StreamChannel::receive(std::span<char> into) {
     if (input_.empty()) return {websocket_ && ended_ ? IoStatus::kEof : IoStatus::kAgain, 0};
     const size_t count = input_.view().copy(into.data(), into.size());
     input_.take(count);
-    const size_t consumed = std::min<uint64_t>(count, unconsumed_);
+    // Chunk sizes and line ends are counted with the bytes; the last take settles the rest.
+    const uint64_t consumed = input_.empty() ? unconsumed_ : std::min<uint64_t>(count, unconsumed_);
     unconsumed_ -= consumed;
-    owner_->session().consumed(id_, input_.empty() ? consumed + unconsumed_ : consumed);
-    if (input_.empty()) unconsumed_ = 0;
+    owner_->session().consumed(id_, consumed);
     return {IoStatus::kDone, count};
 }
 

@@ -7,6 +7,8 @@
 
 namespace mono::engine {
 
+constexpr uint16_t kSwitchingProtocols = 101;  // RFC 9110 section 15.2.2
+
 // Bytes of a response body. With an owner they may be referenced after write() returned.
 struct Piece {
     std::string_view bytes;

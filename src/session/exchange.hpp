@@ -35,6 +35,9 @@ struct PeerInfo {
     uint16_t listener = 0;                 // index into the engine's listeners
     bool trusted = false;                  // forwarded_allow_ips
     std::shared_ptr<const Facts> facts{};  // nullptr: nothing else is known
+
+    // As log lines name it.
+    std::string_view shown() const { return host.empty() ? std::string_view("unix") : host; }
 };
 
 struct Exchange;

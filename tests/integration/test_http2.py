@@ -6,9 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +17,7 @@ from h2.events import DataReceived, RemoteSettingsChanged, ResponseReceived, Str
 
 from client import Client
 from conftest import StartServer
-from curl import curl
+from curl import curl, failures_under_reloads
 from gateway import KINDS
 from harness import IS_GUNICORN, Server, wait_for
 
@@ -168,25 +166,4 @@ def test_a_reload_loses_no_request(serve: StartServer, kind: str) -> None:
     that it began by prior knowledge, whatever the server.)"""
     *options, app = KINDS[kind]
     server = serve(app, *options, *OPTIONS, workers=2)
-    stop = threading.Event()
-    failures: list[str] = []
-
-    def load() -> None:
-        while not stop.is_set():
-            try:
-                curl(H2, url(server))
-            except subprocess.CalledProcessError as error:
-                failures.append(error.stderr.decode())
-
-    threads = [threading.Thread(target=load) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        for turn in range(3):
-            server.signal(signal.SIGHUP)
-            wait_for(lambda turn=turn: server.log().count("workers replaced") > turn, "the reload")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert not failures
+    assert not failures_under_reloads(server, H2, url(server))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 from certificates import Pair, self_signed, signed
 from client import Client
 from conftest import StartServer
-from curl import curl
+from curl import curl, failures_under_reloads
 from gateway import KINDS, V1
 from harness import IS_GUNICORN, Server, wait_for
 
@@ -253,25 +252,4 @@ def test_a_proxy_header_comes_before_the_handshake(serve: StartServer, pair: Pai
 def test_a_reload_loses_no_handshake(serve: StartServer, pair: Pair) -> None:
     """HUP under load: every request of every connection is answered."""
     server = serve("gateway_app:wsgi", *pair.options(), workers=2)
-    stop = threading.Event()
-    failures: list[str] = []
-
-    def load() -> None:
-        while not stop.is_set():
-            try:
-                curl("--cacert", str(pair.cert), url(server), url(server))
-            except subprocess.CalledProcessError as error:
-                failures.append(error.stderr.decode())
-
-    threads = [threading.Thread(target=load) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        for turn in range(3):
-            server.signal(signal.SIGHUP)
-            wait_for(lambda turn=turn: server.log().count("workers replaced") > turn, "the reload")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert not failures
+    assert not failures_under_reloads(server, "--cacert", str(pair.cert), url(server), url(server))
