@@ -130,7 +130,7 @@ types:
 	@$(BIN)/mypy
 
 stubs:
-	@$(BIN)/stubtest monoceros._core --mypy-config-file pyproject.toml
+	@$(BIN)/stubtest monoceros._core monoceros._secure --mypy-config-file pyproject.toml
 
 test-cpp:
 	@cmake --preset asan > /dev/null

@@ -4,6 +4,8 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from types import CodeType
 from typing import Any, TypeAlias, final
 
+from monoceros import _secure
+
 __version__: str
 
 # ---- settings_type.cpp: the table of settings, its grammar, and the frozen values
@@ -36,46 +38,6 @@ class Inotify:
     def drain(self) -> bool: ...
     def fileno(self) -> int: ...
 
-# ---- tls_type.cpp
-
-# changed, warnings, what was refused, the certificate that expires first, days until then
-_Published: TypeAlias = tuple[bool, list[str], list[str], str, int]
-# name, chain, key, password, OCSP response
-_Certificate: TypeAlias = tuple[str, bytes, bytes, bytes, bytes]
-
-@final
-class TlsStore:
-    def __new__(cls) -> TlsStore: ...
-    def open(
-        self,
-        certificates: Sequence[_Certificate],
-        alpn: Sequence[str],
-        version_min: int = ...,
-        version_max: int = ...,
-        ciphers: str = ...,
-        cert_reqs: int = ...,
-        ca: bytes = ...,
-        crl: bytes = ...,
-        key_log_fd: int = ...,
-        ticket_lifetime_s: int = ...,
-        tickets_of: TlsStore | None = ...,
-    ) -> _Published: ...
-    def update(
-        self,
-        certificates: Sequence[_Certificate],
-        alpn: Sequence[str],
-        version_min: int = ...,
-        version_max: int = ...,
-        ciphers: str = ...,
-        cert_reqs: int = ...,
-        ca: bytes = ...,
-        crl: bytes = ...,
-        key_log_fd: int = ...,
-        ticket_lifetime_s: int = ...,
-        tickets_of: TlsStore | None = ...,
-    ) -> _Published: ...
-    def rotate_tickets(self) -> bool: ...
-
 # ---- engine_type.cpp and what it hands out
 
 @final
@@ -101,7 +63,7 @@ class Engine:
         stream_bodies: bool = False,
         place: tuple[Scoreboard, int, int, int, int, int, int] | None = None,
         runner_fd: int = -1,
-        tls: TlsStore | None = None,
+        tls: _secure.TlsStore | None = None,
     ) -> Engine: ...
     @property
     def wakeup_fd(self) -> int: ...

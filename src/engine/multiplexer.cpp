@@ -18,7 +18,10 @@ constexpr int kDrivenInARow = 64;  // streams; then other connections get their 
 }  // namespace
 
 Multiplexer::Multiplexer(Core& core, Link& connection)
-    : core_(core), connection_(connection), session_(core.options.http2, *this) {
+    : core_(core),
+      connection_(connection),
+      owned_(core.options.opening.http2(core.options.http2, *this)),
+      session_(*owned_) {
     progressed();
 }
 

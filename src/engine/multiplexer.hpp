@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string_view>
 #include <unordered_map>
 
@@ -75,7 +76,8 @@ class Multiplexer final : public http2::Events {
 
     Core& core_;
     Link& connection_;
-    http2::Session session_;
+    const std::unique_ptr<http2::Session> owned_;
+    http2::Session& session_;
     std::unordered_map<uint32_t, StreamChannel*> streams_;
     std::deque<uint32_t> news_;
     int64_t deadline_ms_;

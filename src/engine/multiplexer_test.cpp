@@ -48,6 +48,7 @@ class MultiplexerTest : public testing::Test {
         Options options;
         options.slots = 4;
         options.opening.http2_cleartext = true;
+        options.opening.http2 = http2::make_session;
         options.limits.trust.forwarded_allow_ips =
             std::move(http::NetworkSet::parse({"127.0.0.1"}).value());
         return options;

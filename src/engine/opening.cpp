@@ -155,8 +155,8 @@ Next Openings::take_header(Link& link, const proxy::Header& header) {
 
 void Openings::next_step(Link& link) {
     const OpeningRules& rules = core_.options.opening;
-    const std::shared_ptr<const tls::Context> context = rules.tls ? rules.tls() : nullptr;
-    if (!context) {
+    std::unique_ptr<tls::Session> session = rules.tls ? rules.tls() : nullptr;
+    if (!session) {
         if (!rules.http2_cleartext || !link.connection.peer().trusted) return end(link);
         link.opening->step = Step::kPreface;
         link.opening->deadline_ms = core_.now.ms + kPrefaceMs;
@@ -164,7 +164,8 @@ void Openings::next_step(Link& link) {
     }
     link.opening->step = Step::kTls;
     link.opening->deadline_ms = after(core_.now.ms, rules.tls_ms_max);
-    link.transport.put_between(std::make_unique<TlsChannel>(link.transport.fd(), context));
+    link.transport.put_between(
+        std::make_unique<TlsChannel>(link.transport.fd(), std::move(session)));
     core_.loop.rearm(link);
 }
 

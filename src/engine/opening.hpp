@@ -12,11 +12,12 @@
 
 #include "engine/seldom.hpp"
 #include "http/trust.hpp"
+#include "http2/session.hpp"
 #include "os/socket.hpp"
 #include "proxy/header.hpp"
 #include "session/connection.hpp"
 #include "session/facts.hpp"
-#include "tls/context.hpp"
+#include "tls/session.hpp"
 
 namespace mono::engine {
 
@@ -28,10 +29,12 @@ struct OpeningRules {
     proxy::Versions proxy_versions = proxy::Versions::kBoth;
     http::NetworkSet proxy_allow_ips;
     int64_t proxy_ms_max = 5'000;  // 0 = no limit; so tls_ms_max
-    // The certificates of this moment; unset: no TLS. nullptr: there are none that can be used.
-    std::function<std::shared_ptr<const tls::Context>()> tls;
+    // A server's session with the certificates of this moment; unset: no TLS. nullptr: there are
+    // none that can be used.
+    std::function<std::unique_ptr<tls::Session>()> tls;
     int64_t tls_ms_max = 10'000;
-    bool http2_cleartext = false;  // trusted peers may begin with HTTP/2's preface
+    bool http2_cleartext = false;         // trusted peers may begin with HTTP/2's preface
+    http2::MakeSession* http2 = nullptr;  // never that where HTTP/2 may be spoken
 };
 
 // Of a link that opens.

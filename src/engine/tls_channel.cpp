@@ -17,7 +17,7 @@ constexpr size_t kWireBytes = 16 * 1024 + 512;  // a whole record of either vers
 // A short result means that the kernel has no more, as it does for recv(2).
 IoResult TlsChannel::receive(std::span<char> into) {
     size_t total = 0;
-    if (session_.has_pending()) {
+    if (session_->has_pending()) {
         const IoResult got = decrypt({}, into);
         if (got.status != IoStatus::kDone && got.status != IoStatus::kAgain) return got;
         total = got.bytes;
@@ -38,11 +38,11 @@ IoResult TlsChannel::receive(std::span<char> into) {
 
 // And says what the handshake has to say.
 IoResult TlsChannel::decrypt(std::string_view wire, std::span<char> into) {
-    const Session::Moved moved = session_.read(wire, into);
+    const Session::Moved moved = session_->read(wire, into);
     const IoResult said = flush();
     switch (moved.status) {
         case Session::Status::kDone:
-            session_.keep(wire);
+            session_->keep(wire);
             return {IoStatus::kDone, moved.bytes};
         case Session::Status::kWantInput:
             return {said.status == IoStatus::kBroken ? IoStatus::kBroken : IoStatus::kAgain, 0};
@@ -61,7 +61,7 @@ IoResult TlsChannel::send(const iovec* parts, int count) {
         if (said.status != IoStatus::kDone) return said;
         if (unsent()) return {IoStatus::kAgain, 0};
     }
-    const Session::Moved moved = session_.write(parts, count);
+    const Session::Moved moved = session_->write(parts, count);
     if (moved.status == Session::Status::kFailed) return {IoStatus::kBroken, 0};
     if (moved.status != Session::Status::kDone) return {IoStatus::kAgain, 0};
     const IoResult said = flush();
@@ -72,18 +72,18 @@ IoResult TlsChannel::send(const iovec* parts, int count) {
 IoResult TlsChannel::flush() {
     size_t total = 0;
     while (unsent()) {
-        const std::string_view out = session_.out();
+        const std::string_view out = session_->out();
         const IoResult sent = os::send_bytes(fd_, out.data(), out.size());
         if (sent.status == IoStatus::kAgain) break;
         if (sent.status != IoStatus::kDone) return {IoStatus::kBroken, 0};
-        session_.sent(sent.bytes);
+        session_->sent(sent.bytes);
         total += sent.bytes;
     }
     return {total > 0 || !unsent() ? IoStatus::kDone : IoStatus::kAgain, total};
 }
 
 void TlsChannel::say_end() {
-    session_.close();
+    session_->close();
     [[maybe_unused]] const IoResult said = flush();
 }
 

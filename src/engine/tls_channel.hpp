@@ -13,23 +13,23 @@ namespace mono::engine {
 
 class TlsChannel final : public Channel {
   public:
-    TlsChannel(int fd, std::shared_ptr<const tls::Context> context)
-        : fd_(fd), session_(std::move(context)) {}
+    TlsChannel(int fd, std::unique_ptr<tls::Session> session)
+        : fd_(fd), session_(std::move(session)) {}
 
     [[nodiscard]] os::IoResult receive(std::span<char> into) override;
     [[nodiscard]] os::IoResult send(const iovec* parts, int count) override;
-    bool unsent() const override { return !session_.out().empty(); }
+    bool unsent() const override { return !session_->out().empty(); }
     [[nodiscard]] os::IoResult flush() override;
     void say_end() override;
 
     // What the handshake has shown, or why it failed.
-    tls::Session& session() { return session_; }
+    tls::Session& session() { return *session_; }
 
   private:
     os::IoResult decrypt(std::string_view wire, std::span<char> into);
 
     int fd_;
-    tls::Session session_;
+    std::unique_ptr<tls::Session> session_;
 };
 
 }  // namespace mono::engine

@@ -67,6 +67,10 @@ Session::Session(const Limits& limits, Events& events)
 
 Session::~Session() { nghttp2_session_del(codec_); }
 
+std::unique_ptr<Session> make_session(const Limits& limits, Events& events) {
+    return std::make_unique<Session>(limits, events);
+}
+
 void Session::greet() {
     std::vector<nghttp2_settings_entry> entries = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.streams_max},

@@ -54,48 +54,50 @@ class Events {
     ~Events() = default;
 };
 
+// What an engine calls is virtual: the library that this stands on is loaded only where it is
+// needed (docs/adr/0025).
 class Session {
   public:
     Session(const Limits& limits, Events& events);  // both outlive it
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
-    ~Session();
+    virtual ~Session();
 
     // Before anything else: the connection was upgraded; the HTTP/1.1 request is stream 1, of
     // which nothing is told by events but its end. `settings`: of accepts_upgrade().
-    [[nodiscard]] bool upgrade(std::string_view settings, bool head_method);
+    [[nodiscard]] virtual bool upgrade(std::string_view settings, bool head_method);
 
     // What the peer sent, its preface included. After a fault nothing is looked at any more.
-    void feed(std::string_view bytes, int64_t now_ms);
+    virtual void feed(std::string_view bytes, int64_t now_ms);
     // What is to be sent; makes more as long as less than output_bytes_max is waiting.
-    std::string_view output();
-    void sent(size_t bytes);                                    // of output()
+    virtual std::string_view output();
+    virtual void sent(size_t bytes);                            // of output()
     std::string_view unsent() const { return output_.view(); }  // makes nothing
 
     // The final response. `fields`: lines, names in any case. `end`: there is no body.
-    void respond(uint32_t stream, uint16_t status, std::string_view fields, bool end);
-    void interim(uint32_t stream, uint16_t status, std::string_view fields);
+    virtual void respond(uint32_t stream, uint16_t status, std::string_view fields, bool end);
+    virtual void interim(uint32_t stream, uint16_t status, std::string_view fields);
     // How much of `bytes` was taken into output(): what the windows and the bound allow. The rest
     // is offered again at on_room. `end` counts when all of them were taken.
-    [[nodiscard]] size_t data(uint32_t stream, std::string_view bytes, bool end);
+    [[nodiscard]] virtual size_t data(uint32_t stream, std::string_view bytes, bool end);
     // In place of data(..., true), when all data was taken.
-    void trailers(uint32_t stream, std::string_view lines);
+    virtual void trailers(uint32_t stream, std::string_view lines);
     // RST_STREAM; nothing more is said of the stream.
-    void reset(uint32_t stream, Code code);
+    virtual void reset(uint32_t stream, Code code);
     // So many bytes of on_data are dealt with: the peer may send as many more.
-    void consumed(uint32_t stream, size_t bytes);
+    virtual void consumed(uint32_t stream, size_t bytes);
 
     // Drain: a GOAWAY that permits all streams, and a PING; its answer, or end_drain(), makes the
     // second GOAWAY, above whose last id no stream was or will be looked at.
-    void begin_drain();
-    void end_drain();
+    virtual void begin_drain();
+    virtual void end_drain();
 
     size_t streams() const { return streams_.size(); }
-    bool over() const;  // nothing will be read or sent any more: close
+    virtual bool over() const;  // nothing will be read or sent any more: close
     Fault fault() const { return fault_; }
     Code code() const { return code_; }  // of the GOAWAY that ended the connection, ours
     // For the log, with fault(): the rule, and what the codec said.
-    std::string fault_text() const;
+    virtual std::string fault_text() const;
 
   private:
     struct Callbacks;  // what nghttp2 calls (receive.cpp, transmit.cpp)
@@ -143,5 +145,9 @@ class Session {
     bool inside_ = false;           // nghttp2 runs: it may not be asked to send
     bool last_frame_made_ = false;  // a GOAWAY with an error
 };
+
+// How an engine comes by one.
+using MakeSession = std::unique_ptr<Session>(const Limits& limits, Events& events);
+MakeSession make_session;
 
 }  // namespace mono::http2

@@ -7,8 +7,8 @@
 #include "http/response_head.hpp"
 #include "python/engine_parts.hpp"
 #include "python/scoreboard_type.hpp"
+#include "python/secure.hpp"
 #include "python/settings_type.hpp"
-#include "python/tls_type.hpp"
 #include "python/types.hpp"
 #include "python/wsgi_call.hpp"
 
@@ -109,13 +109,25 @@ bool read_place(EngineParts& parts, PyObject* place, engine::Options& options) {
     return true;
 }
 
+// nullptr with an exception set.
+const SecureParts* secure_parts() {
+    const Ref module(PyImport_ImportModule("monoceros._secure"));
+    if (!module) return nullptr;
+    const Ref parts(PyObject_GetAttrString(module.get(), "parts"));
+    if (!parts) return nullptr;
+    return static_cast<const SecureParts*>(
+        PyCapsule_GetPointer(parts.get(), SecureParts::kCapsule));
+}
+
 // A TlsStore, or None: connections are not encrypted.
 bool read_tls(PyObject* tls, engine::OpeningRules& rules) {
+    if (tls == Py_None && !rules.http2_cleartext) return true;
+    const SecureParts* parts = secure_parts();
+    if (parts == nullptr) return false;
+    rules.http2 = parts->http2;
     if (tls == Py_None) return true;
-    const tls::Store* store = tls_store_of(tls);
-    if (store == nullptr) return false;
-    rules.tls = [view = std::make_shared<tls::View>(*store)] { return view->current(); };
-    return true;
+    rules.tls = parts->tls(tls);
+    return rules.tls != nullptr;
 }
 
 bool open_engine(EngineParts& parts, const Arguments& arguments) {

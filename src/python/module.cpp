@@ -11,7 +11,7 @@ int exec_module(PyObject* module) {
                               add_process_functions,  add_stack_chunks,    add_file_wrapper_type,
                               add_response_types,     add_input_type,      add_client_socket_type,
                               add_request_times_type, add_inotify_type,    add_operation_type,
-                              add_exchange_type,      add_engine_type,     add_tls_store_type};
+                              add_exchange_type,      add_engine_type};
     for (Add add : kParts) {
         if (add(module) < 0) return -1;
     }

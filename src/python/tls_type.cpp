@@ -1,4 +1,4 @@
-// _core.TlsStore: the master makes one before it forks and fills it with what its files hold;
+// _secure.TlsStore: the master makes one before it forks and fills it with what its files hold;
 // the engines of its workers look at it (tls/store.hpp).
 #include "python/tls_type.hpp"
 
@@ -197,7 +197,7 @@ int add_tls_store_type(PyObject* module) {
         {Py_tp_methods, methods},
         {0, nullptr},
     };
-    PyType_Spec spec = {"monoceros._core.TlsStore", sizeof(TlsStoreObject), 0,
+    PyType_Spec spec = {"monoceros._secure.TlsStore", sizeof(TlsStoreObject), 0,
                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, slots};
     const Ref type(PyType_FromModuleAndSpec(module, &spec, nullptr));
     if (!type) return -1;

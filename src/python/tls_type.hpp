@@ -1,4 +1,4 @@
-// _core.TlsStore, for who makes an engine: a worker's view of what the master has published.
+// _secure.TlsStore, for who makes a view of what the master has published (secure_module.cpp).
 #pragma once
 
 #include "python/ref.hpp"

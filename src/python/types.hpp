@@ -1,4 +1,4 @@
-// What each file of this folder adds to the module monoceros._core. One line a Python type;
+// What each file of this folder adds to the module monoceros._core; one line a Python type.
 // module.cpp calls them in this order. Each returns 0, or -1 with an exception set.
 #pragma once
 
@@ -17,9 +17,11 @@ int add_input_type(PyObject* module);          // wsgi_input.cpp: wsgi.input
 int add_client_socket_type(PyObject* module);  // client_socket.cpp: gunicorn.socket
 int add_request_times_type(PyObject* module);  // request_times.cpp: RequestTimes
 int add_inotify_type(PyObject* module);        // inotify_type.cpp: Inotify
-int add_tls_store_type(PyObject* module);      // tls_type.cpp: TlsStore
 int add_operation_type(PyObject* module);      // asgi_operation.cpp: what ASGI awaits
 int add_exchange_type(PyObject* module);       // exchange_type.cpp: Exchange, of nested engines
 int add_engine_type(PyObject* module);         // engine_type.cpp: Engine
+
+// To monoceros._secure.
+int add_tls_store_type(PyObject* module);  // tls_type.cpp: TlsStore
 
 }  // namespace mono::python

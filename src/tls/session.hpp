@@ -34,6 +34,7 @@ enum class Fault : uint8_t {
     kProtocol,             // anything else that is against the standard
 };
 
+// What an engine calls is virtual: OpenSSL is loaded only where it is needed (docs/adr/0025).
 class Session {
   public:
     enum class Status : uint8_t {
@@ -49,44 +50,44 @@ class Session {
     };
 
     explicit Session(std::shared_ptr<const Context> context);
-    ~Session();
+    virtual ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
     // Takes ciphertext off the front of `wire`, behind what was kept, and gives plaintext. What
     // is left of `wire` at kDone goes into the next call, or is kept.
-    Moved read(std::string_view& wire, std::span<char> into);
+    virtual Moved read(std::string_view& wire, std::span<char> into);
     // Stores ciphertext that cannot be dealt with now.
     void keep(std::string_view wire) { wire_.kept.append(wire); }
     // Whether read() may give something without new ciphertext.
-    bool has_pending() const;
+    virtual bool has_pending() const;
 
     // Encrypts from the front of `parts`, at most kWriteBytesMax a call. kWantInput: not before
     // the handshake is done.
-    Moved write(const iovec* parts, int count);
+    virtual Moved write(const iovec* parts, int count);
     // The end of what this side says: close_notify goes to out().
-    void close();
+    virtual void close();
 
     // Ciphertext that is to leave; until the next call of anything that is not const.
     std::string_view out() const { return wire_.out.view(); }
     void sent(size_t bytes) { wire_.out.take(bytes); }
 
     bool handshaken() const { return handshaken_; }
-    bool resumed() const;
+    virtual bool resumed() const;
     // All of these are empty before the handshake is done.
-    std::string_view alpn() const;
-    std::string_view server_name() const;  // the client's SNI, as it came
-    std::string_view version() const;      // "TLSv1.3"
-    std::string_view cipher() const;       // OpenSSL's name
-    uint16_t version_number() const;       // 0x0304
-    uint16_t cipher_number() const;        // 0x1301
+    virtual std::string_view alpn() const;
+    virtual std::string_view server_name() const;  // the client's SNI, as it came
+    virtual std::string_view version() const;      // "TLSv1.3"
+    virtual std::string_view cipher() const;       // OpenSSL's name
+    virtual uint16_t version_number() const;       // 0x0304
+    virtual uint16_t cipher_number() const;        // 0x1301
 
     Fault fault() const { return fault_; }
     const std::string& error_text() const { return error_text_; }  // a clause for one log line
 
     // nullptr: the handshake is not done, or clients are not asked.
-    const PeerIdentity* peer();
-    std::string peer_pem() const;  // empty: it has shown no certificate
+    virtual const PeerIdentity* peer();
+    virtual std::string peer_pem() const;  // empty: it has shown no certificate
 
     static constexpr size_t kWriteBytesMax = 64 * 1024;
 

@@ -13,7 +13,7 @@ PACKAGE = "monoceros"
 # Lowest first. A room may import those of its own line and of the lines above it here.
 STOREYS = (
     # `workers` itself is no more than the table of their names.
-    (PACKAGE, "_core", "errors", "debug", "pidfile", "contracts", "workers"),
+    (PACKAGE, "_core", "_secure", "errors", "debug", "pidfile", "contracts", "workers"),
     ("host", "reloader"),
     ("compat",),
     ("logs", "http"),
@@ -52,7 +52,7 @@ def imports_of(source: str, known: set[str]) -> set[str]:
 
 def package_graph() -> dict[str, set[str]]:
     sources = {module_of(path): text(path) for path in files(".py", under=f"python/{PACKAGE}")}
-    known = set(sources) | {"_core"}
+    known = set(sources) | {"_core", "_secure"}
     return {name: imports_of(source, known) - {name} for name, source in sources.items()}
 
 

@@ -77,7 +77,7 @@ def test_every_room_has_a_budget() -> None:
 def test_names_beside_the_rooms_are_gunicorns() -> None:
     """What is ours alone lives in a room (docs/adr/0020)."""
     names = {path.stem for path in files(".py", ".pyi") if path.parent == PACKAGE}
-    assert names <= GUNICORNS | {"_core", "contracts"}
+    assert names <= GUNICORNS | {"_core", "_secure", "contracts"}
 
 
 def test_no_path_of_a_private_machine() -> None:

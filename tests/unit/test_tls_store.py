@@ -1,4 +1,4 @@
-"""_core.TlsStore: what the master says of certificates that it publishes. That they are served is
+"""_secure.TlsStore: what the master says of certificates that it publishes. That they are served is
 tested beside the sources (src/tls)."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monoceros import _core
+from monoceros import _secure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, bytes]]
 
 def test_a_pair_is_published_and_replaced(pairs: list[tuple[bytes, bytes]]) -> None:
     (cert, key), (other, other_key) = pairs
-    store = _core.TlsStore()
+    store = _secure.TlsStore()
     opened = store.open([("a.pem", cert, key, b"", b"")], ["http/1.1"], ciphers="ECDHE+AESGCM")
     assert opened[:4] == (True, [], [], "a.pem")
     assert opened[4] in (29, 30)
@@ -46,7 +46,7 @@ def test_a_pair_is_published_and_replaced(pairs: list[tuple[bytes, bytes]]) -> N
 def test_what_cannot_be_served_is_a_sentence(pairs: list[tuple[bytes, bytes]]) -> None:
     cert, key = pairs[0]
     certificate = ("a.pem", cert, key, b"", b"")
-    store = _core.TlsStore()
+    store = _secure.TlsStore()
     for arguments, sentence in (
         ({"ciphers": "NONSENSE"}, "OpenSSL knows none"),
         ({"ca": b"nothing"}, "ca_certs holds nothing"),
@@ -61,5 +61,5 @@ def test_what_cannot_be_served_is_a_sentence(pairs: list[tuple[bytes, bytes]]) -
         store.open([certificate], [], tickets_of="x")  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         store.open([("a.pem", cert)], [])  # type: ignore[list-item]
-    again = _core.TlsStore()
+    again = _secure.TlsStore()
     assert again.open([certificate], [], tickets_of=store)[0]

@@ -2,7 +2,7 @@
 at the start and again whenever they change.
 
 Owned by the master; one a generation, because a configuration decides which files there are. What
-the files are worth is judged by _core.TlsStore. Invariant: what cannot be served, once something
+the files are worth is judged by _secure.TlsStore. Invariant: what cannot be served, once something
 is, changes nothing but the log.
 """
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from monoceros import _secure
     from monoceros.master.generation import Generation
     from monoceros.master.loop import Loop
 
@@ -30,6 +31,8 @@ QUIET_S = 0.2  # certificate and key are two files: whoever writes them has done
 def adopt(generation: Generation, log: Any) -> Generation:
     """With the certificates that its configuration names. ConfigError: they cannot be served."""
     cfg, cls = generation.cfg, generation.worker_class
+    if cfg.http2_cleartext != "off":
+        from monoceros import _secure  # noqa: F401 - before the fork, so that workers share it
     if not cfg.is_ssl:
         return generation.having(certificates=None)
     if not getattr(cls, "serves_tls", False) or getattr(cls, "server_class", None) is not None:
@@ -42,7 +45,7 @@ def adopt(generation: Generation, log: Any) -> Generation:
     return generation.having(certificates=made)
 
 
-def store_of(generation: Generation) -> _core.TlsStore | None:
+def store_of(generation: Generation) -> _secure.TlsStore | None:
     return None if generation.certificates is None else generation.certificates.store
 
 
@@ -57,11 +60,13 @@ def protocols_of(cfg: Any) -> list[str]:
 
 class Certificates:
     def __init__(self, cfg: Any, log: Any, protocols: list[str]) -> None:
+        from monoceros import _secure  # OpenSSL is loaded with it
+
         self._cfg = cfg
         self._log = log
         self._protocols = protocols
         self._said: set[str] = set()  # refusals that stand: said once
-        self.store = _core.TlsStore()
+        self.store = _secure.TlsStore()
 
     def open(self, former: Certificates | None = None) -> None:
         """The first time. ConfigError: this configuration cannot be served. Tickets of `former`

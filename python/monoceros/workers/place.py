@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from monoceros import _secure
+
 
 class Place:
     __slots__ = ("black_box", "master_fd", "relay", "scoreboard", "slot", "tls")
@@ -27,7 +29,7 @@ class Place:
         relay: tuple[int, int],
         black_box: int,
         *,
-        tls: _core.TlsStore | None = None,
+        tls: _secure.TlsStore | None = None,
     ) -> None:
         self.scoreboard = scoreboard
         self.slot = slot
