@@ -45,21 +45,32 @@ std::string bytes_of(PyObject* object) {
     return {PyBytes_AS_STRING(object), static_cast<size_t>(PyBytes_GET_SIZE(object))};
 }
 
+// Of any object with bytes in it: the caller wipes its own.
+struct Buffer {
+    Buffer() = default;
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    ~Buffer() {
+        if (view.obj != nullptr) PyBuffer_Release(&view);
+    }
+    std::string text() const {
+        return {static_cast<const char*>(view.buf), static_cast<size_t>(view.len)};
+    }
+    Py_buffer view{};
+};
+
 // (name, chain, key, password, ocsp)
 bool add_certificate(PyObject* item, tls::ContextOptions& options) {
     const char* name = nullptr;
-    PyObject* chain = nullptr;
-    PyObject* key = nullptr;
-    PyObject* password = nullptr;
-    PyObject* ocsp = nullptr;
+    Buffer chain, key, password, ocsp;
     if (!PyTuple_Check(item)) {
         PyErr_SetString(PyExc_TypeError, "a certificate is a tuple of five");
         return false;
     }
-    if (!PyArg_ParseTuple(item, "sSSSS:certificate", &name, &chain, &key, &password, &ocsp))
+    if (!PyArg_ParseTuple(item, "sy*y*y*y*:certificate", &name, &chain.view, &key.view,
+                          &password.view, &ocsp.view))
         return false;
-    options.certificates.push_back(
-        {name, bytes_of(chain), bytes_of(key), bytes_of(password), bytes_of(ocsp)});
+    options.certificates.push_back({name, chain.text(), key.text(), password.text(), ocsp.text()});
     return true;
 }
 

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "tls/peer.hpp"
+
 namespace mono::tls {
 namespace {
 
@@ -163,6 +165,12 @@ int64_t days_left(const Certificate& certificate, int64_t now) {
 bool is_encrypted(std::string_view key) {
     return key.find("-----BEGIN ENCRYPTED PRIVATE KEY-----") != std::string_view::npos ||
            key.find("\nProc-Type: 4,ENCRYPTED") != std::string_view::npos;
+}
+
+std::string chain_pem(const Certificate& certificate) {
+    std::string pem = to_pem(certificate.leaf.get());
+    for (const X509Ptr& issuer : certificate.chain) pem += to_pem(issuer.get());
+    return pem;
 }
 
 Secret key_in_the_clear(const Certificate& certificate) {

@@ -47,6 +47,9 @@ int64_t days_left(const Certificate& certificate, int64_t now);
 // Whether the key is a PEM that needs a password.
 bool is_encrypted(std::string_view key);
 
+// Leaf and chain in PEM, and nothing else that was in the file.
+std::string chain_pem(const Certificate& certificate);
+
 // The key without a password, PKCS #8 in PEM: for processes that are not told the password.
 Secret key_in_the_clear(const Certificate& certificate);
 

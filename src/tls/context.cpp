@@ -76,6 +76,10 @@ void set_modes(SSL_CTX* ctx, const ContextOptions& options) {
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    if (options.ticket_lifetime_s == 0) {
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(ctx, 0);
+    }
     SSL_CTX_set_timeout(ctx, static_cast<long>(options.ticket_lifetime_s));
     const auto digest = digest_of_rules(options);
     SSL_CTX_set_session_id_context(ctx, digest.data(), digest.size());

@@ -34,7 +34,7 @@ struct ContextOptions {
     std::string ca_pem;   // who may sign client certificates
     std::string crl_pem;  // whose are revoked; empty: nobody looks
     TicketKeys tickets;   // none: OpenSSL makes some, which no other process knows
-    int64_t ticket_lifetime_s = 12 * 3600;
+    int64_t ticket_lifetime_s = 12 * 3600;  // 0: nobody gets a ticket
     std::shared_ptr<const os::Fd> key_log;  // secrets for Wireshark go there; debugging only
 };
 

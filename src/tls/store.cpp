@@ -75,10 +75,21 @@ class ImageReader {
     bool broken_ = false;
 };
 
+// And some.
+size_t image_bytes_at_most(const ContextOptions& options) {
+    size_t bytes = 4096 + sizeof options.tickets + options.ciphers.size() +
+                   options.ciphersuites.size() + options.ca_pem.size() + options.crl_pem.size();
+    for (const CertificatePem& pem : options.certificates)
+        bytes += pem.name.size() + pem.chain.size() + pem.key.text().size() + pem.ocsp.size() + 64;
+    for (const std::string& name : options.alpn) bytes += name.size() + 16;
+    return bytes;
+}
+
 }  // namespace
 
 std::string to_image(const ContextOptions& options) {
     std::string image;
+    image.reserve(image_bytes_at_most(options));  // growing would leave keys in freed memory
     ImageWriter out(image);
     out.text({reinterpret_cast<const char*>(&options.tickets), sizeof options.tickets});
     out.number(static_cast<int64_t>(options.certificates.size()));
@@ -155,7 +166,7 @@ void Store::judge(ContextOptions& options, int64_t now_s, Published& into) const
         if (former == nullptr) continue;
         const base::Result<Certificate> read = read_certificate(pem);
         std::string fault = read ? doubt(read.value(), now_s) : read.sentence();
-        if (fault.empty() || (read && pem.chain == former->chain)) continue;
+        if (fault.empty() || (read && chain_pem(read.value()) == former->chain)) continue;
         into.refused.push_back(read ? pem.name + ": " + fault : std::move(fault));
         pem = *former;
     }
@@ -178,6 +189,8 @@ base::Result<Published> Store::publish(ContextOptions options, int64_t now_s, Pu
             published.first_name = pem.name;
         }
         pem.key = key_in_the_clear(certificate);
+        Secret::wipe(pem.chain);  // keys may have been in it
+        pem.chain = chain_pem(certificate);
         pem.password = Secret();
     }
     std::string image = to_image(options);

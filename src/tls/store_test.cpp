@@ -150,9 +150,19 @@ TEST_F(StoreTest, WhatCannotBeServedDoesNotOpen) {
     EXPECT_EQ(result.sentence(), "test.pem: the key does not belong to the certificate");
     Store small(4096);
     options = options_with(issue({}));
-    options.certificates[0].chain += std::string(8192, '\n');
+    options.ca_pem = options.certificates[0].chain + std::string(8192, '\n');
     EXPECT_FALSE(small.open(options, now_s()).ok());
     EXPECT_EQ(View(small).current(), nullptr);
+}
+
+TEST_F(StoreTest, AKeyBesideTheCertificateIsNotKeptTwice) {
+    const Issued issued = issue({});
+    ContextOptions options = options_with(issued);
+    options.certificates[0].chain += options.certificates[0].key.text();
+    options.certificates[0].key = "";
+    (void)published(store_.open(options, now_s()));
+    EXPECT_FALSE(published(store_.update(options, now_s())).changed);
+    EXPECT_TRUE(published(store_.update(options_with(issue({})), now_s())).changed);
 }
 
 TEST_F(StoreTest, WorkersAreNotToldThePassword) {
