@@ -299,6 +299,7 @@ void Answers::log_access(const Exchange& exchange, uint16_t status, uint64_t bod
     record.duration_us = exchange.started_us == 0 ? 0 : base::monotonic_us() - exchange.started_us;
     record.finished_unix_us = base::unix_us();
     record.pid = core_.process.pid;
+    if (exchange.peer.facts) record.variables = exchange.peer.facts->variables;
     record.request_id = exchange.request_id();
     record.trace_id = exchange.text(exchange.trace_id);
     record.balancer_us = exchange.balancer_wait_us();

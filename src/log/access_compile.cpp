@@ -62,6 +62,14 @@ constexpr EnvironKey kEnvironKeys[] = {
     {"remote_addr", Atom::kRemoteAddr}, {"raw_uri", Atom::kTarget},
 };
 
+// Those that are the connection's (engine/opening.cpp): nothing that a client sends has these
+// names.
+constexpr std::string_view kConnectionKeys[] = {
+    "SSL_PROTOCOL",      "SSL_CIPHER",          "SSL_SERVER_NAME",
+    "SSL_CLIENT_VERIFY", "SSL_CLIENT_S_DN",     "SSL_CLIENT_I_DN",
+    "SSL_CLIENT_SAN",    "SSL_CLIENT_M_SERIAL", "SSL_CLIENT_CERT",
+};
+
 struct NamedStep {
     std::string_view name;
     Atom atom;
@@ -279,6 +287,12 @@ class AccessFormatCompiler {
                 step.atom = known.atom;
                 return;
             }
+        }
+        for (const std::string_view variable : kConnectionKeys) {
+            if (!http::equals_ignoring_case(variable, key)) continue;
+            step.atom = Atom::kVariable;
+            step.text = variable;
+            return;
         }
         std::string name = key;
         std::replace(name.begin(), name.end(), '_', '-');

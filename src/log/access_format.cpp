@@ -177,6 +177,8 @@ void AccessFormat::append_step(const AccessStep& step, const AccessRecord& recor
             return append_number(record.pid, out);
         case Atom::kResponseField:
             return append_field(step, record, out);
+        case Atom::kVariable:
+            return append_variable(step, record, out);
         case Atom::kRequestId:
             return record.request_id.empty() ? append_absent(out)
                                              : append_text(record.request_id, out);
@@ -252,6 +254,7 @@ void AccessFormat::append_head_step(const AccessStep& step, const AccessRecord& 
         case Atom::kPid:
         case Atom::kPidNumber:
         case Atom::kResponseField:
+        case Atom::kVariable:
         case Atom::kRequestId:
         case Atom::kTraceId:
         case Atom::kBalancerTime:
@@ -326,6 +329,13 @@ void AccessFormat::append_field(const AccessStep& step, const AccessRecord& reco
                            ? find_response_field(step.text, record.response_fields, value)
                            : find_request_field(step, record, scratch_, value);
     return found ? append_text(value, out) : append_absent(out);
+}
+
+void AccessFormat::append_variable(const AccessStep& step, const AccessRecord& record,
+                                   std::string& out) {
+    for (const auto& [name, value] : record.variables)
+        if (name == step.text) return append_text(value, out);
+    append_absent(out);
 }
 
 void AccessFormat::append_time(int64_t unix_us, std::string& out) {

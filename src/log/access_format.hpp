@@ -40,6 +40,7 @@ enum class Atom : uint8_t {
     kRequestField,    // {name}i: the last of several
     kRequestJoined,   // f, a, {http_name}e: several are joined with ","
     kResponseField,   // {name}o
+    kVariable,        // {ssl_...}e: of AccessRecord::variables
     kRequestId,       // request_id; the rest are gunicorn's, from here on are ours
     kTraceId,         // trace_id
     kBalancerTime,    // balancer_us
@@ -57,7 +58,7 @@ struct AccessStep {
     bool zero_padded = false;
     uint16_t width = 0;      // of Python's %-formatting; 0: none
     int16_t precision = -1;  // -1: none
-    std::string text;        // the literal, or a lower-case field name
+    std::string text;        // the literal, a lower-case field name, or an environ key
 };
 
 class AccessFormat {
@@ -83,6 +84,7 @@ class AccessFormat {
     void append_step(const AccessStep& step, const AccessRecord& record, std::string& out);
     void append_head_step(const AccessStep& step, const AccessRecord& record, std::string& out);
     void append_field(const AccessStep& step, const AccessRecord& record, std::string& out);
+    void append_variable(const AccessStep& step, const AccessRecord& record, std::string& out);
     void append_user(const AccessRecord& record, std::string& out);
     void append_path(const AccessRecord& record, std::string& out);
     void append_time(int64_t unix_us, std::string& out);

@@ -75,6 +75,20 @@ std::string line_of(std::string_view format, const AccessRecord& record) {
     return out;
 }
 
+TEST(AccessFormatTest, VariablesAreTheConnectionsOwn) {
+    const std::vector<std::pair<std::string, std::string>> variables = {
+        {"SSL_PROTOCOL", "TLSv1.3"}, {"SSL_CLIENT_S_DN", "CN=\"a\""}};
+    AccessRecord record;
+    record.variables = variables;
+    auto format = AccessFormat::compile(
+        "%({ssl_protocol}e)s %({SSL_CLIENT_S_DN}e)s %({SSL_CLIENT_VERIFY}e)s");
+    ASSERT_TRUE(format.ok());
+    EXPECT_FALSE(format.value().needs_environ());
+    std::string line;
+    format.value().format(record, line);
+    EXPECT_EQ(line, "TLSv1.3 CN=\\\"a\\\" -\n");
+}
+
 TEST(AccessFormat, Combined) {
     set_zone("UTC");
     Request request("GET", "/path?x=1");

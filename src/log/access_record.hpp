@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "http/message.hpp"
 
@@ -19,6 +22,8 @@ struct AccessRecord {
     int64_t duration_us = 0;
     int64_t finished_unix_us = 0;  // wall clock at logging
     int32_t pid = 0;
+    // Of the connection, by their environ keys: what TLS or a proxy has shown of the client.
+    std::span<const std::pair<std::string, std::string>> variables;
     std::string_view request_id;
     std::string_view trace_id;  // empty: none
     // Legs of the request's way; -1: it did not go there.
