@@ -36,7 +36,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt fuzz docs clean setup test-pythons soak-lifecycle autobahn tsan
-.PHONY: $(TEST_STAGES) quick test-quick coverage tidy real-software soak-deadlines test-sanitized soak-hostile test-core
+.PHONY: $(TEST_STAGES) quick test-quick coverage tidy real-software soak-deadlines soak-certificates test-sanitized soak-hostile test-core
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | \
@@ -73,6 +73,9 @@ fuzz:  ## Run every libFuzzer target for FUZZ_SECONDS=600 each
 
 soak-lifecycle: setup  ## Reloads, upgrades, recycles, restarts, kills under load: whole numbers
 	@MONO_SOAK=1 $(BIN)/python -m pytest tests/lifecycle --durations=0
+
+soak-certificates: setup  ## 100 certificates replaced under load; 2 minutes
+	@MONO_SOAK=1 $(BIN)/python -m pytest tests/integration/test_tls.py -k replaced --timeout 600
 
 soak-deadlines: setup  ## 200 requests late at once, 20 times in each worker class; 15 minutes
 	@MONO_LATE_ROUNDS=20 $(BIN)/python -m pytest tests/integration/test_late_crowds.py \

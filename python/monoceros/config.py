@@ -422,7 +422,7 @@ class Config:
 
     @property
     def is_ssl(self) -> bool:
-        return bool(self.certfile or self.keyfile)
+        return bool(self.certfile or self.keyfile or self.tls_certificates)
 
     @property
     def ssl_options(self) -> dict[str, Any]:

@@ -23,9 +23,10 @@ OURS = {
     "http2_max_window_updates", "limit_request_body", "limit_request_head", "max_surge",
     "max_unavailable", "max_worker_memory", "proxy_protocol_timeout", "queue_timeout",
     "readiness_path", "request_buffering", "request_id_header", "request_kill_timeout",
-    "request_timeout", "send_timeout", "server_timing", "stream_grace", "tls_handshake_timeout",
-    "tmp_upload_max", "warmup_path", "worker_lifetime_min", "worker_memory_kind",
-    "ws_ping_interval", "ws_ping_timeout",
+    "request_timeout", "send_timeout", "server_timing", "stream_grace", "tls_certificates",
+    "tls_crl_file", "tls_handshake_timeout", "tls_key_log_file", "tls_key_password_file",
+    "tls_ocsp_file", "tls_ticket_lifetime", "tmp_upload_max", "warmup_path", "worker_lifetime_min",
+    "worker_memory_kind", "ws_ping_interval", "ws_ping_timeout",
 }  # fmt: skip
 # Default -> why it differs.
 OTHER_DEFAULTS = {

@@ -8,11 +8,13 @@ is, changes nothing but the log.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 
 from monoceros import _core
 from monoceros.errors import ConfigError
+from monoceros.master import tls_hook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from monoceros import _secure
     from monoceros.master.generation import Generation
     from monoceros.master.loop import Loop
+    from monoceros.master.tls_rules import TlsRules
 
 WARN_DAYS = 14
 LINKS_MAX = 40  # as the kernel
@@ -40,7 +43,7 @@ def adopt(generation: Generation, log: Any) -> Generation:
             f"{cls.__name__} serves by a server of its own, which has no TLS here: choose another "
             "worker_class, or leave TLS to the proxy."
         )
-    made = Certificates(cfg, log, protocols_of(cfg))
+    made = Certificates(tls_hook.rules_of(cfg, log), log)
     made.open(generation.certificates)
     return generation.having(certificates=made)
 
@@ -49,42 +52,47 @@ def store_of(generation: Generation) -> _secure.TlsStore | None:
     return None if generation.certificates is None else generation.certificates.store
 
 
-def protocols_of(cfg: Any) -> list[str]:
-    """For ALPN, the preferred one first; none where there is nothing to choose."""
-    if "h2" not in cfg.http_protocols:
-        return []
-    names = {"h1": "http/1.1", "h2": "h2"}
-    chosen = [names[name] for name in cfg.http_protocols]
-    return chosen if "http/1.1" in chosen else [*chosen, "http/1.1"]
-
-
 class Certificates:
-    def __init__(self, cfg: Any, log: Any, protocols: list[str]) -> None:
+    def __init__(self, rules: TlsRules, log: Any) -> None:
         from monoceros import _secure  # OpenSSL is loaded with it
 
-        self._cfg = cfg
+        self._rules = rules
         self._log = log
-        self._protocols = protocols
         self._said: set[str] = set()  # refusals that stand: said once
+        self._rotate_at_s = math.inf  # of the monotonic clock: then tickets get a new key
         self.store = _secure.TlsStore()
 
     def open(self, former: Certificates | None = None) -> None:
         """The first time. ConfigError: this configuration cannot be served. Tickets of `former`
         stay good."""
+        rules = self._rules
+        key_log = -1
         try:
-            certificates, more = self._read()
-            if former is not None:
-                more["tickets_of"] = former.store
-            published = self.store.open(certificates, self._protocols, **more)
+            key_log = _open_key_log(rules.key_log_file)
+            with rules.read() as (certificates, more):
+                if former is not None:
+                    more["tickets_of"] = former.store
+                more["key_log_fd"] = key_log
+                published = self.store.open(certificates, rules.protocols, **more)
         except (OSError, ValueError) as error:
             raise ConfigError(f"TLS cannot be served: {error}") from None
+        finally:
+            if key_log >= 0:
+                os.close(key_log)
+        self._plan_rotation(math.inf if former is None else former._rotate_at_s)
         self._tell(published)
+        if key_log >= 0:
+            self._log.warning(
+                "TLS: the secrets of all connections are written to %s (tls_key_log_file): whoever "
+                "reads it can read the traffic",
+                rules.key_log_file,
+            )
 
     def look(self) -> bool:
         """Reads the files again; whether workers have something new."""
         try:
-            certificates, more = self._read()
-            published = self.store.update(certificates, self._protocols, **more)
+            with self._rules.read() as (certificates, more):
+                published = self.store.update(certificates, self._rules.protocols, **more)
         except (OSError, ValueError) as error:
             self._refuse([str(error)])
             return False
@@ -96,20 +104,25 @@ class Certificates:
 
     def files(self) -> list[str]:
         """Whatever is read."""
-        cfg = self._cfg
-        names = (cfg.certfile, cfg.keyfile, cfg.ca_certs)
-        return [os.path.abspath(name) for name in names if name]
+        return self._rules.files()
 
-    def _read(self) -> tuple[list[tuple[str, bytes, bytes, bytes, bytes]], dict[str, Any]]:
-        cfg = self._cfg
-        if not cfg.certfile:
-            raise ValueError("there is a keyfile and no certfile")
-        key = _bytes_of(cfg.keyfile) if cfg.keyfile else b""
-        certificate = (cfg.certfile, _bytes_of(cfg.certfile), key, b"", b"")
-        more: dict[str, Any] = {"ciphers": cfg.ciphers or "", "cert_reqs": cfg.cert_reqs}
-        if cfg.ca_certs:
-            more["ca"] = _bytes_of(cfg.ca_certs)
-        return [certificate], more
+    # A key makes tickets for one lifetime and opens them for another one, so that each is good
+    # for a whole lifetime, and no key is older than two.
+
+    def _plan_rotation(self, latest_s: float = math.inf) -> None:
+        if lifetime_s := self._rules.ticket_lifetime_s:
+            self._rotate_at_s = min(latest_s, time.monotonic() + lifetime_s)
+
+    def wait_s(self) -> float:
+        """Until rotate_if_due() has something to do."""
+        return max(0.0, self._rotate_at_s - time.monotonic())
+
+    def rotate_if_due(self) -> None:
+        if time.monotonic() < self._rotate_at_s:
+            return
+        if not self.store.rotate_tickets():
+            self._log.error("TLS: there are no random bytes for a new ticket key; the old goes on")
+        self._plan_rotation()
 
     def _tell(self, published: tuple[bool, list[str], list[str], str, int]) -> None:
         _, warnings, _, name, days = published
@@ -164,14 +177,20 @@ class Watch:
             self._due_s = time.monotonic() + QUIET_S
 
     def wait_ms(self) -> int:
-        """Until look_if_due() has something to do; -1: nothing has changed."""
-        if self._due_s is None:
+        """Until look_if_due() has something to do; -1: nothing has changed, or will."""
+        if self._certificates is None:
             return -1
-        return max(0, round((self._due_s - time.monotonic()) * 1000))
+        wait_s = self._certificates.wait_s()
+        if self._due_s is not None:
+            wait_s = min(wait_s, max(0.0, self._due_s - time.monotonic()))
+        return -1 if wait_s == math.inf else math.ceil(wait_s * 1000)
 
     def look_if_due(self) -> bool:
         """Whether workers have something new."""
-        if self._certificates is None or self.wait_ms() != 0:
+        if self._certificates is None:
+            return False
+        self._certificates.rotate_if_due()
+        if self._due_s is None or time.monotonic() < self._due_s:
             return False
         self._due_s = None
         self._watch()  # links lead elsewhere now
@@ -183,9 +202,11 @@ class Watch:
             self._inotify = None
 
 
-def _bytes_of(name: str) -> bytes:
-    with open(name, "rb") as file:
-        return file.read()
+def _open_key_log(name: str) -> int:
+    """-1: there is none. A new file is its owner's alone."""
+    if not name:
+        return -1
+    return os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def directories(names: Iterable[str]) -> set[str]:
