@@ -331,6 +331,7 @@ def test_the_hook_sets_ciphers(
             ),
             "cannot serve: set_ecdh_curve",
         ),
+        (("default_factory().load_cert_chain('gone.pem')",), "the ssl_context hook: [Errno 2]"),
     ],
 )
 def test_what_the_hook_may_not(

@@ -31,7 +31,10 @@ def rules_of(cfg: Any, log: Any) -> TlsRules:
         made.append(default_context(rules))
         return made[-1]  # type: ignore[no-any-return]
 
-    context = cfg.ssl_context(cfg, factory)
+    try:
+        context = cfg.ssl_context(cfg, factory)
+    except (OSError, ValueError) as error:  # ssl.SSLError among them
+        raise ConfigError(f"TLS cannot be served: the ssl_context hook: {error}") from error
     if not any(context is each for each in made):
         raise ConfigError(
             "The ssl_context hook returned an object of its own. The core serves what the "
