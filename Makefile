@@ -37,6 +37,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt fuzz docs clean setup test-pythons soak-lifecycle autobahn tsan
 .PHONY: $(TEST_STAGES) quick test-quick coverage tidy real-software soak-deadlines soak-certificates test-sanitized soak-hostile test-core
+.PHONY: h2spec soak-protocols
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sort | \
@@ -107,6 +108,9 @@ real-software: setup  ## Real programs (Flask-SocketIO, MLflow ...) on monoceros
 
 autobahn: setup  ## WebSocket conformance: autobahntestsuite against our servers (Python 2.7)
 	@tools/autobahn.sh
+
+h2spec: setup  ## HTTP/2 conformance: h2spec, strict, every worker class, TLS and cleartext (Go)
+	@tools/h2spec.sh
 
 test-pythons: setup  ## Build the wheel and try it under every Python >= 3.10 found
 	@tools/test_pythons.sh

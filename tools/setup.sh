@@ -65,6 +65,7 @@ missing_packages() {
     has curl || echo curl
     has openssl || echo openssl
     has nginx || [ -x /usr/sbin/nginx ] || echo nginx
+    [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || echo libnginx-mod-stream
     has haproxy || [ -x /usr/sbin/haproxy ] || echo haproxy
     has ps || echo procps
     has wrk || echo wrk

@@ -29,8 +29,10 @@ defaults
     timeout client 60s
     timeout server 60s
     timeout http-keep-alive 60s
+    timeout tunnel 60s
 frontend front
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port} {bind}
+    unique-id-format haproxy-%pid-%rt
     default_backend app
 backend app
 {servers}
@@ -63,8 +65,11 @@ class Haproxy:
 
 
 @contextlib.contextmanager
-def haproxy(upstreams: dict[str, int], prefix: Path, server_options: str = "") -> Iterator[Haproxy]:
-    """haproxy in front of servers, by name, on ports of 127.0.0.1; what stands behind each."""
+def haproxy(
+    upstreams: dict[str, int], prefix: Path, server_options: str = "", bind_options: str = ""
+) -> Iterator[Haproxy]:
+    """haproxy in front of servers, by name, on ports of 127.0.0.1; what stands behind each, and
+    behind its own address."""
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     assert program is not None, "these tests need haproxy: apt-get install haproxy"
     prefix.mkdir(parents=True, exist_ok=True)
@@ -73,7 +78,8 @@ def haproxy(upstreams: dict[str, int], prefix: Path, server_options: str = "") -
         f"    server {name} 127.0.0.1:{there} {server_options}" for name, there in upstreams.items()
     ]
     config = prefix / "haproxy.cfg"
-    config.write_text(CONFIG.format(prefix=prefix, port=port, servers="\n".join(servers)))
+    text = CONFIG.format(prefix=prefix, port=port, bind=bind_options, servers="\n".join(servers))
+    config.write_text(text)
     command = [program, "-db", "-f", str(config)]
     with running(command, prefix / "output.log", lambda: accepts(port)):
         yield Haproxy(port, prefix)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from certificates import Pair
 from harness import free_port, running
 
 CONFIG = """
@@ -33,7 +34,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         location / {{
-            proxy_pass http://app;
+            proxy_pass {scheme}://app;
             proxy_next_upstream off;
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -43,10 +44,28 @@ http {{
             proxy_redirect off;
             {persistence}
             {stamps}
+            {tls}
         }}
     }}
 }}
 """
+# Bytes both ways, each connection with a PROXY header; the module is a package of its own.
+STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+STREAM_CONFIG = """
+daemon off;
+load_module {module};
+{user}
+worker_processes 1;
+pid {prefix}/nginx.pid;
+error_log {prefix}/error.log info;
+events {{ worker_connections 512; }}
+stream {{
+    server {{ listen 127.0.0.1:{port}; proxy_pass {upstream}; proxy_protocol on; }}
+}}
+"""
+# What stands behind is asked as localhost, and must prove that it is.
+TLS = """proxy_ssl_trusted_certificate {authority}; proxy_ssl_verify on; proxy_ssl_name localhost;
+            proxy_ssl_server_name on; proxy_ssl_protocols TLSv1.2 TLSv1.3; {client}"""
 PERSISTENT = 'proxy_http_version 1.1; proxy_set_header Connection "";'
 
 
@@ -62,6 +81,18 @@ class Front:
     request_buffering: bool = True
     buffering: bool = True
     stamps: bool = False  # says who a request is, and when it came
+    authority: Path | None = None  # by TLS, and this one has signed its certificate
+    client: Pair | None = None  # the certificate that nginx shows then
+
+    def tls(self) -> str:
+        """The directives of TLS; none without."""
+        if self.authority is None:
+            return ""
+        own = ""
+        if self.client is not None:
+            own = f"proxy_ssl_certificate {self.client.cert};"
+            own += f" proxy_ssl_certificate_key {self.client.key};"
+        return TLS.format(authority=self.authority, client=own)
 
 
 def accepts(port: int) -> bool:
@@ -71,25 +102,44 @@ def accepts(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def nginx(upstream: str, prefix: Path, front: Front) -> Iterator[int]:
-    """nginx in front of `upstream` (host:port or unix:path); yields its port."""
+def started(text: str, prefix: Path, port: int, **values: object) -> Iterator[int]:
+    """nginx with this configuration; yields the port that it listens on."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     assert program is not None, "these tests need nginx: apt-get install nginx-light"
-    port = free_port()
     prefix.mkdir(parents=True, exist_ok=True)
-    text = CONFIG.format(
-        user="user root;" if getpass.getuser() == "root" else "",
-        prefix=prefix,
+    config = prefix / "nginx.conf"
+    user = "user root;" if getpass.getuser() == "root" else ""
+    config.write_text(text.format(prefix=prefix, port=port, user=user, **values))
+    command = [program, "-p", str(prefix), "-c", str(config), "-e", str(prefix / "error.log")]
+    with running(command, prefix / "output.log", lambda: accepts(port)):
+        yield port
+
+
+@contextlib.contextmanager
+def nginx(upstream: str, prefix: Path, front: Front) -> Iterator[int]:
+    """nginx in front of `upstream` (host:port or unix:path); yields its port."""
+    tls = front.tls()
+    with started(
+        CONFIG,
+        prefix,
+        free_port(),
         upstream=upstream,
         keepalive="keepalive 8; keepalive_requests 10000000;" if front.keep_alive else "",
-        port=port,
+        scheme="https" if tls else "http",
         request_buffering="on" if front.request_buffering else "off",
         buffering="on" if front.buffering else "off",
         stamps=STAMPS if front.stamps else "",
         persistence=PERSISTENT if front.keep_alive else "",
-    )
-    config = prefix / "nginx.conf"
-    config.write_text(text)
-    command = [program, "-p", str(prefix), "-c", str(config), "-e", str(prefix / "error.log")]
-    with running(command, prefix / "output.log", lambda: accepts(port)):
+        tls=tls,
+    ) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def nginx_stream(upstream: str, prefix: Path) -> Iterator[int]:
+    """nginx passing connections on to host:port as they are, with a PROXY header of version 1."""
+    assert STREAM_MODULE.exists(), "these tests need: apt-get install libnginx-mod-stream"
+    with started(
+        STREAM_CONFIG, prefix, free_port(), upstream=upstream, module=STREAM_MODULE
+    ) as port:
         yield port
