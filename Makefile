@@ -109,6 +109,9 @@ real-software: setup  ## Real programs (Flask-SocketIO, MLflow ...) on monoceros
 autobahn: setup  ## WebSocket conformance: autobahntestsuite against our servers (Python 2.7)
 	@tools/autobahn.sh
 
+soak-protocols: setup  ## 20 HUPs and 5 USR2 under TLS and HTTP/2 load, in every worker class
+	@MONO_SOAK=1 $(BIN)/python -m pytest tests/lifecycle/test_protocols.py --durations=0
+
 h2spec: setup  ## HTTP/2 conformance: h2spec, strict, every worker class, TLS and cleartext (Go)
 	@tools/h2spec.sh
 

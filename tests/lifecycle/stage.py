@@ -198,9 +198,29 @@ class Stage:
         wait_for(lambda: not is_running(master), f"the end of {master}", SETTLE_S_MAX)
 
 
-def close_books(stage: Stage, load: CountedLoad) -> Account:
+def start_successor(stage: Stage, *loads: CountedLoad) -> int:
+    """USR2 to the present master; returns the new one, once its workers serve."""
+    old = stage.master()
+    for load in loads:
+        load.mark(f"USR2 to {old}")
+    os.kill(old, signal.SIGUSR2)
+    beside = stage.pidfile.with_name("pid.2")
+
+    def said() -> int:
+        text = beside.read_text().strip() if beside.exists() else ""
+        return int(text) if text else 0
+
+    fresh = wait_for(said, "the new master's pidfile", 30)
+    wait_for(lambda: stage.is_master(fresh), "where the new master listens", 30)
+    stage.wait_ready(fresh)
+    return fresh
+
+
+def close_books(stage: Stage, load: CountedLoad, *more: CountedLoad) -> Account:
     """Ends load and servers, and compares what was asked, answered and executed."""
     account = load.finish()
+    for other in more:
+        account = account + other.finish()
     stage.stop_all()
     check_books(account, executed(stage.notes))
     check_ledger(stage.log())
@@ -208,9 +228,9 @@ def close_books(stage: Stage, load: CountedLoad) -> Account:
     return account
 
 
-def nothing_failed(stage: Stage, load: CountedLoad) -> Account:
+def nothing_failed(stage: Stage, *loads: CountedLoad) -> Account:
     """The promise: not one failed or duplicated request."""
-    account = close_books(stage, load)
+    account = close_books(stage, *loads)
     assert account.failed == 0, account.explain()
     return account
 

@@ -8,26 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from accounts import CountedLoad
 from harness import children_of, is_running, wait_for
-from stage import Stage, full, kinds, nothing_failed, playing
-
-
-def start_successor(stage: Stage, load: CountedLoad) -> int:
-    """USR2 to the present master; returns the new one, once its workers serve."""
-    old = stage.master()
-    load.mark(f"USR2 to {old}")
-    os.kill(old, signal.SIGUSR2)
-    beside = stage.pidfile.with_name("pid.2")
-
-    def said() -> int:
-        text = beside.read_text().strip() if beside.exists() else ""
-        return int(text) if text else 0
-
-    fresh = wait_for(said, "the new master's pidfile", 30)
-    wait_for(lambda: stage.is_master(fresh), "where the new master listens", 30)
-    stage.wait_ready(fresh)
-    return fresh
+from stage import full, kinds, nothing_failed, playing, start_successor
 
 
 @pytest.mark.parametrize("kind", kinds("sync"))

@@ -1,8 +1,8 @@
 """The books of a test under load: what clients asked and got, what the application executed.
 
-A CountedLoad runs counted_load.py; an Account is what it saw in the end. The application appends
-"<id> <pid>" to the file `executed` as it begins a request, so what was executed twice, or answered
-without having been executed, is found.
+A CountedLoad runs counted_load.py, or counted_h2.py; an Account is what it saw in the end. The
+application appends "<id> <pid>" to the file `executed` as it begins a request, so what was executed
+twice, or answered without having been executed, is found.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from harness import wait_for
 
-PROGRAM = Path(__file__).resolve().with_name("counted_load.py")
+HERE = Path(__file__).resolve().parent
 STOP_S_MAX = 45.0
 SAMPLES = 8
 LANES = {"busy": 2, "idle": 2, "sleepy": 1}  # connections to each target
@@ -43,6 +43,24 @@ class Account:
     versions: dict[str, list[float]]
     failures: list[dict[str, Any]]
     marks: list[tuple[float, str]] = field(default_factory=list)
+
+    def __add__(self, other: Account) -> Account:
+        """Of two loads on one site, whose lanes have different names."""
+        versions = dict(self.versions)
+        for name, (count, first, last) in other.versions.items():
+            seen = versions.get(name, [0, first, last])
+            versions[name] = [seen[0] + count, min(seen[1], first), max(seen[2], last)]
+        return Account(
+            self.sent | other.sent,
+            self.answered + other.answered,
+            self.failed + other.failed,
+            self.idle_closed + other.idle_closed,
+            max(self.slowest_ms, other.slowest_ms),
+            self.kinds | other.kinds,
+            versions,
+            self.failures + other.failures,
+            sorted({*self.marks, *other.marks}),
+        )
 
     def sent_ids(self) -> set[str]:
         """Of every request."""
@@ -79,13 +97,23 @@ class Account:
 class CountedLoad:
     """Load on every target until finish(). A context manager; no process outlives it."""
 
-    def __init__(self, targets: Mapping[str, int], directory: Path, **lanes: int) -> None:
-        """`targets` are ports of 127.0.0.1 by name; `lanes` are busy, idle, sleepy: how many."""
+    def __init__(
+        self,
+        targets: Mapping[str, int],
+        directory: Path,
+        authority: Path | None = None,
+        **lanes: int,
+    ) -> None:
+        """`targets` are ports of 127.0.0.1 by name; `lanes` are busy, idle, sleepy: how many. With
+        an `authority` it is HTTP/2 over TLS, of a server whose certificate that one has signed."""
         directory.mkdir(parents=True, exist_ok=True)
         self._progress = directory / "progress"
         self._result = directory / "result.json"
         self._errors = directory / "load.log"
-        self._command = [sys.executable, str(PROGRAM)]
+        program = "counted_load.py" if authority is None else "counted_h2.py"
+        self._command = [sys.executable, str(HERE / program)]
+        if authority is not None:
+            self._command += ["--authority", str(authority)]
         self._command += ["--progress", str(self._progress), "--result", str(self._result)]
         for kind, count in (LANES | lanes).items():
             self._command += [f"--{kind}", str(count)]

@@ -24,8 +24,10 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 # Seconds between two requests of a connection. A busy one hardly rests; an idle one is likely to
 # be found between two requests; a sleepy one rests for longer than a server waits for it.
@@ -314,38 +316,36 @@ def kind_of(error: OSError) -> str:
     return "reset" if isinstance(error, (ConnectionResetError, BrokenPipeError)) else "os error"
 
 
-def make_lanes(targets: list[str], counts: dict[str, int]) -> list[Lane]:
-    """The lanes of every NAME=HOST:PORT."""
+L = TypeVar("L")
+
+
+def make_lanes(make: Callable[[str, str, tuple[str, int], str], L], options: Any) -> list[L]:
+    """The lanes of every NAME=HOST:PORT: make(name, target, address, kind) for each."""
     lanes = []
-    for text in targets:
+    for text in options.targets:
         name, _, address = text.partition("=")
         host, _, port = address.rpartition(":")
-        for kind, count in counts.items():
-            for index in range(count):
-                lanes.append(Lane(f"{name}-{kind}{index}", name, (host, int(port)), kind))
+        for kind in PAUSES_S:
+            for index in range(getattr(options, kind)):
+                lanes.append(make(f"{name}-{kind}{index}", name, (host, int(port)), kind))
     return lanes
 
 
-def main() -> None:
-    """The program."""
+def command_line() -> argparse.ArgumentParser:
+    """What every program of this kind takes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("targets", nargs="+", metavar="NAME=HOST:PORT")
     parser.add_argument("--progress", type=Path, required=True)
     parser.add_argument("--result", type=Path, required=True)
     for kind in PAUSES_S:
         parser.add_argument(f"--{kind}", type=int, default=1, help="connections to each target")
-    options = parser.parse_args()
-    totals = Totals(options.progress)
-    counts = {kind: getattr(options, kind) for kind in PAUSES_S}
-    load = Load(make_lanes(options.targets, counts), totals)
+    return parser
 
-    def stop(*_: object) -> None:
-        load.stopping = True
 
-    signal.signal(signal.SIGTERM, stop)
-    load.run()
+def write_result(path: Path, sent: dict[str, int], totals: Totals) -> None:
+    """The books; `sent`: requests of each lane."""
     result = {
-        "sent": {lane.name: lane.sent for lane in load.lanes},
+        "sent": sent,
         "answered": totals.answered,
         "failed": totals.failed,
         "idle_closed": totals.idle_closed,
@@ -354,7 +354,21 @@ def main() -> None:
         "versions": totals.versions,
         "failures": [asdict(failure) for failure in totals.failures],
     }
-    options.result.write_text(json.dumps(result, indent=1) + "\n")
+    path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def main() -> None:
+    """The program."""
+    options = command_line().parse_args()
+    totals = Totals(options.progress)
+    load = Load(make_lanes(Lane, options), totals)
+
+    def stop(*_: object) -> None:
+        load.stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    load.run()
+    write_result(options.result, {lane.name: lane.sent for lane in load.lanes}, totals)
 
 
 if __name__ == "__main__":
