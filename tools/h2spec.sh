@@ -1,5 +1,5 @@
 #!/bin/sh
-# HTTP/2 conformance: h2spec, strict, against every worker class, over TLS and without: `make h2spec`.
+# HTTP/2 conformance: h2spec, strict, in every worker class, over TLS and without: `make h2spec`.
 # H2SPEC=<program> names one that is there; else it is built into build/h2spec, which needs Go
 # (GO=... names it). The reports lie there too: build/h2spec/<class>-<tls or cleartext>.xml.
 set -eu
