@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -17,6 +18,13 @@ def gunicorn_python() -> str:
     given = os.environ.get("MONO_GUNICORN_PYTHON")
     if given:
         return given
+    VENV.parent.mkdir(exist_ok=True)
+    with VENV.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of the processes of pytest, one makes it
+        return _made()
+
+
+def _made() -> str:
     python = VENV / "bin" / "python"
     done = VENV / "complete"
     if not done.exists() or done.read_text() != " ".join(PACKAGES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -29,16 +30,24 @@ def _directory(name: str, packages: list[str]) -> Path:
     """Made once a Python version. A failure fails the tests; it does not skip them."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     directory = BUILD / f"{name}-{version}"
-    done = directory / "complete"
-    if not done.exists() or done.read_text() != " ".join(packages):
-        shutil.rmtree(directory, ignore_errors=True)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-warn-script-location"]
-        subprocess.run([*pip, "--target", str(directory), *packages], check=True)
-        if packages is WITHOUT_GUNICORN:  # the packages depend on it: that is the point
-            for part in (*directory.glob("gunicorn"), *directory.glob("gunicorn-27*")):
-                shutil.rmtree(part)
-        done.write_text(" ".join(packages))
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / f"{name}-{version}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of the processes of pytest, one installs
+        _install(directory, packages)
     return directory
+
+
+def _install(directory: Path, packages: list[str]) -> None:
+    done = directory / "complete"
+    if done.exists() and done.read_text() == " ".join(packages):
+        return
+    shutil.rmtree(directory, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-warn-script-location"]
+    subprocess.run([*pip, "--target", str(directory), *packages], check=True)
+    if packages is WITHOUT_GUNICORN:  # the packages depend on it: that is the point
+        for part in (*directory.glob("gunicorn"), *directory.glob("gunicorn-27*")):
+            shutil.rmtree(part)
+    done.write_text(" ".join(packages))
 
 
 def third_party() -> Path:
