@@ -149,7 +149,7 @@ test-cpp:
 	    ctest --test-dir build/asan --output-on-failure --timeout 600 -j $(JOBS) --progress
 
 test-python:
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-quick:
 	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) $(QUICK_TESTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,16 @@ import pytest
 from harness import IS_GUNICORN, Server, raise_file_limit
 
 StartServer = Callable[..., Server]
+
+# Over 40 s each, though some have few tests: of all directories. `make test` begins with them, or
+# its last minute is one of them, alone.
+LONG = [
+    "test_endless.py", "test_departures.py", "test_workers.py", "test_deadlines.py",
+    "test_hostile.py", "test_late_crowds.py", "test_scenarios.py", "test_taken_signals.py",
+    "test_changes_under_load.py", "test_late_drops.py", "test_compat.py", "test_misuse.py",
+    "test_arbiter_recycle.py", "test_crowds.py", "test_reloads.py", "test_drained_connections.py",
+    "test_succession.py",
+]  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,8 +37,16 @@ def pytest_configure(config: pytest.Config) -> None:
     raise_file_limit()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def longest_first(items: list[pytest.Item]) -> None:
+    """The order in which xdist hands out files, with --no-loadscope-reorder."""
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path.name not in LONG, -tests[item.path]))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With gunicorn as the server, what goes beyond it is expected to fail. Nowhere else."""
+    if hasattr(config, "workerinput"):  # one of several processes
+        longest_first(items)
     if not IS_GUNICORN:
         return
     for item in items:
