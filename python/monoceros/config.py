@@ -334,7 +334,7 @@ class Config:
             ready, note = _core.setting_row(name)[10:12]
             if ready == "later":
                 warnings.append(f"{name} has no effect yet: {note}.")
-            elif ready == "refuse" and (name != "protocol" or self.protocol == "uwsgi"):
+            elif ready == "refuse":
                 refusals.append(f"{name} cannot be used yet: {note}.")
         return warnings, refusals
 

@@ -38,6 +38,8 @@ Links::Links(Core& core)
                core.options.stream_bodies},
       wheel_(base::monotonic_ms()) {
     Options& options = core.options;
+    if (options.limits.uwsgi_allow_ips)
+        context_.uwsgi = &uwsgi_.emplace(*options.limits.uwsgi_allow_ips);
     if (options.connections_max == 0) {
         descriptors_ = descriptors_of(os::open_files_max(), os::open_files());
         options.connections_max = descriptors_.links_max;

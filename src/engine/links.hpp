@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/timer_wheel.hpp"
 #include "engine/accept_policy.hpp"
@@ -77,6 +78,7 @@ class Links {
     SpillFiles body_spills_;
     SpillFiles output_spills_;
     http::RequestIdMaker ids_;
+    std::optional<session::UwsgiReader> uwsgi_;
     session::ConnectionContext context_;
     LinkTable table_;
     base::TimerWheel wheel_;

@@ -20,7 +20,9 @@ proxy::Versions versions_of(const std::string& mode) {
 
 base::Result<OpeningRules> opening_rules_from(const config::Settings& settings) {
     OpeningRules rules;
-    rules.proxy = settings.proxy_protocol != "off";
+    // A uwsgi packet says who the client is by itself.
+    const bool http = settings.protocol == "http";
+    rules.proxy = http && settings.proxy_protocol != "off";
     rules.proxy_versions = versions_of(settings.proxy_protocol);
     auto allowed = http::NetworkSet::parse(settings.proxy_allow_ips);
     if (!allowed) return base::Failure{"proxy_allow_ips: " + allowed.sentence()};
@@ -28,7 +30,7 @@ base::Result<OpeningRules> opening_rules_from(const config::Settings& settings) 
     rules.proxy_ms_max = settings.proxy_protocol_timeout * 1'000;
     rules.tls_ms_max = settings.tls_handshake_timeout * 1'000;
     const std::string& cleartext = settings.http2_cleartext;
-    rules.http2_cleartext = cleartext == "prior-knowledge" || cleartext == "both";
+    rules.http2_cleartext = http && (cleartext == "prior-knowledge" || cleartext == "both");
     return rules;
 }
 

@@ -45,11 +45,11 @@ enum class Handover : uint8_t {
     kFull,   // none can, before somebody has taken the last ones
 };
 
-// With folded fields (changed in place), a 100 Continue on its way, or keys that a sibling does not
-// have (TLS), a connection stays where it is.
+// With folded fields (changed in place), a 100 Continue on its way, keys that a sibling does not
+// have (TLS), or what a proxy said beside the head (uwsgi), a connection stays where it is.
 inline bool may_move(const Link& link, const session::Limits& limits) {
     return link.transport.bare_fd() >= 0 && link.connection.out.empty() &&
-           !limits.head.permit_obsolete_folding;
+           !limits.head.permit_obsolete_folding && !limits.uwsgi_allow_ips;
 }
 
 class Relay {

@@ -5,12 +5,28 @@
 
 #include "engine/core.hpp"
 #include "os/socket.hpp"
+#include "uwsgi/packet.hpp"
 
 namespace mono::engine {
 
 namespace {
 
 constexpr size_t kStatusAt = 9;  // behind "HTTP/1.1 "
+constexpr std::string_view kName = "monoceros-warmup";
+
+std::string head(std::string_view path) {
+    return "GET " + std::string(path) +
+           " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: " + std::string(kName) +
+           "\r\nConnection: close\r\n\r\n";
+}
+
+std::string packet(std::string_view path) {
+    return uwsgi::write_packet({{"REQUEST_METHOD", "GET"},
+                                {"REQUEST_URI", path},
+                                {"HTTP_HOST", "localhost"},
+                                {"HTTP_USER_AGENT", kName},
+                                {"HTTP_CONNECTION", "close"}});
+}
 
 }  // namespace
 
@@ -18,9 +34,7 @@ bool Warmup::begin(std::string_view path) {
     os::StreamPair pair = os::stream_pair();
     if (!pair.left || !core_.poller.add_reader(pair.left.get(), kWarmupKey, false)) return false;
     client_ = std::move(pair.left);
-    std::string request = "GET " + std::string(path) +
-                          " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: monoceros-warmup\r\n"
-                          "Connection: close\r\n\r\n";
+    std::string request = core_.options.limits.uwsgi_allow_ips ? packet(path) : head(path);
     os::send_bytes(client_.get(), request.data(), request.size());
     core_.acceptor.pause();
     core_.now.look();

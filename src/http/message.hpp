@@ -51,8 +51,9 @@ struct RequestHead {
     uint64_t content_length = 0;  // with BodyKind::kLength
     bool keep_alive = false;      // what the request asks for and the version permits
     bool expect_continue = false;
-    bool of_stream = false;  // HTTP/2: the response has an end of its own
-    bool upgrade = false;    // Connection lists "upgrade" and Upgrade is present
+    bool of_stream = false;   // HTTP/2: the response has an end of its own
+    bool by_gateway = false;  // uwsgi: who reads the answer knows no chunks
+    bool upgrade = false;     // Connection lists "upgrade" and Upgrade is present
 
     bool at_least_1_1() const {
         return version_major > 1 || (version_major == 1 && version_minor >= 1);

@@ -66,6 +66,7 @@ void Connection::begin_request(int64_t now_ms) {
 }
 
 Next Connection::take_head(std::string_view& bytes, int64_t now_ms) {
+    if (context_.uwsgi != nullptr) return take_packet(bytes, now_ms);
     base::Buffer& buffer = exchange_->bytes;
     buffer.append(bytes);
     auto length = static_cast<uint32_t>(buffer.size());
@@ -75,13 +76,47 @@ Next Connection::take_head(std::string_view& bytes, int64_t now_ms) {
     return head_parsed(status, bytes, now_ms);
 }
 
+// The packet is kept only until it is whole; from then on the request is one of HTTP.
+Next Connection::take_packet(std::string_view& bytes, int64_t now_ms) {
+    base::Buffer& buffer = exchange_->bytes;
+    const size_t kept = buffer.size();
+    if (kept != 0) buffer.append(bytes);
+    uwsgi::Step step = context_.uwsgi->read(kept != 0 ? buffer.view() : bytes, *exchange_);
+    switch (step.status) {
+        case uwsgi::Status::kNeedMore:
+            if (kept == 0) buffer.append(bytes);
+            bytes = {};
+            return Next::kRead;
+        case uwsgi::Status::kMalformed:
+            bytes = {};
+            return refuse(step.fault.error, step.fault.offset);
+        case uwsgi::Status::kDone:
+            break;
+    }
+    bytes.remove_prefix(step.consumed - kept);
+    auto length = static_cast<uint32_t>(buffer.size());
+    http1::ParseStatus status = parser_.parse(buffer.data(), length, exchange_->head);
+    exchange_->head.by_gateway = true;
+    return head_parsed(status, bytes, now_ms);
+}
+
+// An empty line behind the last request is not yet one (RFC 9112 section 2.2).
+bool Connection::head_started() const {
+    return context_.uwsgi != nullptr ? !exchange_->bytes.empty() : parser_.started();
+}
+
 // The head is parsed where it lies: of what is pipelined, a request copies no more than its own.
 Next Connection::next_request(int64_t now_ms) {
     begin_request(now_ms);
+    std::string_view bytes = pipelined_.view();
+    if (context_.uwsgi != nullptr) {
+        Next next = take_packet(bytes, now_ms);
+        pipelined_.take(pipelined_.size() - bytes.size());
+        return next;
+    }
     auto length = static_cast<uint32_t>(pipelined_.size());
     http1::ParseStatus status = parser_.parse(pipelined_.data(), length, exchange_->head);
     bool complete = status == http1::ParseStatus::kComplete;
-    std::string_view bytes = pipelined_.view();
     size_t mine = complete ? exchange_->head.length : bytes.size();
     exchange_->bytes.append(bytes.substr(0, mine));
     bytes.remove_prefix(mine);
@@ -141,12 +176,16 @@ Next Connection::judge_head() {
     char* buffer = exchange.bytes.data();
     http::FramingError framing = http1::apply_framing(buffer, exchange.head);
     if (framing.error != Error::kNone) return refuse(framing.error, framing.offset);
-    http::TrustVerdict verdict =
-        http::apply_trust(context_.limits.trust, peer_.trusted, buffer, exchange.head);
+    // Fields of uwsgi are the client's: what its proxy says came beside them.
+    const bool by_gateway = exchange.head.by_gateway;
+    http::TrustVerdict verdict = http::apply_trust(
+        context_.limits.trust, peer_.trusted && !by_gateway, buffer, exchange.head);
     if (verdict.fault.error != Error::kNone)
         return refuse(verdict.fault.error, verdict.fault.offset);
-    exchange.scheme = verdict.scheme;
-    exchange.script_name = verdict.script_name;
+    if (!by_gateway) {
+        exchange.scheme = verdict.scheme;
+        exchange.script_name = verdict.script_name;
+    }
     Error script = check_script_name();
     if (script != Error::kNone) return refuse(script, exchange.head.target.offset);
     return Next::kRead;
@@ -434,7 +473,7 @@ Next Connection::refuse_running(Error error, int64_t now_ms) {
 }
 
 Next Connection::refuse_waiting(Error error, int64_t now_ms) {
-    if (phase_ == Phase::kHead && !parser_.started()) return Next::kClose;
+    if (phase_ == Phase::kHead && !head_started()) return Next::kClose;
     unread_ = phase_ != Phase::kReady;
     Next next = refuse(error, 0);
     set_deadline(now_ms, context_.limits.send_ms_max);
@@ -470,8 +509,7 @@ Next Connection::end_of_input() {
 Next Connection::expire(int64_t) {
     switch (phase_) {
         case Phase::kHead:
-            // An empty line behind the last request is not yet one (RFC 9112 section 2.2).
-            if (!parser_.started()) return Next::kClose;
+            if (!head_started()) return Next::kClose;
             return refuse(Error::kHeadTimeout, exchange_->bytes.size());
         case Phase::kBody:
         case Phase::kStream:

@@ -1,5 +1,5 @@
-// Connection: one HTTP/1 connection as a state machine that is fed bytes and time; no descriptor,
-// no clock, no thread. The engine moves the bytes (engine/link.hpp).
+// Connection: one HTTP/1 or uwsgi connection as a state machine that is fed bytes and time; no
+// descriptor, no clock, no thread. The engine moves the bytes (engine/link.hpp).
 //
 //            feed: head begins          head and body complete          respond + out empty
 //   kIdle ───────────────────▶ kHead ──▶ kBody ──▶ kReady ─────────▶ kFlush ──────────▶ kIdle
@@ -26,6 +26,7 @@
 #include "session/exchange.hpp"
 #include "session/limits.hpp"
 #include "session/spill.hpp"
+#include "session/uwsgi_reader.hpp"
 
 namespace mono::session {
 
@@ -43,8 +44,9 @@ struct ConnectionContext {
     ExchangePool& exchanges;
     SpillFactory& spills;
     http::RequestIdMaker& ids;
-    const int64_t& now_us;       // monotonic, of the engine's current round
-    bool stream_bodies = false;  // where Limits::buffering does not say otherwise (ASGI)
+    const int64_t& now_us;         // monotonic, of the engine's current round
+    bool stream_bodies = false;    // where Limits::buffering does not say otherwise (ASGI)
+    UwsgiReader* uwsgi = nullptr;  // set: requests come as uwsgi packets, answers as HTTP/1
 };
 
 // Why a request was refused; the engine logs it (error log: rule and offset; access log: a line).
@@ -146,6 +148,7 @@ class Connection {
     // These take what is the present request's off the front of `bytes`.
     Next take(std::string_view& bytes, int64_t now_ms);
     Next take_head(std::string_view& bytes, int64_t now_ms);
+    Next take_packet(std::string_view& bytes, int64_t now_ms);
     Next begin_body(std::string_view& bytes, int64_t now_ms);
     Next take_body(std::string_view& bytes, int64_t now_ms);
     Next take_length(std::string_view& bytes);
@@ -153,6 +156,7 @@ class Connection {
     Next take_stream(std::string_view& bytes, int64_t now_ms);
     Next begin_stream(std::string_view& bytes, int64_t now_ms);
     void begin_request(int64_t now_ms);
+    bool head_started() const;
     Next next_request(int64_t now_ms);
     Next head_parsed(http1::ParseStatus status, std::string_view& bytes, int64_t now_ms);
     void keep_in_place(std::string_view& bytes, uint64_t count);

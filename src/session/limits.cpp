@@ -50,6 +50,11 @@ base::Result<Limits> limits_from(const config::Settings& settings) {
     limits.trust.secure_scheme_headers = settings.secure_scheme_headers;
     limits.trust.forwarder_headers = settings.forwarder_headers;
     limits.trust.header_map = header_map(settings.header_map);
+    if (settings.protocol == "uwsgi") {
+        auto allowed = http::NetworkSet::parse(settings.uwsgi_allow_ips);
+        if (!allowed) return base::Failure{"uwsgi_allow_ips: " + allowed.sentence()};
+        limits.uwsgi_allow_ips = std::move(allowed.value());
+    }
     limits.body_bytes_max = static_cast<uint64_t>(settings.limit_request_body);
     limits.body_memory_bytes_max = static_cast<uint64_t>(settings.client_body_buffer_size);
     auto buffering = BufferingRules::parse(settings.request_buffering);

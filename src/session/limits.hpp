@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.hpp"
@@ -28,7 +29,8 @@ constexpr uint32_t kIdleBufferBytes = 2048;    // what a pooled input buffer may
 struct Limits {
     http1::HeadRules head;
     http::TrustRules trust;
-    uint64_t body_bytes_max = 0;  // 0 = unlimited
+    std::optional<http::NetworkSet> uwsgi_allow_ips;  // set: requests come by uwsgi, from these
+    uint64_t body_bytes_max = 0;                      // 0 = unlimited
     uint64_t body_memory_bytes_max = 64 * 1024;
     BufferingRules buffering;           // which bodies are not taken in before the application runs
     int64_t head_ms_max = 60'000;       // from the first byte of a head to its last

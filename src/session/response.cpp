@@ -33,7 +33,7 @@ void Response::begin(const http::RequestHead& request, const ResponseContext& co
         left_ = added_length_ = static_cast<uint64_t>(known_length);
     } else if (request.of_stream) {
         framing_ = Framing::kStream;
-    } else if (request.at_least_1_1()) {
+    } else if (request.at_least_1_1() && !request.by_gateway) {
         framing_ = Framing::kChunked;
     } else {
         framing_ = Framing::kClose;

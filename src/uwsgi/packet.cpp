@@ -43,4 +43,22 @@ bool next_variable(std::string_view variables, size_t& at, Variable& variable) {
     return next_text(variables, at, variable.name) && next_text(variables, at, variable.value);
 }
 
+void append_size(size_t size, std::string& out) {
+    out += static_cast<char>(size & 255);
+    out += static_cast<char>(size >> 8);
+}
+
+std::string write_packet(Pairs variables) {
+    std::string text;
+    for (const auto& [name, value] : variables) {
+        append_size(name.size(), text);
+        text += name;
+        append_size(value.size(), text);
+        text += value;
+    }
+    std::string packet(1, '\0');
+    append_size(text.size(), packet);
+    return packet + '\0' + text;
+}
+
 }  // namespace mono::uwsgi

@@ -6,7 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "http/error.hpp"
 
@@ -40,6 +43,12 @@ Packet take_packet(std::string_view bytes, size_t packet_bytes_max);
 
 // The variable at `at` of `variables`, and `at` behind it. False: it is cut short.
 bool next_variable(std::string_view variables, size_t& at, Variable& variable);
+
+// A whole packet of modifier 0, for who asks by uwsgi. Together at most 65,535 bytes.
+using Pairs = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+std::string write_packet(Pairs variables);
+// Two bytes, as sizes are written.
+void append_size(size_t size, std::string& out);
 
 // Calls visit(const Variable&) -> Fault for each; stops at the first fault.
 template <class Visit>

@@ -197,8 +197,7 @@ http::Scheme scheme_of(const Gateway& gateway) {
 
 void append_variable(const Variable& variable, std::string& out) {
     for (const std::string_view text : {variable.name, variable.value}) {
-        out += static_cast<char>(text.size() & 255);
-        out += static_cast<char>(text.size() >> 8);
+        append_size(text.size(), out);
         out += text;
     }
 }

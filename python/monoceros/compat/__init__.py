@@ -33,7 +33,7 @@ ABSENT = {
     "http2": "HTTP/2 is not built yet",
     "dirty": "dirty workers are not built yet",
     "ctl": "the control interface is not built yet",
-    "uwsgi": "the uwsgi protocol is not built yet",
+    "uwsgi": "packets of uwsgi are read by the C++ core",
     "workers.base_async": "requests are read by the C++ core; there is no such class to build on",
     "http.body": "request bodies are read by the C++ core",
     "http.parser": "requests are parsed by the C++ core",
