@@ -65,14 +65,24 @@ if(MONO_TESTS AND NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
     target_precompile_headers(mono_precompiled_test_flags PRIVATE
         ${standard_headers} <gtest/gtest.h>)
 endif()
+# GCC has one budget for inlining in all that is linked together. Folders that every request goes
+# through (HOT) are small classes that call each other, and get larger limits; what runs seldom
+# (COLD) is made small, in memory too, and takes nothing of the budget.
+set(release_gcc "$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>")
+add_library(mono_hot_flags INTERFACE)
+target_compile_options(mono_hot_flags INTERFACE
+    "$<${release_gcc}:--param=max-inline-insns-auto=80;--param=inline-min-speedup=5>")
+add_library(mono_cold_flags INTERFACE)
+target_compile_options(mono_cold_flags INTERFACE "$<${release_gcc}:-Os>")
+
 if(MONO_LTO)
     set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
 endif()
 
-# mono_folder(name DEPENDS other... TEST_DEPENDS other...): library mono_<name> from this folder's
+# mono_folder(name [HOT|COLD] DEPENDS other... TEST_DEPENDS other...): library mono_<name> from this folder's
 # *.cpp, and, with MONO_TESTS, the executable <name>_test from its *_test.cpp.
 function(mono_folder name)
-    cmake_parse_arguments(ARG "" "" "DEPENDS;TEST_DEPENDS" ${ARGN})
+    cmake_parse_arguments(ARG "HOT;COLD" "" "DEPENDS;TEST_DEPENDS" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS *.cpp)
     set(tests ${sources})
     list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
@@ -85,6 +95,10 @@ function(mono_folder name)
         target_link_libraries(mono_${name} PUBLIC ${ARG_DEPENDS} Threads::Threads PRIVATE mono_flags)
         if(precompile)
             target_precompile_headers(mono_${name} REUSE_FROM mono_precompiled_flags)
+        if(ARG_HOT)
+            target_link_libraries(mono_${name} PRIVATE mono_hot_flags)
+        elseif(ARG_COLD)
+            target_link_libraries(mono_${name} PRIVATE mono_cold_flags)
         endif()
     else()
         add_library(mono_${name} INTERFACE)

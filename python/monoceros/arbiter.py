@@ -14,7 +14,7 @@ import time
 from monoceros import SERVER, __version__, _core, compat, sock, systemd, util
 from monoceros.errors import HaltServer
 from monoceros.host import forked
-from monoceros.master import certificates, ending, notices, reexec, release
+from monoceros.master import ending, notices, reexec, release
 from monoceros.master.generation import Generation, View
 from monoceros.master.loop import Loop
 from monoceros.master.performer import Performer
@@ -39,6 +39,17 @@ PROMOTION_POLL_MS = 1000  # where the kernel does not tell of the older master's
 
 def _noted(sig: int, frame: FrameType | None) -> None:
     """Nothing: the interpreter has already written the number to the wake-up descriptor."""
+
+
+def _secured(generation: Generation, log: Any) -> Generation:
+    """With what TLS and HTTP/2 take, where they are spoken. ConfigError: they cannot be."""
+    if generation.cfg.http2_cleartext != "off":
+        from monoceros import _secure  # noqa: F401 - before the fork, so that workers share it
+    if not generation.cfg.is_ssl:
+        return generation.having(certificates=None)
+    from monoceros.master import certificates
+
+    return certificates.adopt(generation, log)
 
 
 class Arbiter:
@@ -91,7 +102,7 @@ class Arbiter:
         """Takes a configuration: the first one, or that of a reload."""
         self.generation = self.generation.having(app=app, cfg=app.cfg)
         self.set_logger(self.cfg)
-        self.generation = certificates.adopt(self.generation.configured(), self.log)
+        self.generation = _secured(self.generation.configured(), self.log)
         previous, self.configured_workers = self.configured_workers, self.cfg.workers
         self._nworkers_changed(self.configured_workers, previous)
         if self.cfg.loglevel.lower() == "debug":

@@ -434,7 +434,7 @@ def _user() -> str:
 
 def _first_free_port() -> int:
     try:
-        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="utf-8") as file:
             return int(file.read())
     except (OSError, ValueError):
         return 1024

@@ -48,7 +48,9 @@ OPTIONAL_MODULES = {
 }  # fmt: skip
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 WORDS = r"((?:\s+(?!TEST_)\w+)+)"
-DEPENDS = re.compile(rf"mono_folder\((\w+)(?:\s+DEPENDS{WORDS})?(?:\s+TEST_DEPENDS{WORDS})?\s*\)")
+DEPENDS = re.compile(
+    rf"mono_folder\((\w+)(?:\s+(?:HOT|COLD))?(?:\s+DEPENDS{WORDS})?(?:\s+TEST_DEPENDS{WORDS})?\s*\)"
+)
 
 
 def include_faults(folder: str, source: str, test: bool) -> list[str]:

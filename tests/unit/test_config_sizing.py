@@ -96,10 +96,10 @@ def test_explain_shows_value_source_and_effect() -> None:
     cfg = Config()
     cfg.source = "command line"
     cfg.set("timeout", "7")
-    cfg.set("protocol", "uwsgi")
+    cfg.set("dirty_workers", 1)
     text = explain.report(cfg)
     assert "timeout = 7\n    from: command line\n    Seconds without a sign of life" in text
-    assert "NOT YET, and the server will not start with it: the uwsgi protocol" in text
+    assert "dirty workers are not built yet" in text
     assert text.index("timeout = 7") < text.index("Defaults\n") < text.index("threads = 1\n")
 
 

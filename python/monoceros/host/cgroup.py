@@ -13,7 +13,7 @@ OWN = "/proc/self/cgroup"
 def read(path: str) -> str | None:
     """The file's text; None where it cannot be read."""
     try:
-        with open(path, encoding="ascii", errors="replace") as opened:
+        with open(path, encoding="utf-8", errors="replace") as opened:
             return opened.read().strip()
     except OSError:
         return None

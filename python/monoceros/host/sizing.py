@@ -5,7 +5,6 @@ Looks at the affinity mask, the CPU quota of the cgroup (version 2, then 1) and 
 
 from __future__ import annotations
 
-import math
 import os
 
 from monoceros.host.cgroup import OWN, ROOT, own_paths, read
@@ -65,7 +64,7 @@ def advise(worker_class: str, root: str = ROOT, proc_cgroup: str = OWN) -> Advic
     if quota is not None:
         reasons.append(f"a cgroup quota of {quota:g} CPUs")
         cpus = min(cpus, quota)
-    whole = max(1, math.ceil(cpus))
+    whole = max(1, _ceil(cpus))
     if worker_class == "sync":
         workers = 2 * whole + 1
         reasons.append(f"a sync worker handles one request at a time: 2 x {whole} + 1")
@@ -94,7 +93,7 @@ def surge(
     quota = cpu_quota(root, proc_cgroup)
     if quota is not None:
         cpus = min(cpus, quota)
-    number = min(workers, max(1, math.ceil(cpus * BOOTING_A_CPU)))
+    number = min(workers, max(1, _ceil(cpus * BOOTING_A_CPU)))
     reasons = [f"{cpus:g} CPUs"]
     sizes = [_own_bytes(pid, proc) for pid in pids]
     free = memory_free(root, proc_cgroup, proc)
@@ -116,6 +115,10 @@ def memory_free(root: str = ROOT, proc_cgroup: str = OWN, proc: str = "/proc") -
         if limit and used and limit.isdigit() and used.isdigit():
             found.append(max(0, int(limit) - int(used)))
     return min(found) if found else None
+
+
+def _ceil(number: float) -> int:
+    return -int(-number // 1)  # math is a library of its own
 
 
 def _own_bytes(pid: int, proc: str) -> int:

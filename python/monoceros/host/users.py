@@ -6,7 +6,7 @@ from __future__ import annotations
 def may_change_user() -> bool:
     """Whether this process, which is not root, has the capabilities for it."""
     try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
             line = next(line for line in file if line.startswith("CapEff:"))
     except (OSError, StopIteration):
         return True  # who cannot know lets it be tried

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from monoceros import _secure
     from monoceros.master.generation import Generation
     from monoceros.master.loop import Loop
     from monoceros.master.tls_rules import TlsRules
@@ -34,10 +33,6 @@ QUIET_S = 0.2  # certificate and key are two files: whoever writes them has done
 def adopt(generation: Generation, log: Any) -> Generation:
     """With the certificates that its configuration names. ConfigError: they cannot be served."""
     cfg, cls = generation.cfg, generation.worker_class
-    if cfg.http2_cleartext != "off":
-        from monoceros import _secure  # noqa: F401 - before the fork, so that workers share it
-    if not cfg.is_ssl:
-        return generation.having(certificates=None)
     if not getattr(cls, "serves_tls", False) or getattr(cls, "server_class", None) is not None:
         raise ConfigError(
             f"{cls.__name__} serves by a server of its own, which has no TLS here: choose another "
@@ -46,10 +41,6 @@ def adopt(generation: Generation, log: Any) -> Generation:
     made = Certificates(tls_hook.rules_of(cfg, log), log)
     made.open(generation.certificates)
     return generation.having(certificates=made)
-
-
-def store_of(generation: Generation) -> _secure.TlsStore | None:
-    return None if generation.certificates is None else generation.certificates.store
 
 
 class Certificates:

@@ -8,7 +8,6 @@ import sys
 from monoceros import _core, sock, util
 from monoceros.errors import AppImportError
 from monoceros.host import departure, forked
-from monoceros.master import certificates
 from monoceros.master.child import Child
 from monoceros.workers import leaving
 from monoceros.workers.place import Place
@@ -34,7 +33,8 @@ def prepare(server: Master, generation: Generation, slot: int, age: int) -> Chil
     )
     black_box = os.memfd_create("monoceros-stacks", os.MFD_CLOEXEC)
     ends = generation.relay.ends()
-    tls = certificates.store_of(generation)
+    served = generation.certificates
+    tls = None if served is None else served.store
     worker.attach(Place(server.scoreboard, slot, server.PIPE[1], ends, black_box, tls=tls))
     handover = None
     if cfg.uid != os.geteuid():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from monoceros import _core, sock
-from monoceros.pidfile import Pidfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ def change_pidfile(server: Master) -> None:
         server.pidfile = None
     name = pidfile_name(server)
     if name is not None:
+        from monoceros.pidfile import Pidfile
+
         server.pidfile = Pidfile(name)
         server.pidfile.create(server.pid)
         if server.pidfile.foreign:

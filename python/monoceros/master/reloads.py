@@ -9,7 +9,7 @@ import os
 import time
 
 from monoceros import sock, systemd, util
-from monoceros.master import certificates, ending, notices
+from monoceros.master import ending, notices
 from monoceros.master.policy import policy
 from monoceros.master.rollout import Rollout
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from monoceros import _core
     from monoceros.contracts import Master
+    from monoceros.master import certificates
     from monoceros.master.generation import Generation
     from monoceros.sock import BaseSocket
 
@@ -143,7 +144,9 @@ class Reloads:
     def _follow_certificates(self) -> None:
         served = self.server.generation.certificates
         if served is not None and self._watch is None:
-            self._watch = certificates.Watch(self.server.loop, self.server.log)
+            from monoceros.master.certificates import Watch
+
+            self._watch = Watch(self.server.loop, self.server.log)
         if self._watch is not None:
             self._watch.follow(served)
 
