@@ -65,6 +65,7 @@ if(MONO_TESTS AND NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
     target_precompile_headers(mono_precompiled_test_flags PRIVATE
         ${standard_headers} <gtest/gtest.h>)
 endif()
+
 # GCC has one budget for inlining in all that is linked together. Folders that every request goes
 # through (HOT) are small classes that call each other, and get larger limits; what runs seldom
 # (COLD) is made small, in memory too, and takes nothing of the budget.
@@ -79,8 +80,8 @@ if(MONO_LTO)
     set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
 endif()
 
-# mono_folder(name [HOT|COLD] DEPENDS other... TEST_DEPENDS other...): library mono_<name> from this folder's
-# *.cpp, and, with MONO_TESTS, the executable <name>_test from its *_test.cpp.
+# mono_folder(name [HOT|COLD] DEPENDS other... TEST_DEPENDS other...): library mono_<name> from
+# this folder's *.cpp, and, with MONO_TESTS, the executable <name>_test from its *_test.cpp.
 function(mono_folder name)
     cmake_parse_arguments(ARG "HOT;COLD" "" "DEPENDS;TEST_DEPENDS" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS *.cpp)
@@ -95,6 +96,7 @@ function(mono_folder name)
         target_link_libraries(mono_${name} PUBLIC ${ARG_DEPENDS} Threads::Threads PRIVATE mono_flags)
         if(precompile)
             target_precompile_headers(mono_${name} REUSE_FROM mono_precompiled_flags)
+        endif()
         if(ARG_HOT)
             target_link_libraries(mono_${name} PRIVATE mono_hot_flags)
         elseif(ARG_COLD)

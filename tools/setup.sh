@@ -66,6 +66,7 @@ missing_packages() {
     has openssl || echo openssl
     has nginx || [ -x /usr/sbin/nginx ] || echo nginx
     [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || echo libnginx-mod-stream
+    [ -x /usr/sbin/apache2 ] || echo apache2-bin
     has haproxy || [ -x /usr/sbin/haproxy ] || echo haproxy
     has ps || echo procps
     has wrk || echo wrk

@@ -33,8 +33,8 @@ struct AsgiShared {
     // With their keys already: a copy need not grow.
     Ref extensions_base;  // {"monoceros": None}
     Ref facts_base;       // {"request_id": None, "times": None}
-    Ref method, path, raw_path, query_string, scheme, http_version, client, state_key, https, wss,
-        ws;
+    Ref method, path, raw_path, root_path, query_string, scheme, http_version, client, state_key,
+        https, wss, ws;
     Ref version_1_0, version_1_1, version_2, tls_extension, variables, empty_bytes;
     bool farewells = true;  // event streams hear of a drain by http.disconnect
 };

@@ -30,12 +30,21 @@ bool set(const Ref& dict, const Ref& key, Ref value) {
 }
 
 // Percent-decoded UTF-8; what is no UTF-8 becomes U+FFFD.
-Ref path_text(const session::Exchange& exchange) {
-    std::string_view path = exchange.text(exchange.head.path);
-    if (exchange.head.path_plain) return latin1_text(path);
+Ref decoded_text(std::string_view path) {
     std::string decoded(path.size(), '\0');
     size_t length = http::percent_decode(path, decoded.data());
     return Ref(PyUnicode_DecodeUTF8(decoded.data(), static_cast<Py_ssize_t>(length), "replace"));
+}
+
+Ref path_text(const session::Exchange& exchange) {
+    std::string_view path = exchange.text(exchange.head.path);
+    return exchange.head.path_plain ? latin1_text(path) : decoded_text(path);
+}
+
+// Where a proxy says that the application is mounted; else the base scope has what settings say.
+bool add_root_path(const AsgiShared& shared, const Ref& scope, const session::Exchange& exchange) {
+    if (!exchange.head.by_gateway || exchange.script_name.empty()) return true;
+    return set(scope, shared.root_path, decoded_text(exchange.text(exchange.script_name)));
 }
 
 Ref client_of(const session::PeerInfo& peer) {
@@ -123,6 +132,7 @@ bool AsgiShared::init_texts() {
                     {method, "method"},
                     {path, "path"},
                     {raw_path, "raw_path"},
+                    {root_path, "root_path"},
                     {query_string, "query_string"},
                     {scheme, "scheme"},
                     {http_version, "http_version"},
@@ -231,6 +241,7 @@ Ref make_http_scope(const AsgiShared& shared, const session::Exchange& exchange,
         set(scope, shared.headers, make_header_list(exchange)) &&
         set(scope, shared.client, client_of(exchange.peer)) &&
         set(scope, shared.extensions, make_extensions(shared, exchange)) &&
+        add_root_path(shared, scope, exchange) &&
         (!https || set(scope, shared.scheme, Ref::borrow(shared.https.get()))) &&
         (!has_state || set(scope, shared.state_key, Ref(PyDict_Copy(shared.app_state.get()))));
     return made ? std::move(scope) : Ref();

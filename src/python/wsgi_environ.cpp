@@ -32,6 +32,14 @@ bool join(PyObject* environ, PyObject* key, PyObject* earlier, PyObject* value) 
     return joined && PyDict_SetItem(environ, key, joined.get()) == 0;
 }
 
+// A uwsgi packet's is encoded here, as the target is; a header's is what it is.
+Ref script_text(bool by_gateway, std::string_view script_name) {
+    if (!by_gateway) return latin1_text(script_name);
+    std::string decoded(script_name.size(), '\0');
+    decoded.resize(http::percent_decode(script_name, decoded.data()));
+    return latin1_text(decoded);
+}
+
 }  // namespace
 
 bool EnvironMaker::init() {
@@ -146,7 +154,8 @@ bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& 
     return (get || set(environ, kRequestMethod, method_text(exchange.text(head.method)))) &&
            (query.empty() || set(environ, kQueryString, ascii_text(query))) &&
            (http_1_1 || set(environ, kServerProtocol, protocol_text(head))) &&
-           (script_name.empty() || set(environ, kScriptName, latin1_text(script_name))) &&
+           (script_name.empty() ||
+            set(environ, kScriptName, script_text(head.by_gateway, script_name))) &&
            (!https || set(environ, kUrlScheme, Ref::borrow(https_.get()))) &&
            (!plain_http || set(environ, kUrlScheme, Ref::borrow(http_.get()))) &&
            add_target(environ, exchange, script_name);

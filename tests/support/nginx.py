@@ -63,6 +63,30 @@ stream {{
     server {{ listen 127.0.0.1:{port}; proxy_pass {upstream}; proxy_protocol on; }}
 }}
 """
+UWSGI = """
+daemon off;
+{user}
+worker_processes 1;
+pid {prefix}/nginx.pid;
+error_log {prefix}/error.log info;
+events {{ worker_connections 512; }}
+http {{
+    access_log {prefix}/access.log;
+    client_body_temp_path {prefix}/body;
+    uwsgi_temp_path {prefix}/u;
+    client_max_body_size 200m;
+    include /etc/nginx/uwsgi_params;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            uwsgi_pass {upstream};
+            uwsgi_next_upstream off;
+            uwsgi_request_buffering {buffering};
+            uwsgi_buffering {buffering};
+        }}
+    }}
+}}
+"""
 # What stands behind is asked as localhost, and must prove that it is.
 TLS = """proxy_ssl_trusted_certificate {authority}; proxy_ssl_verify on; proxy_ssl_name localhost;
             proxy_ssl_server_name on; proxy_ssl_protocols TLSv1.2 TLSv1.3; {client}"""
@@ -142,4 +166,12 @@ def nginx_stream(upstream: str, prefix: Path) -> Iterator[int]:
     with started(
         STREAM_CONFIG, prefix, free_port(), upstream=upstream, module=STREAM_MODULE
     ) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def nginx_uwsgi(upstream: str, prefix: Path, *, buffering: bool = True) -> Iterator[int]:
+    """nginx speaking uwsgi to `upstream` (host:port or unix:path), with Debian's uwsgi_params."""
+    word = "on" if buffering else "off"
+    with started(UWSGI, prefix, free_port(), upstream=upstream, buffering=word) as port:
         yield port

@@ -68,7 +68,7 @@ async def asgi(scope, receive, send):
         "version": scope["http_version"],
         "tls": scope["extensions"].get("tls"),
         "host": dict(scope["headers"]).get(b"host", b"").decode() or None,
-        "user": own.get("uwsgi", {}).get("REMOTE_USER"),
+        "user": own.get("variables", {}).get("REMOTE_USER"),
         "variables": own.get("variables", {}),
         "body": size,
         "digest": digest.hexdigest(),
