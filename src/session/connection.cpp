@@ -13,6 +13,24 @@ namespace mono::session {
 
 using http::Error;
 
+namespace {
+
+Error check_script_name(const Exchange& exchange, const Limits& limits) {
+    std::string_view script = exchange.script_name.empty() ? std::string_view(limits.script_name)
+                                                           : exchange.text(exchange.script_name);
+    if (script.empty()) return Error::kNone;
+    bool prefix = exchange.text(exchange.head.path).starts_with(script);
+    return prefix ? Error::kNone : Error::kScriptNameMismatch;
+}
+
+// Of body_bytes_max, by what is there and what is announced.
+bool exceeds_limit(const Limits& limits, uint64_t present, uint64_t more) {
+    uint64_t bound = limits.body_bytes_max;
+    return bound != 0 && (present > bound || more > bound - present);
+}
+
+}  // namespace
+
 Connection::Connection(const ConnectionContext& context, PeerInfo peer, int64_t now_ms)
     : context_(context),
       peer_(std::move(peer)),
@@ -140,16 +158,6 @@ Next Connection::head_parsed(http1::ParseStatus status, std::string_view& bytes,
     return fault == Next::kRead ? begin_body(bytes, now_ms) : fault;
 }
 
-Error Connection::check_script_name() const {
-    const Exchange& exchange = *exchange_;
-    std::string_view script = exchange.script_name.empty()
-                                  ? std::string_view(context_.limits.script_name)
-                                  : exchange.text(exchange.script_name);
-    if (script.empty()) return Error::kNone;
-    bool prefix = exchange.text(exchange.head.path).starts_with(script);
-    return prefix ? Error::kNone : Error::kScriptNameMismatch;
-}
-
 // Costs a clock only where a proxy has stamped the request.
 void Connection::identify() {
     Exchange& exchange = *exchange_;
@@ -186,7 +194,7 @@ Next Connection::judge_head() {
         exchange.scheme = verdict.scheme;
         exchange.script_name = verdict.script_name;
     }
-    Error script = check_script_name();
+    Error script = check_script_name(exchange, context_.limits);
     if (script != Error::kNone) return refuse(script, exchange.head.target.offset);
     return Next::kRead;
 }
@@ -213,11 +221,6 @@ Next Connection::resume(std::string_view head, Body body, std::string_view body_
     return ready();
 }
 
-bool Connection::exceeds_limit(uint64_t present, uint64_t more) const {
-    uint64_t bound = context_.limits.body_bytes_max;
-    return bound != 0 && (present > bound || more > bound - present);
-}
-
 // The bytes behind the head are the body's or, behind the body, the next request's.
 Next Connection::begin_body(std::string_view& bytes, int64_t now_ms) {
     Exchange& exchange = *exchange_;
@@ -229,7 +232,8 @@ Next Connection::begin_body(std::string_view& bytes, int64_t now_ms) {
     }
     uint64_t length = exchange.head.content_length;
     bool chunked = exchange.head.body == http::BodyKind::kChunked;
-    if (!chunked && exceeds_limit(0, length)) return refuse(Error::kBodyTooLarge, head_length);
+    if (!chunked && exceeds_limit(context_.limits, 0, length))
+        return refuse(Error::kBodyTooLarge, head_length);
     phase_ = Phase::kBody;
     body_began_ms_ = now_ms;
     rest_began_ms_ = kNever;
@@ -326,7 +330,7 @@ Next Connection::take_chunked(std::string_view& bytes) {
         bytes.remove_prefix(step.consumed);
         switch (step.event) {
             case http1::ChunkedDecoder::Event::kNeedMore:
-                return exceeds_limit(exchange.body.size(), chunked_.chunk_left())
+                return exceeds_limit(context_.limits, exchange.body.size(), chunked_.chunk_left())
                            ? refuse(Error::kBodyTooLarge, exchange.head.length)
                            : Next::kRead;
             case http1::ChunkedDecoder::Event::kFailed:
@@ -337,7 +341,8 @@ Next Connection::take_chunked(std::string_view& bytes) {
                 break;
         }
         // The whole chunk, as announced: what is refused is not stored first.
-        if (exceeds_limit(exchange.body.size(), step.data.size() + chunked_.chunk_left()))
+        if (exceeds_limit(context_.limits, exchange.body.size(),
+                          step.data.size() + chunked_.chunk_left()))
             return refuse(Error::kBodyTooLarge, exchange.head.length);
         if (!store(step.data)) return refuse_unstored();
     }
@@ -430,7 +435,7 @@ Next Connection::take_stream(std::string_view& bytes, int64_t now_ms) {
             return refuse(chunked_.error(), exchange.head.length + chunked_.error_offset());
         if (step.event == http1::ChunkedDecoder::Event::kEnd) return end_stream(now_ms);
         streamed_bytes_ += step.data.size();
-        if (exceeds_limit(streamed_bytes_, chunked_.chunk_left()))
+        if (exceeds_limit(context_.limits, streamed_bytes_, chunked_.chunk_left()))
             return refuse(Error::kBodyTooLarge, exchange.head.length);
         if (step.event == http1::ChunkedDecoder::Event::kNeedMore) {
             if (!wants_bytes()) rest_clock(now_ms);

@@ -178,8 +178,6 @@ class Connection {
     void set_deadline(int64_t now_ms, int64_t span_ms) {
         deadline_ms_ = span_ms > 0 ? now_ms + span_ms : kNever;
     }
-    http::Error check_script_name() const;
-    bool exceeds_limit(uint64_t present, uint64_t more) const;
 
     const ConnectionContext& context_;
     PeerInfo peer_;

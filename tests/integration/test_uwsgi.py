@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from conftest import StartServer
 from gateway import KINDS, packet
 from harness import IS_GUNICORN, Server, wait_for
 from nginx import nginx_uwsgi
+from patience import pace
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="reads less of a packet")
 BIG = 3 << 20
@@ -68,7 +68,7 @@ def test_split_anywhere_on_one_connection(told: Server) -> None:
     with Client(told.address) as client:
         for cut in range(1, len(data), 5):
             client.send(data[:cut])
-            time.sleep(0.002)  # most often they arrive apart
+            pace(0.002, "a proxy whose packet comes in two pieces")
             facts = ask(client, data[cut:])
             assert (facts["method"], facts["body"]) == ("PUT", 3)
 
