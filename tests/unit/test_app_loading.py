@@ -268,7 +268,7 @@ def test_config_from_a_module(run: Run, here: Path) -> None:
         (["--chdir", "nope", "loadable"], 1, "'nope' to change to does not exist"),
         (["--paste", "nope.ini"], 1, "nope.ini' does not exist"),
         (["--certfile", "x", "loadable"], 1, "TLS cannot be served: "),
-        (["--protocol", "fastcgi", "loadable"], 2, "invalid choice"),
+        (["--protocol", "fastcgi", "loadable"], 1, "must be http or uwsgi, not 'fastcgi'"),
     ],
 )
 def test_exit_codes(run: Run, args: list[str], code: int, said: str) -> None:
