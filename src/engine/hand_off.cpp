@@ -33,8 +33,7 @@ void HandOff::offer(bool long_wait) {
 Handover HandOff::hand_over(Link& link) {
     Exchange& exchange = *link.connection.exchange();
     if (!may_move(link, core_.options.limits) || link.eof) return Handover::kUnfit;
-    Handover handover =
-        core_.relay.send(exchange, link.transport.fd(), link.connection.pipelined());
+    Handover handover = core_.relay.send(exchange, link);
     if (handover != Handover::kDone) return handover;
     core_.ready.remove(exchange);
     core_.recorder.hand_over(exchange);

@@ -73,9 +73,7 @@ void Insurance::install() {
 // With what came behind it: a sibling that began to read in the middle of the next request would
 // take its body for one. The bytes stand still while a request is queued, as its own do.
 bool Insurance::hand_on(const session::Exchange& exchange, Link& link) const {
-    link.given_away =
-        may_move(link, limits_) &&
-        relay_.send(exchange, link.transport.fd(), link.connection.pipelined()) == Handover::kDone;
+    link.given_away = may_move(link, limits_) && relay_.send(exchange, link) == Handover::kDone;
     return link.given_away;
 }
 

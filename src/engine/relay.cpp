@@ -34,14 +34,15 @@ iovec part(std::string_view bytes) { return {const_cast<char*>(bytes.data()), by
 
 }  // namespace
 
-Handover Relay::send(const session::Exchange& exchange, int client,
-                     std::string_view pipelined) const {
+Handover Relay::send(const session::Exchange& exchange, const Link& link) const {
+    const session::PeerInfo& peer = link.connection.peer();
+    std::string_view pipelined = link.connection.pipelined();
     // A field that was unfolded in place is not what the peer sent.
     std::string_view head = exchange.bytes.view().substr(0, exchange.head.length);
     std::string_view body = exchange.body_view();
     size_t total = sizeof(PacketHead) + head.size() + body.size() + pipelined.size();
     if (!open() || exchange.streamed || total > kPacketBytesMax ||
-        exchange.peer.host.size() > sizeof PacketHead::host)
+        peer.host.size() > sizeof PacketHead::host)
         return Handover::kUnfit;
     PacketHead packet{};
     packet.magic = kMagic;
@@ -53,12 +54,12 @@ Handover Relay::send(const session::Exchange& exchange, int client,
     packet.started_us = exchange.started_us;
     packet.ready_us = exchange.ready_us;
     packet.id_bytes = static_cast<uint8_t>(exchange.request_id().copy(packet.id, sizeof packet.id));
-    packet.listener = exchange.peer.listener;
-    packet.port = exchange.peer.port;
-    packet.trusted = exchange.peer.trusted ? 1 : 0;
-    packet.host_bytes = static_cast<uint8_t>(exchange.peer.host.size());
-    std::memcpy(packet.host, exchange.peer.host.data(), exchange.peer.host.size());
-    std::array fds = {client, exchange.body.spill_fd()};
+    packet.listener = peer.listener;
+    packet.port = peer.port;
+    packet.trusted = peer.trusted ? 1 : 0;
+    packet.host_bytes = static_cast<uint8_t>(peer.host.size());
+    std::memcpy(packet.host, peer.host.data(), peer.host.size());
+    std::array fds = {link.transport.fd(), exchange.body.spill_fd()};
     if (exchange.body.spilled() && fds[1] < 0) return Handover::kUnfit;
     if (fds[1] >= 0) packet.body_file_bytes = exchange.body.size();
     const std::array parts = {iovec{&packet, sizeof packet}, part(head), part(body),

@@ -62,8 +62,9 @@ class Relay {
     bool pending() const { return open() && parcels_->load(std::memory_order_relaxed) > 0; }
     int receiver() const { return ends_.receiver; }
 
-    [[nodiscard]] Handover send(const session::Exchange& exchange, int client,
-                                std::string_view pipelined) const;
+    // The link's request, with what has come behind it and whom the connection is from: who the
+    // client is, where a proxy says so, is read again there.
+    [[nodiscard]] Handover send(const session::Exchange& exchange, const Link& link) const;
     std::optional<Parcel> receive();
 
   private:

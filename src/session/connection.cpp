@@ -23,6 +23,23 @@ Error check_script_name(const Exchange& exchange, const Limits& limits) {
     return prefix ? Error::kNone : Error::kScriptNameMismatch;
 }
 
+// The client, and its scheme, by the fields of proxies before us.
+http::FramingError read_client(const Limits& limits, Exchange& exchange) {
+    const http::ForwardedVerdict verdict =
+        http::read_forwarded(limits.trust.forwarded_allow_ips, *limits.forwarded_client,
+                             exchange.bytes.data(), exchange.head);
+    if (verdict.fault.error != Error::kNone) return verdict.fault;
+    if (!verdict.client.empty()) {
+        exchange.peer.host = exchange.text(verdict.client);
+        exchange.peer.port = verdict.port;
+    }
+    if (verdict.scheme == http::Scheme::kTransport) return {};
+    const bool said = exchange.scheme != http::Scheme::kTransport;
+    if (said && exchange.scheme != verdict.scheme) return {Error::kSchemeConflict, 0};
+    exchange.scheme = verdict.scheme;
+    return {};
+}
+
 // Of body_bytes_max, by what is there and what is announced.
 bool exceeds_limit(const Limits& limits, uint64_t present, uint64_t more) {
     uint64_t bound = limits.body_bytes_max;
@@ -193,6 +210,10 @@ Next Connection::judge_head() {
     if (!by_gateway) {
         exchange.scheme = verdict.scheme;
         exchange.script_name = verdict.script_name;
+        if (peer_.trusted && context_.limits.forwarded_client) {
+            http::FramingError fault = read_client(context_.limits, exchange);
+            if (fault.error != Error::kNone) return refuse(fault.error, fault.offset);
+        }
     }
     Error script = check_script_name(exchange, context_.limits);
     if (script != Error::kNone) return refuse(script, exchange.head.target.offset);

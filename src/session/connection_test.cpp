@@ -86,6 +86,25 @@ TEST_F(ConnectionTest, TheIdOfATrustedPeerIsKept) {
     EXPECT_EQ(wary.exchange()->text(wary.exchange()->trace_id), "0af7651916cd43dd8448eb211c80319c");
 }
 
+TEST_F(ConnectionTest, TheClientThatATrustedProxyNamesIsTheRequests) {
+    limits.forwarded_client = http::ForwardedFields::kBoth;
+    constexpr std::string_view named =
+        "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n";
+    Connection& trusting = open(0, true);
+    ASSERT_EQ(trusting.feed(named, 0), Next::kDispatch);
+    EXPECT_EQ(trusting.exchange()->peer.host, "192.0.2.9");
+    EXPECT_EQ(trusting.peer().host, "10.0.0.1");
+    ASSERT_EQ(serve(), Next::kRead);
+    ASSERT_EQ(trusting.feed(kGet, 0), Next::kDispatch);
+    EXPECT_EQ(trusting.exchange()->peer.host, "10.0.0.1");
+    Connection& resumed = open(0, true);
+    ASSERT_EQ(resumed.resume(named, {}, {}, {}), Next::kDispatch);
+    EXPECT_EQ(resumed.exchange()->peer.host, "192.0.2.9");
+    Connection& wary = open(0, false);
+    ASSERT_EQ(wary.feed(named, 0), Next::kDispatch);
+    EXPECT_EQ(wary.exchange()->peer.host, "10.0.0.1");
+}
+
 TEST_F(ConnectionTest, ARefusedRequestHasAnIdToo) {
     Connection& connection = open(0, true);
     ASSERT_EQ(connection.feed("GET / HTTP/1.1\r\nX-Request-ID: seen\r\nbad line\r\n\r\n", 0),

@@ -39,6 +39,13 @@ http::HeaderMap header_map(const std::string& name) {
     return http::HeaderMap::kDrop;
 }
 
+std::optional<http::ForwardedFields> forwarded_client(const std::string& name) {
+    if (name == "x-forwarded-for") return http::ForwardedFields::kXForwarded;
+    if (name == "forwarded") return http::ForwardedFields::kForwarded;
+    if (name == "both") return http::ForwardedFields::kBoth;
+    return {};
+}
+
 }  // namespace
 
 base::Result<Limits> limits_from(const config::Settings& settings) {
@@ -50,6 +57,7 @@ base::Result<Limits> limits_from(const config::Settings& settings) {
     limits.trust.secure_scheme_headers = settings.secure_scheme_headers;
     limits.trust.forwarder_headers = settings.forwarder_headers;
     limits.trust.header_map = header_map(settings.header_map);
+    limits.forwarded_client = forwarded_client(settings.forwarded_client);
     if (settings.protocol == "uwsgi") {
         auto allowed = http::NetworkSet::parse(settings.uwsgi_allow_ips);
         if (!allowed) return base::Failure{"uwsgi_allow_ips: " + allowed.sentence()};

@@ -8,6 +8,7 @@
 
 #include "base/result.hpp"
 #include "config/settings.hpp"
+#include "http/forwarded.hpp"
 #include "http/trust.hpp"
 #include "http1/head_parser.hpp"
 #include "session/buffering.hpp"
@@ -29,6 +30,8 @@ constexpr uint32_t kIdleBufferBytes = 2048;    // what a pooled input buffer may
 struct Limits {
     http1::HeadRules head;
     http::TrustRules trust;
+    std::optional<http::ForwardedFields>
+        forwarded_client;                             // set: whose word it is who the client is
     std::optional<http::NetworkSet> uwsgi_allow_ips;  // set: requests come by uwsgi, from these
     uint64_t body_bytes_max = 0;                      // 0 = unlimited
     uint64_t body_memory_bytes_max = 64 * 1024;

@@ -17,8 +17,9 @@ Both = Callable[..., tuple[Any, Any]]
 # Settings that only monoceros has.
 OURS = {
     "behind", "body_rate_min", "client_body_buffer_size", "client_body_timeout",
-    "client_header_timeout", "drain_delay", "explain", "http2_connection_window_size",
-    "http2_max_continuations", "http2_max_empty_frames", "http2_max_pings",
+    "client_header_timeout", "drain_delay", "explain", "forwarded_client",
+    "http2_connection_window_size", "http2_max_continuations", "http2_max_empty_frames",
+    "http2_max_pings",
     "http2_max_priorities", "http2_max_queued_frames", "http2_max_resets", "http2_max_settings",
     "http2_max_window_updates", "limit_request_body", "limit_request_head", "max_surge",
     "max_unavailable", "max_worker_memory", "proxy_protocol_timeout", "queue_timeout",
