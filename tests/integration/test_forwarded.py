@@ -10,6 +10,7 @@ import pytest
 
 from client import Client
 from conftest import StartServer
+from curl import curl
 from gateway import KINDS
 from harness import IS_GUNICORN, Server, wait_for
 
@@ -97,3 +98,14 @@ def test_nobody_is_believed_unless_asked_for(serve: StartServer) -> None:
     server = serve("gateway_app:wsgi", *TRUSTED)
     with Client(server.address) as connection:
         assert ask(connection, "X-Forwarded-For: 192.0.2.9")["client"][0] == "127.0.0.1"
+
+
+def test_over_http2(serve: StartServer) -> None:
+    options = (*TRUSTED, "--forwarded-client", "both", "--http2-cleartext", "prior-knowledge")
+    server = serve("gateway_app:wsgi", *options)
+    target = f"http://127.0.0.1:{server.port}/a"
+    field = "Forwarded: for=198.51.100.7;proto=https"
+    facts = json.loads(curl("--http2-prior-knowledge", "-H", field, target))
+    assert facts["version"] == "2"
+    assert facts["client"] == ["198.51.100.7", 0]
+    assert facts["scheme"] == "https"

@@ -13,6 +13,7 @@ import pytest
 from apache import apache_uwsgi
 from client import Client
 from conftest import StartServer
+from curl import failures_under_reloads
 from gateway import KINDS, packet
 from harness import IS_GUNICORN, Server, wait_for
 from nginx import nginx_uwsgi
@@ -185,3 +186,8 @@ def test_behind_nginx_over_a_unix_socket(tmp_path: Path) -> None:
 def test_behind_apache(told: Server, tmp_path: Path) -> None:
     with apache_uwsgi(f"127.0.0.1:{told.port}", tmp_path) as port:
         through_proxy(port)
+
+
+def test_reloads_lose_nothing(told: Server, tmp_path: Path) -> None:
+    with nginx_uwsgi(f"127.0.0.1:{told.port}", tmp_path) as port:
+        assert failures_under_reloads(told, "--fail", f"http://127.0.0.1:{port}/a") == []
