@@ -182,7 +182,8 @@ def master_killed(side: Side) -> Any:
 
 
 def many_signals(side: Side) -> Any:
-    """A burst of mixed signals, HUP the last of them, ends in the number that is configured."""
+    """A burst of mixed signals, HUP the last of them, ends in the number that is configured. On a
+    busy machine gunicorn loses workers that have no handler for USR1 yet; here none may die so."""
     side.start("-b 127.0.0.1:{port} -w 2 scene", workers=2)
     for number in [signal.SIGTTIN, signal.SIGUSR1, signal.SIGTTOU, signal.SIGHUP] * 5:
         side.kill(number)
@@ -190,7 +191,9 @@ def many_signals(side: Side) -> Any:
     quiet(side, lambda: len(side.log()))
     side.settle(2, 20.0)
     quiet(side, lambda: len(side.log()))
-    return side.settle(2), side.status(), "SIGUSR1" in side.log()
+    if side.name == "monoceros":
+        assert "SIGUSR1" not in side.log()
+    return side.settle(2), side.status()
 
 
 def reopened(side: Side) -> Any:
