@@ -9,6 +9,7 @@
 # which also gets the report: build/autobahn/report/index.html.
 set -eu
 cd "$(dirname "$0")/.."
+. tools/wait_for_port.sh
 directory=build/autobahn
 suite=$directory/venv
 CASES=${CASES:-1.* 2.* 3.* 4.* 5.* 6.* 7.* 9.* 10.* 12.* 13.*}
@@ -36,14 +37,6 @@ install_suite() {
     "$python" -m pip install -qq --target "$directory/virtualenv" 'virtualenv<20.22'
     PYTHONPATH=$directory/virtualenv "$python" -m virtualenv --quiet "$suite"
     "$suite/bin/pip" install -qq autobahntestsuite
-}
-
-wait_for_port() {
-    python3 -c 'import socket, sys, time
-end = time.monotonic() + 60
-while socket.socket().connect_ex(("127.0.0.1", int(sys.argv[1]))):
-    if time.monotonic() > end: sys.exit("nobody listens on port " + sys.argv[1])
-    time.sleep(0.1)' "$1"
 }
 
 # Leaves the processes in $running and the URLs in $urls.

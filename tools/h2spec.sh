@@ -4,6 +4,7 @@
 # (GO=... names it). The reports lie there too: build/h2spec/<class>-<tls or cleartext>.xml.
 set -eu
 cd "$(dirname "$0")/.."
+. tools/wait_for_port.sh
 directory=$PWD/build/h2spec
 python=$PWD/${VENV:-.venv}/bin/python
 GO=${GO:-$(command -v go || echo /usr/local/go/bin/go)}
@@ -22,14 +23,6 @@ find_h2spec() {
     echo "$directory/h2spec"
 }
 
-wait_for_port() {
-    python3 -c 'import socket, sys, time
-end = time.monotonic() + 60
-while socket.socket().connect_ex(("127.0.0.1", int(sys.argv[1]))):
-    if time.monotonic() > end: sys.exit("nobody listens on port " + sys.argv[1])
-    time.sleep(0.1)' "$PORT"
-}
-
 serve() {  # class, tls or cleartext
     case $1 in
         asgi) application=gateway_app:asgi ;;
@@ -46,7 +39,7 @@ serve() {  # class, tls or cleartext
     "$python" -m monoceros $options --bind "127.0.0.1:$PORT" --chdir tests/integration/apps \
         "$application" > "$directory/$1-$2.log" 2>&1 &
     running=$!
-    wait_for_port
+    wait_for_port "$PORT"
 }
 
 stop() {

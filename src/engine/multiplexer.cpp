@@ -20,8 +20,7 @@ constexpr int kDrivenInARow = 64;  // streams; then other connections get their 
 Multiplexer::Multiplexer(Core& core, Link& connection)
     : core_(core),
       connection_(connection),
-      owned_(core.options.opening.http2(core.options.http2, *this)),
-      session_(*owned_) {
+      session_(core.options.opening.http2(core.options.http2, *this)) {
     progressed();
 }
 
@@ -35,7 +34,7 @@ StreamChannel* Multiplexer::find(uint32_t stream) const {
 }
 
 Next Multiplexer::feed(std::string_view bytes) {
-    session_.feed(bytes, core_.now.ms);
+    session_->feed(bytes, core_.now.ms);
     progressed();
     return settle();
 }
@@ -55,13 +54,13 @@ Next Multiplexer::settle() {
         core_.loop.drive(link, Next::kRead);
     }
     if (!flush()) return Next::kClose;
-    if (session_.fault() != http2::Fault::kNone) say_fault();
+    if (session_->fault() != http2::Fault::kNone) say_fault();
     return Next::kRead;
 }
 
 bool Multiplexer::flush() {
     while (!broken_ && !connection_.blocked) {
-        const std::string_view output = session_.output();
+        const std::string_view output = session_->output();
         if (output.empty()) break;
         const os::IoResult sent = connection_.transport.send(output.data(), output.size());
         if (sent.status == os::IoStatus::kAgain) {
@@ -69,7 +68,7 @@ bool Multiplexer::flush() {
         } else if (sent.status != os::IoStatus::kDone) {
             broken_ = true;
         } else {
-            session_.sent(sent.bytes);
+            session_->sent(sent.bytes);
             progressed();
         }
     }
@@ -95,7 +94,7 @@ void Multiplexer::progressed() {
 }
 
 void Multiplexer::expire() {
-    session_.end_drain();
+    session_->end_drain();
     if (streams_.empty() && flush())
         core_.loop.drive(connection_, Next::kRead);
     else
@@ -104,9 +103,9 @@ void Multiplexer::expire() {
 
 void Multiplexer::drain() {
     if (std::exchange(draining_, true))
-        session_.end_drain();
+        session_->end_drain();
     else
-        session_.begin_drain();
+        session_->begin_drain();
     push();
 }
 
@@ -144,7 +143,7 @@ void Multiplexer::on_request(uint32_t stream, std::string_view head,
 
 void Multiplexer::on_data(uint32_t stream, std::string_view bytes) {
     StreamChannel* channel = find(stream);
-    if (channel == nullptr) return session_.consumed(stream, bytes.size());
+    if (channel == nullptr) return session_->consumed(stream, bytes.size());
     channel->append(bytes);
     note(stream);
 }
@@ -178,7 +177,7 @@ void Multiplexer::say_fault() {
     if (std::exchange(fault_said_, true)) return;
     core_.notices.say(Severity::kWarning, "An HTTP/2 connection from ip=" +
                                               std::string(connection_.connection.peer().shown()) +
-                                              " was ended: " + session_.fault_text());
+                                              " was ended: " + session_->fault_text());
 }
 
 }  // namespace mono::engine

@@ -38,9 +38,9 @@ class Multiplexer final : public http2::Events {
     bool has_news() const { return !news_.empty(); }
     // As much output as the connection takes. False: it is broken.
     [[nodiscard]] bool flush();
-    bool has_output() { return !broken_ && !session_.output().empty(); }
+    bool has_output() { return !broken_ && !session_->output().empty(); }
     // Nothing is left to be said or heard.
-    bool over() const { return broken_ || session_.over(); }
+    bool over() const { return broken_ || session_->over(); }
     bool broken() const { return broken_; }
     bool idle() const { return streams_.empty(); }
     int64_t deadline_ms() const { return deadline_ms_; }
@@ -52,7 +52,7 @@ class Multiplexer final : public http2::Events {
     void close_streams();
 
     // For streams.
-    http2::Session& session() { return session_; }
+    http2::Session& session() { return *session_; }
     void remind(uint32_t stream);
     void forget(uint32_t stream);
     // What a stream has written leaves.
@@ -76,8 +76,7 @@ class Multiplexer final : public http2::Events {
 
     Core& core_;
     Link& connection_;
-    const std::unique_ptr<http2::Session> owned_;
-    http2::Session& session_;
+    const std::unique_ptr<http2::Session> session_;
     std::unordered_map<uint32_t, StreamChannel*> streams_;
     std::deque<uint32_t> news_;
     int64_t deadline_ms_;

@@ -32,11 +32,9 @@ bool join(PyObject* environ, PyObject* key, PyObject* earlier, PyObject* value) 
     return joined && PyDict_SetItem(environ, key, joined.get()) == 0;
 }
 
-// A uwsgi packet's is encoded here, as the target is; a header's is what it is.
-Ref script_text(bool by_gateway, std::string_view script_name) {
-    if (!by_gateway) return latin1_text(script_name);
-    std::string decoded(script_name.size(), '\0');
-    decoded.resize(http::percent_decode(script_name, decoded.data()));
+Ref percent_decoded(std::string_view text) {
+    std::string decoded(text.size(), '\0');
+    decoded.resize(http::percent_decode(text, decoded.data()));
     return latin1_text(decoded);
 }
 
@@ -126,9 +124,7 @@ bool EnvironMaker::add_path(PyObject* environ, std::string_view path, bool plain
                             std::string_view script_name) const {
     path.remove_prefix(script_name.size());
     if (plain) return set(environ, kPathInfo, ascii_text(path));
-    std::string decoded(path.size(), '\0');
-    decoded.resize(http::percent_decode(path, decoded.data()));
-    return set(environ, kPathInfo, latin1_text(decoded));
+    return set(environ, kPathInfo, percent_decoded(path));
 }
 
 bool EnvironMaker::add_target(PyObject* environ, const session::Exchange& exchange,
@@ -154,8 +150,10 @@ bool EnvironMaker::add_request_line(PyObject* environ, const session::Exchange& 
     return (get || set(environ, kRequestMethod, method_text(exchange.text(head.method)))) &&
            (query.empty() || set(environ, kQueryString, ascii_text(query))) &&
            (http_1_1 || set(environ, kServerProtocol, protocol_text(head))) &&
+           // A uwsgi packet's is encoded here, as the target is; a header's is what it is.
            (script_name.empty() ||
-            set(environ, kScriptName, script_text(head.by_gateway, script_name))) &&
+            set(environ, kScriptName,
+                head.by_gateway ? percent_decoded(script_name) : latin1_text(script_name))) &&
            (!https || set(environ, kUrlScheme, Ref::borrow(https_.get()))) &&
            (!plain_http || set(environ, kUrlScheme, Ref::borrow(http_.get()))) &&
            add_target(environ, exchange, script_name);

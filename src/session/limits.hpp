@@ -30,8 +30,8 @@ constexpr uint32_t kIdleBufferBytes = 2048;    // what a pooled input buffer may
 struct Limits {
     http1::HeadRules head;
     http::TrustRules trust;
-    std::optional<http::ForwardedFields>
-        forwarded_client;                             // set: whose word it is who the client is
+    // Set: whose word it is who the client is.
+    std::optional<http::ForwardedFields> forwarded_client;
     std::optional<http::NetworkSet> uwsgi_allow_ips;  // set: requests come by uwsgi, from these
     uint64_t body_bytes_max = 0;                      // 0 = unlimited
     uint64_t body_memory_bytes_max = 64 * 1024;

@@ -11,7 +11,7 @@ import pytest
 from client import Client
 from conftest import StartServer
 from curl import curl
-from gateway import KINDS
+from gateway import KINDS, served
 from harness import IS_GUNICORN, Server, wait_for
 
 pytestmark = pytest.mark.skipif(IS_GUNICORN, reason="has no such setting")
@@ -23,10 +23,7 @@ def told(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """One worker of each kind that believes either field."""
-    directory = tmp_path_factory.mktemp(request.param)
-    *options, app = KINDS[request.param]
-    options += [*TRUSTED, "--forwarded-client", "both", "--access-logfile", "-"]
-    with Server(app, *options, directory=directory) as server:
+    with served(request.param, tmp_path_factory, *TRUSTED, "--forwarded-client", "both") as server:
         yield server
 
 

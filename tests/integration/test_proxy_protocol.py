@@ -13,7 +13,7 @@ import pytest
 
 from client import Client
 from conftest import StartServer
-from gateway import KINDS, V1, tlv, v2
+from gateway import KINDS, V1, served, tlv, v2
 from haproxy import haproxy
 from harness import IS_GUNICORN, Server, wait_for
 
@@ -27,10 +27,7 @@ def told(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """One worker of each kind behind a proxy."""
-    directory = tmp_path_factory.mktemp(request.param)
-    *options, app = KINDS[request.param]
-    options += ["--proxy-protocol", "auto", "--access-logfile", "-"]
-    with Server(app, *options, directory=directory) as server:
+    with served(request.param, tmp_path_factory, "--proxy-protocol", "auto") as server:
         yield server
 
 

@@ -14,7 +14,7 @@ from apache import apache_uwsgi
 from client import Client
 from conftest import StartServer
 from curl import failures_under_reloads
-from gateway import KINDS, packet
+from gateway import KINDS, packet, served
 from harness import IS_GUNICORN, Server, wait_for
 from nginx import nginx_uwsgi
 from patience import pace
@@ -28,10 +28,7 @@ def told(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """One worker of each kind that speaks uwsgi."""
-    directory = tmp_path_factory.mktemp(request.param)
-    *options, app = KINDS[request.param]
-    options += ["--protocol", "uwsgi", "--access-logfile", "-"]
-    with Server(app, *options, directory=directory) as server:
+    with served(request.param, tmp_path_factory, "--protocol", "uwsgi") as server:
         yield server
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
+from collections.abc import Iterator
+
+import pytest
+
+from harness import Server
 
 KINDS = {
     "sync": ("gateway_app:wsgi",),
@@ -13,6 +19,16 @@ KINDS = {
 }
 V1 = b"PROXY TCP4 192.0.2.1 198.51.100.2 4711 443\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+@contextlib.contextmanager
+def served(kind: str, temporary: pytest.TempPathFactory, *options: str) -> Iterator[Server]:
+    """One server of a kind of KINDS, with an access log."""
+    *own, app = KINDS[kind]
+    directory = temporary.mktemp(kind)
+    more = (*own, *options, "--access-logfile", "-")
+    with Server(app, *more, directory=directory) as server:
+        yield server
 
 
 def tlv(kind: int, value: bytes) -> bytes:

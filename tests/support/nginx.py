@@ -16,13 +16,16 @@ from pathlib import Path
 from certificates import Pair
 from harness import free_port, running
 
-CONFIG = """
+PREAMBLE = """
 daemon off;
+{load}
 {user}
 worker_processes 1;
 pid {prefix}/nginx.pid;
 error_log {prefix}/error.log info;
 events {{ worker_connections 512; }}
+"""
+CONFIG = """
 http {{
     access_log {prefix}/access.log;
     client_body_temp_path {prefix}/body;
@@ -52,24 +55,11 @@ http {{
 # Bytes both ways, each connection with a PROXY header; the module is a package of its own.
 STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 STREAM_CONFIG = """
-daemon off;
-load_module {module};
-{user}
-worker_processes 1;
-pid {prefix}/nginx.pid;
-error_log {prefix}/error.log info;
-events {{ worker_connections 512; }}
 stream {{
     server {{ listen 127.0.0.1:{port}; proxy_pass {upstream}; proxy_protocol on; }}
 }}
 """
 UWSGI = """
-daemon off;
-{user}
-worker_processes 1;
-pid {prefix}/nginx.pid;
-error_log {prefix}/error.log info;
-events {{ worker_connections 512; }}
 http {{
     access_log {prefix}/access.log;
     client_body_temp_path {prefix}/body;
@@ -126,14 +116,15 @@ def accepts(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def started(text: str, prefix: Path, port: int, **values: object) -> Iterator[int]:
+def started(text: str, prefix: Path, port: int, load: str = "", **values: object) -> Iterator[int]:
     """nginx with this configuration; yields the port that it listens on."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     assert program is not None, "these tests need nginx: apt-get install nginx-light"
     prefix.mkdir(parents=True, exist_ok=True)
     config = prefix / "nginx.conf"
     user = "user root;" if getpass.getuser() == "root" else ""
-    config.write_text(text.format(prefix=prefix, port=port, user=user, **values))
+    text = PREAMBLE + text
+    config.write_text(text.format(prefix=prefix, port=port, user=user, load=load, **values))
     command = [program, "-p", str(prefix), "-c", str(config), "-e", str(prefix / "error.log")]
     with running(command, prefix / "output.log", lambda: accepts(port)):
         yield port
@@ -164,7 +155,7 @@ def nginx_stream(upstream: str, prefix: Path) -> Iterator[int]:
     """nginx passing connections on to host:port as they are, with a PROXY header of version 1."""
     assert STREAM_MODULE.exists(), "these tests need: apt-get install libnginx-mod-stream"
     with started(
-        STREAM_CONFIG, prefix, free_port(), upstream=upstream, module=STREAM_MODULE
+        STREAM_CONFIG, prefix, free_port(), upstream=upstream, load=f"load_module {STREAM_MODULE};"
     ) as port:
         yield port
 

@@ -30,7 +30,7 @@ VERSION = (27, 0, 1)  # whose names and behaviour these are
 # What is asked of monoceros by a name that it does not have, or not yet, and why.
 ABSENT = {
     "asgi": "ASGI is served by the C++ core; there are no protocol classes to import",
-    "http2": "HTTP/2 is not built yet",
+    "http2": "HTTP/2 is spoken by the C++ core",
     "dirty": "dirty workers are not built yet",
     "ctl": "the control interface is not built yet",
     "uwsgi": "packets of uwsgi are read by the C++ core",

@@ -71,8 +71,7 @@ def _password(rules: TlsRules) -> Any:
             raise ConfigError(
                 "TLS cannot be served: the key is encrypted, and there is no password"
             )
-        with open(rules.password_file, "rb") as file:
-            return file.read().rstrip(b"\r\n")
+        return bytes(rules.password())
 
     return ask
 

@@ -65,6 +65,13 @@ class TlsRules:
         names += [*self.ca_files, self.crl_file, self.password_file]
         return [os.path.abspath(name) for name in names if name]
 
+    def password(self) -> bytearray:
+        """Of encrypted keys; empty: there is none. OSError: its file cannot be read."""
+        text = _bytes_of(self.password_file) if self.password_file else bytearray()
+        while text and text[-1] in b"\r\n":
+            text.pop()
+        return text
+
     @contextmanager
     def read(self) -> Iterator[tuple[list[_secure._Certificate], dict[str, Any]]]:
         """Certificates and rules as a TlsStore takes them; what was read is wiped afterwards.
@@ -76,14 +83,13 @@ class TlsRules:
             return secrets[-1]
 
         try:
-            password = secret(self.password_file)
-            end = len(password.rstrip(b"\r\n"))
+            secrets.append(password := self.password())
             certificates: list[_secure._Certificate] = [
                 (
                     source.certificate,
                     secret(source.certificate),
                     secret(source.key),
-                    source.password or memoryview(password)[:end],
+                    source.password or password,
                     secret(source.ocsp),
                 )
                 for source in self.sources
